@@ -1,0 +1,28 @@
+"""Devices: the CPU's engines and the accelerators, behind one ``Device`` and one ``Session``."""
+
+from linnet_devices.api import (
+    Artifact,
+    Device,
+    OpenOptions,
+    Placement,
+    Probe,
+    Session,
+    TensorSpec,
+)
+from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
+from linnet_devices.registry import load_device, probe_all
+
+__all__ = [
+    "Artifact",
+    "Device",
+    "DeviceError",
+    "DeviceUnavailable",
+    "LinnetError",
+    "OpenOptions",
+    "Placement",
+    "Probe",
+    "Session",
+    "TensorSpec",
+    "load_device",
+    "probe_all",
+]

@@ -1,0 +1,190 @@
+"""What a device is: a ``Device`` says whether it is here and opens an artifact; a ``Session`` turns pixels into logits.
+
+Everything above this package, and every plug-in, meets an accelerator only through the types in this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
+
+__all__ = [
+    "Artifact",
+    "Device",
+    "DeviceError",
+    "DeviceUnavailable",
+    "File",
+    "LinnetError",
+    "Logits",
+    "OpenOptions",
+    "Parity",
+    "Pixels",
+    "Placement",
+    "Probe",
+    "Session",
+    "TensorSpec",
+]
+
+Pixels = NDArray[np.uint8]
+Logits = NDArray[np.float32]
+Format = Literal["tflite", "onnx", "openvino"]
+Precision = Literal["int8", "float16", "float32"]
+
+
+class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The one input or the one output of an artifact.
+
+    ``scale`` and ``zero_point`` are those of the file: real = scale * (quantised - zero_point); None in float.
+    An input with ``mean`` and ``std`` wants real = (pixel - mean) / std, a value per channel; without them the
+    pixels 0..255 go in as they are. An output is ``logits``, or ``probabilities`` where the file ends in a softmax.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["uint8", "int8", "float32"]
+    layout: Literal["NHWC", "NCHW", "NC"]
+    scale: float | None = None
+    zero_point: int | None = None
+    color: Literal["rgb", "bgr"] = "rgb"
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    values: Literal["pixels", "logits", "probabilities"] = "pixels"
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A file of a bundle: its path, its size in bytes and its SHA-256 in hexadecimal."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How far an artifact is from the Keras model that it came from, on ``n`` photos of the validation part.
+
+    ``agreement`` is the share of photos with the same top-1, with its 95 % interval; ``max_abs_logit_diff`` is in
+    logits; ``accuracy`` and ``reference_accuracy`` are top-1 against the true labels.
+    """
+
+    reference: str
+    n: int
+    agreement: float
+    agreement_low: float
+    agreement_high: float
+    max_abs_logit_diff: float
+    accuracy: float
+    reference_accuracy: float
+
+
+class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One model file. ``path`` is relative in ``bundle.json`` and absolute in the Artifact that an open bundle gives.
+
+    ``weights`` is the file beside it that it needs (OpenVINO's ``.bin``); ``requires`` names what a reader must have
+    ({"onnx_opset": "17"}).
+    """
+
+    path: str
+    format: Format
+    precision: Precision
+    bytes: int
+    sha256: str
+    input: TensorSpec
+    output: TensorSpec
+    weights: File | None = None
+    requires: dict[str, str] = {}
+    parity: Parity | None = None
+
+    @property
+    def is_int8(self) -> bool:
+        return self.precision == "int8"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Whether a device can be used here; if not, why, and what to do about it. ``details`` are for people."""
+
+    available: bool
+    reason: str = ""
+    fix: str = ""
+    details: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which operations ran on the device: ``on_device`` of ``total``; ``elsewhere`` lists "OP: where it ran"."""
+
+    device: str
+    on_device: int
+    total: int
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """The share of operations on the device, 0..1."""
+        return self.on_device / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class OpenOptions:
+    """What a user may ask of a session. ``threads`` None is one a core, at most four; accelerators ignore it."""
+
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise LinnetError("threads", got=self.threads, expected="at least 1", fix="--threads 1")
+
+
+class Session(Protocol):
+    """An artifact that is loaded on a device. Not for two threads at once."""
+
+    @property
+    def device(self) -> str:
+        """The device that runs it, as every result reports it: ``"cpu:litert"``."""
+
+    @property
+    def artifact(self) -> Artifact:
+        """The artifact that was opened."""
+
+    @property
+    def placement(self) -> Placement:
+        """Which operations run where; found out from the engine, never assumed."""
+
+    def run(self, pixels: Pixels) -> Logits:
+        """uint8 RGB [N, H, W, 3] to float32 logits [N, classes]. Raises LinnetError on another shape or dtype,
+        DeviceError when the device fails or the session is closed."""
+
+    def close(self) -> None:
+        """Frees the device. Closing twice does nothing."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Device(Protocol):
+    """A kind of hardware, or an engine on the CPU."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry: ``"cpu:litert"``."""
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """The artifact formats that it reads."""
+
+    def probe(self) -> Probe:
+        """Looks for the library, the hardware and the permission. Never raises and loads no model."""
+
+    def open(self, artifact: Artifact, options: OpenOptions) -> Session:
+        """Loads an artifact. Raises DeviceUnavailable when the device is not here, DeviceError when it cannot read
+        the artifact."""

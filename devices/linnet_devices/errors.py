@@ -1,0 +1,45 @@
+"""The errors that a user sees. All of them are one line: what, got, expected, fix.
+
+LinnetError
+├── DeviceError            a device that cannot do what was asked
+│   └── DeviceUnavailable  it is not here: no library, no hardware, no permission
+├── BundleError            a bundle that is damaged, incomplete or too new      (linnet_runtime.bundle)
+├── PictureError           a picture that cannot be decoded                     (linnet_runtime.preprocess)
+├── SourceError            a camera, stream or file that cannot be opened       (linnet_runtime.sources)
+├── TrainingError          data or a model that cannot be trained               (linnet_train)
+└── ConversionError        a model that cannot be converted, or is not equal    (linnet_convert)
+"""
+
+from __future__ import annotations
+
+
+class LinnetError(Exception):
+    """A mistake that the user can mend, or a fault that the user must know of.
+
+    Args:
+        what: the thing that is wrong, with its name: ``"photos/bolt"``.
+        got: what was found.
+        expected: what would have been right.
+        fix: the next thing to type or do.
+    """
+
+    def __init__(
+        self, what: str, *, got: object | None = None, expected: object | None = None, fix: str | None = None
+    ) -> None:
+        self.what, self.got, self.expected, self.fix = what, got, expected, fix
+        line = what
+        if got is not None:
+            line += f": got {got}"
+        if expected is not None:
+            line += f", expected {expected}" if got is not None else f": expected {expected}"
+        if fix is not None:
+            line += f". Fix: {fix}"
+        super().__init__(" ".join(line.split()))
+
+
+class DeviceError(LinnetError):
+    """A device that is here but cannot do what was asked of it."""
+
+
+class DeviceUnavailable(DeviceError):
+    """A device that is not here: its library, hardware or permission is missing."""

@@ -1,0 +1,40 @@
+"""A simulated device: every session needs one, hardware or not. It reads no model file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet_devices.api import Artifact, Format, OpenOptions, Placement, Probe
+from linnet_devices.session import EngineSession
+
+
+class Fake:
+    """The device ``fake``: its logits follow from the pixels alone, so a test can tell one picture from another."""
+
+    name = "fake"
+    formats: tuple[Format, ...] = ("tflite", "onnx", "openvino")
+
+    def probe(self) -> Probe:
+        return Probe(True, details={"engine": "simulated"})
+
+    def open(self, artifact: Artifact, options: OpenOptions) -> FakeSession:
+        return FakeSession(self.name, artifact)
+
+
+class FakeSession(EngineSession):
+    """Class k's output is the mean of the k-th of as many vertical strips of the model's input."""
+
+    def __init__(self, device: str, artifact: Artifact) -> None:
+        super().__init__(device, artifact)
+        self.placement = Placement(device, 1, 1)
+
+    def _infer(self, model_input: NDArray[Any]) -> NDArray[Any]:
+        width_axis = 2 if self.artifact.input.layout == "NHWC" else 3
+        strips = np.array_split(model_input, self.artifact.output.shape[-1], axis=width_axis)
+        return np.array([[strip.mean() if strip.size else 0.0 for strip in strips]], dtype=np.float32)
+
+    def _release(self) -> None:
+        pass

@@ -1,0 +1,108 @@
+"""The devices by name: a literal table, groups of names in order of preference, and the entry points of plug-ins.
+
+A plug-in registers a class in the entry point group ``linnet.devices``; the group is read only for a name that is
+not in the table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from linnet_devices.api import Device, DeviceError, DeviceUnavailable, Probe
+
+ENTRY_POINT_GROUP = "linnet.devices"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a device's class is, and the line that installs what it imports."""
+
+    target: str
+    hint: str
+    summary: str
+
+
+DEVICES = {
+    "cpu:litert": Entry("linnet_devices.litert:LiteRT", "pip install 'linnet[litert]'", "TensorFlow Lite on the CPU"),
+    "cpu:onnx": Entry("linnet_devices.ort:OnnxRuntimeCpu", "pip install 'linnet[onnx]'", "ONNX Runtime on the CPU"),
+    "cpu:openvino": Entry("linnet_devices.openvino:OpenVinoCpu", "pip install 'linnet[openvino]'", "OpenVINO on the CPU"),
+    "fake": Entry("linnet_devices.fake:Fake", "", "simulated: reads no model, for tests and rehearsals"),
+}
+
+# Groups are tried in this order; the first device that is here and reads an artifact of the bundle is taken.
+GROUPS = {
+    "cpu": ("cpu:litert", "cpu:onnx", "cpu:openvino"),
+    "auto": ("cpu:litert", "cpu:onnx", "cpu:openvino"),
+}
+
+
+def expand(name: str) -> tuple[str, ...]:
+    """The devices that a name stands for, best first: ``"cpu"`` gives the three CPU engines."""
+    return GROUPS.get(name, (name,))
+
+
+def load_device(name: str) -> Device:
+    """The device of that name.
+
+    Raises:
+        DeviceUnavailable: its package is not installed; the line says what to install.
+        DeviceError: no device has that name; the line lists the known ones and the nearest.
+    """
+    entry = DEVICES.get(name)
+    if entry is None:
+        return _load_plugin(name)
+    module, _, attribute = entry.target.partition(":")
+    try:
+        factory: Callable[[], Device] = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise DeviceUnavailable(f"device {name}", got=str(error), fix=entry.hint) from error
+    return factory()
+
+
+def probe_all() -> dict[str, Probe]:
+    """Every device of the table and of the plug-ins, and whether it can be used here. Never raises."""
+    names = [*DEVICES, *(point.name for point in _plugins() if point.name not in DEVICES)]
+    return {name: probe(name) for name in names}
+
+
+def probe(name: str) -> Probe:
+    """Whether the device of that name can be used here. Never raises."""
+    try:
+        return load_device(name).probe()
+    except DeviceError as error:
+        return Probe(False, str(error.got or error), error.fix or "")
+    except Exception as error:  # a plug-in's fault must not hide the other devices
+        return Probe(False, f"{type(error).__name__}: {error}", f"report it to the maker of device {name}")
+
+
+def known_names() -> list[str]:
+    """Every name that ``--device`` takes."""
+    return [*GROUPS, *DEVICES, *(point.name for point in _plugins())]
+
+
+def _plugins() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=ENTRY_POINT_GROUP))
+
+
+def _load_plugin(name: str) -> Device:
+    for point in _plugins():
+        if point.name == name:
+            try:
+                device: Device = point.load()()
+            except Exception as error:  # whatever the plug-in raises, its name must be in the line
+                raise DeviceUnavailable(
+                    f"plug-in device {name} ({point.value})", got=f"{type(error).__name__}: {error}"
+                ) from error
+            return device
+    names = known_names()
+    nearest = difflib.get_close_matches(name, names, n=1)
+    raise DeviceError(
+        "--device",
+        got=repr(name),
+        expected="one of " + ", ".join(names),
+        fix=f"--device {nearest[0]}" if nearest else "linnet devices lists what is here",
+    )

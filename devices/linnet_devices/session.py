@@ -1,0 +1,144 @@
+"""The half of a session that is the same on every engine: pixels into the model's own input, its output into logits."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet_devices.api import Artifact, DeviceError, LinnetError, Logits, OpenOptions, Pixels, Placement, TensorSpec
+
+_DTYPES: dict[str, type[np.generic]] = {"uint8": np.uint8, "int8": np.int8, "float32": np.float32}
+_MOST_THREADS = 4  # a small network gains nothing from more, and a busy machine loses
+_SMALLEST_PROBABILITY = 1e-7  # log(0) has no logit
+
+
+class EngineSession(ABC):
+    """A session whose engine takes one array and gives one array; see ``linnet_devices.api.Session``.
+
+    An engine implements ``_infer`` and ``_release`` and sets ``placement``.
+    """
+
+    placement: Placement
+
+    def __init__(self, device: str, artifact: Artifact) -> None:
+        self.device = device
+        self.artifact = artifact
+        self._to_input = InputAdapter(artifact.input)
+        self._to_logits = OutputAdapter(artifact.output)
+        self._open = True
+
+    @abstractmethod
+    def _infer(self, model_input: NDArray[Any]) -> NDArray[Any]:
+        """The model's input tensor, batch 1, to its output tensor. Raises DeviceError."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Frees what the engine holds."""
+
+    def run(self, pixels: Pixels) -> Logits:
+        """uint8 RGB [N, H, W, 3] to float32 logits [N, classes]; see ``linnet_devices.api.Session.run``."""
+        if not self._open:
+            raise DeviceError(f"session on {self.device}", got="run() after close()", expected="an open session")
+        self._to_input.check(pixels)
+        if len(pixels) == 1:
+            return self._to_logits(self._infer(self._to_input(pixels)))
+        rows = [self._to_logits(self._infer(self._to_input(pixels[i : i + 1]))) for i in range(len(pixels))]
+        return np.concatenate(rows)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_open", False):
+            warnings.warn(f"unclosed session on {self.device}", ResourceWarning, stacklevel=2, source=self)
+
+
+class InputAdapter:
+    """Pixels in Linnet's one signature (uint8 RGB NHWC) to the input that an artifact made elsewhere may want.
+
+    Whatever the normalisation and the quantisation, a pixel has 256 values: one table per channel does it all, and
+    no table at all where the quantised value is the pixel.
+    """
+
+    def __init__(self, spec: TensorSpec) -> None:
+        self.spec = spec
+        height, width = spec.shape[1:3] if spec.layout == "NHWC" else spec.shape[2:4]
+        self.shape = (height, width, 3)
+        table = _input_table(spec)
+        identity = np.arange(256)[:, None]
+        self._table = None if table.dtype == np.uint8 and bool((table == identity).all()) else table
+
+    def check(self, pixels: Pixels) -> None:
+        """Raises LinnetError unless ``pixels`` is uint8 [N, H, W, 3] of the artifact's size."""
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != self.shape or not len(pixels):
+            height, width, _ = self.shape
+            raise LinnetError(
+                "pixels",
+                got=f"{pixels.dtype} {list(pixels.shape)}",
+                expected=f"uint8 [N, {height}, {width}, 3]",
+                fix="linnet_runtime.preprocess makes them from any picture",
+            )
+
+    def __call__(self, pixels: Pixels) -> NDArray[Any]:
+        """uint8 [1, H, W, 3] RGB to the artifact's input tensor."""
+        values: NDArray[Any] = pixels if self.spec.color == "rgb" else pixels[..., ::-1]
+        if self._table is not None:
+            values = self._table[values, np.arange(3)]
+        if self.spec.layout == "NCHW":
+            values = values.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(values)
+
+
+def _input_table(spec: TensorSpec) -> NDArray[Any]:
+    """[256, 3] of the artifact's dtype: the model's value for each pixel value, per channel in the model's order."""
+    values: NDArray[Any] = np.repeat(np.arange(256, dtype=np.float64)[:, None], 3, axis=1)
+    dtype = _DTYPES[spec.dtype]
+    if spec.mean is not None and spec.std is not None:
+        values = (values - np.array(spec.mean)) / np.array(spec.std)
+        if spec.scale is not None and spec.zero_point is not None:
+            values = np.rint(values / spec.scale) + spec.zero_point
+    elif spec.dtype == "int8":
+        values -= 128  # the same pixel in the signed form
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)  # type: ignore[type-var]
+        values = np.clip(values, limits.min, limits.max)
+    return values.astype(dtype)
+
+
+class OutputAdapter:
+    """An artifact's output tensor to float32 logits [1, classes]."""
+
+    def __init__(self, spec: TensorSpec) -> None:
+        self.spec = spec
+
+    def __call__(self, raw: NDArray[Any]) -> Logits:
+        values = raw.reshape(1, -1).astype(np.float32)
+        if self.spec.scale is not None and self.spec.zero_point is not None:
+            values = (values - np.float32(self.spec.zero_point)) * np.float32(self.spec.scale)
+        if self.spec.values == "probabilities":
+            values = np.log(np.maximum(values, np.float32(_SMALLEST_PROBABILITY)))
+        return values
+
+
+def thread_count(options: OpenOptions) -> int:
+    """The threads that a CPU engine gets: what was asked for, or one a usable core, at most four."""
+    if options.threads is not None:
+        return options.threads
+    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
+    return min(_MOST_THREADS, len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)

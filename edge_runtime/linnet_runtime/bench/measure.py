@@ -1,0 +1,107 @@
+"""One row of the benchmark, measured in a process of its own so that memory and load time are that row's alone.
+
+Run as ``python -m linnet_runtime.bench.measure`` with a ``Job`` as JSON on standard input; prints the row as JSON, or
+``{"error": …}`` with exit status 1.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from linnet_devices.api import LinnetError, Logits, OpenOptions, Pixels
+from numpy.typing import NDArray
+
+from linnet_runtime.bundle import Bundle, open_bundle
+from linnet_runtime.classifier import PrecisionChoice, open_session
+from linnet_runtime.photos import load_labelled_photos
+from linnet_runtime.statistics import latency_summary
+
+_PICTURES = 16  # enough that no cache holds the answer
+_FEWEST_RUNS = 20
+
+
+class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to measure. ``data`` is a folder of labelled photos or a run; without it no accuracy is measured."""
+
+    bundle: str
+    device: str
+    precision: PrecisionChoice
+    threads: int | None
+    data: str | None
+    warm_up_s: float
+    measure_s: float
+
+
+def measure(job: Job) -> dict[str, object]:
+    """Opens the bundle, warms it up, times one picture at a time, then classifies the photos."""
+    bundle = open_bundle(Path(job.bundle))
+    size = (_PICTURES, bundle.preprocess.height, bundle.preprocess.width, 3)
+    pictures = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    started = time.perf_counter()
+    with open_session(bundle, job.device, precision=job.precision, options=OpenOptions(job.threads)) as session:
+        loaded = time.perf_counter()
+        session.run(pictures[:1])
+        first = time.perf_counter()
+        _time_runs(session.run, pictures, job.warm_up_s)
+        latencies = _time_runs(session.run, pictures, job.measure_s)
+        peak_rss_mb = _peak_rss_mb()  # before the photos, which a device would not hold in memory
+        return {
+            "device": session.device,
+            "artifact": Path(session.artifact.path).name,
+            "precision": session.artifact.precision,
+            "threads": job.threads,
+            "state": "warm",
+            "latency_ms": latency_summary(latencies),
+            "runs": len(latencies),
+            "throughput_fps": float(len(latencies) / latencies.sum()),
+            "load_ms": (loaded - started) * 1e3,
+            "first_ms": (first - loaded) * 1e3,
+            "peak_rss_mb": peak_rss_mb,
+            "accuracy": _accuracy(session.run, bundle, Path(job.data)) if job.data else None,
+        }
+
+
+def _time_runs(run: Callable[[Pixels], Logits], pictures: Pixels, seconds: float) -> NDArray[np.float64]:
+    """The time of each run in seconds, one picture after the other, until ``seconds`` have passed."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < _FEWEST_RUNS or time.perf_counter() < end:
+        picture = pictures[len(times) % len(pictures)][None]
+        started = time.perf_counter()
+        run(picture)
+        times.append(time.perf_counter() - started)
+    return np.array(times)
+
+
+def _accuracy(run: Callable[[Pixels], Logits], bundle: Bundle, data: Path) -> dict[str, float]:
+    photos = load_labelled_photos(data, bundle.labels, bundle.preprocess)
+    best_five = np.argsort(-run(photos.pixels), axis=1, kind="stable")[:, :5]
+    correct = best_five == photos.labels[:, None]
+    return {"top1": float(correct[:, 0].mean()), "top5": float(correct.any(axis=1).mean()), "n": len(photos)}
+
+
+def _peak_rss_mb() -> float:
+    """The largest resident set of this process in MiB. getrusage's figure is no use: it starts at the parent's."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise LinnetError("/proc/self/status", got="no VmHWM", expected="a Linux kernel's")
+
+
+def main() -> int:
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    try:
+        row = measure(job)
+    except LinnetError as error:
+        row = {"error": str(error)}
+    sys.stdout.buffer.write(msgspec.json.encode(row))
+    return 1 if "error" in row else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""The bundle: a directory ``NAME.linnet`` with a model in every format, its labels, its preprocessing and its proof.
+
+``bundle.json`` is the contract between the machine that trains and the device. It is written whole or not at all,
+and nothing in it is executed. A reader refuses keys that it does not know and schemas newer than its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import msgspec
+from linnet_devices.api import Artifact, File, LinnetError
+
+from linnet_runtime.files import new_directory
+from linnet_runtime.preprocess import Preprocess
+
+SCHEMA = 1
+SUFFIX = ".linnet"
+MANIFEST = "bundle.json"
+_MOST_MANIFEST_BYTES = 10_000_000
+_CHUNK_BYTES = 1 << 20
+
+
+class BundleError(LinnetError):
+    """A bundle that is damaged, incomplete, or made for a newer Linnet."""
+
+
+class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the model came from: the source's name, when (ISO 8601, UTC) and by which versions."""
+
+    source: str
+    created: str
+    versions: dict[str, str]
+
+
+class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What ``bundle.json`` says. ``temperature`` divides the logits before the softmax; ``metrics`` are the run's own
+    figures on its test part ({"float_top1": 0.86}); ``canary`` and ``reference`` are what ``verify`` compares with
+    (linnet_runtime.canary, linnet_runtime.reference)."""
+
+    schema: int
+    name: str
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    artifacts: tuple[Artifact, ...]
+    provenance: Provenance
+    temperature: float = 1.0
+    metrics: dict[str, float] = {}
+    canary: File | None = None
+    reference: File | None = None
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Reads and checks ``bundle.json``; the files' paths come back absolute. Hashes are checked by
+    ``check_artifact``, for the artifact that is opened.
+
+    Raises:
+        BundleError: with the JSON path of what is wrong, what was found and what was expected.
+    """
+    manifest = path / MANIFEST
+    try:
+        if manifest.stat().st_size > _MOST_MANIFEST_BYTES:
+            raise BundleError(str(manifest), got="a larger file", expected=f"at most {_MOST_MANIFEST_BYTES} bytes")
+        data = manifest.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            str(manifest), got=error.strerror, expected="a bundle's manifest", fix="linnet convert RUN --out NAME.linnet"
+        ) from error
+    _check_schema(manifest, data)
+    try:
+        bundle = msgspec.json.decode(data, type=Bundle)
+    except msgspec.DecodeError as error:  # a ValidationError is one, and its text ends in the JSON path
+        raise BundleError(str(manifest), got=str(error), expected=f"schema {SCHEMA}") from error
+    _check_contents(manifest, bundle)
+    return _absolute(path.resolve(), bundle)
+
+
+def _check_schema(manifest: Path, data: bytes) -> None:
+    class Header(msgspec.Struct):
+        schema: int
+
+    try:
+        header = msgspec.json.decode(data, type=Header)
+    except msgspec.DecodeError as error:
+        raise BundleError(str(manifest), got=str(error), expected=f"JSON with $.schema {SCHEMA}") from error
+    if not 1 <= header.schema <= SCHEMA:
+        raise BundleError(
+            f"{manifest} $.schema", got=header.schema, expected=f"1 to {SCHEMA}", fix="pip install --upgrade linnet"
+        )
+
+
+def _check_contents(manifest: Path, bundle: Bundle) -> None:
+    """Checks what types alone cannot say."""
+
+    def require(holds: bool, where: str, got: object, expected: object) -> None:
+        if not holds:
+            raise BundleError(f"{manifest} {where}", got=got, expected=expected)
+
+    require(len(bundle.labels) > 1, "$.labels", len(bundle.labels), "at least two labels")
+    require(len(bundle.artifacts) > 0, "$.artifacts", "none", "at least one artifact")
+    require(bundle.temperature > 0, "$.temperature", bundle.temperature, "more than 0")
+    size = bundle.preprocess
+    require(min(size.height, size.width) > 0, "$.preprocess", f"{size.height}x{size.width}", "at least 1x1")
+    files = {"$.canary": bundle.canary, "$.reference": bundle.reference}
+    for i, artifact in enumerate(bundle.artifacts):
+        files |= {f"$.artifacts[{i}]": file_of(artifact), f"$.artifacts[{i}].weights": artifact.weights}
+    for where, file in files.items():
+        name = PurePosixPath(file.path if file else "")
+        inside = not name.is_absolute() and ".." not in name.parts
+        require(inside, f"{where}.path", repr(str(name)), "a path inside the bundle")
+    for i, artifact in enumerate(bundle.artifacts):
+        where = f"$.artifacts[{i}]"
+        layout = artifact.input.layout
+        sides = {"NHWC": (1, size.height, size.width, 3), "NCHW": (1, 3, size.height, size.width)}.get(layout)
+        require(artifact.input.shape == sides, f"{where}.input.shape", list(artifact.input.shape), list(sides or ()))
+        classes = artifact.output.shape[-1:]
+        require(classes == (len(bundle.labels),), f"{where}.output.shape", list(classes), f"{len(bundle.labels)} classes")
+
+
+def _absolute(root: Path, bundle: Bundle) -> Bundle:
+    def file(relative: File | None) -> File | None:
+        return relative and msgspec.structs.replace(relative, path=str(root / relative.path))
+
+    artifacts = tuple(
+        msgspec.structs.replace(artifact, path=str(root / artifact.path), weights=file(artifact.weights))
+        for artifact in bundle.artifacts
+    )
+    return msgspec.structs.replace(
+        bundle, artifacts=artifacts, canary=file(bundle.canary), reference=file(bundle.reference)
+    )
+
+
+def files_of(bundle: Bundle) -> list[File]:
+    """Every file that a bundle names."""
+    files = [file for artifact in bundle.artifacts for file in (file_of(artifact), artifact.weights)]
+    return [file for file in (*files, bundle.canary, bundle.reference) if file is not None]
+
+
+def file_of(artifact: Artifact) -> File:
+    """An artifact's own file."""
+    return File(path=artifact.path, bytes=artifact.bytes, sha256=artifact.sha256)
+
+
+def check_artifact(artifact: Artifact) -> None:
+    """``check_file`` for the files of an artifact."""
+    check_file(file_of(artifact))
+    if artifact.weights is not None:
+        check_file(artifact.weights)
+
+
+def check_file(file: File) -> None:
+    """Compares the size and the SHA-256 of a file with what the bundle says of it. Raises BundleError."""
+    try:
+        size = Path(file.path).stat().st_size
+        sha256 = _sha256(Path(file.path))
+    except OSError as error:
+        raise BundleError(file.path, got=error.strerror, expected=f"a file of {file.bytes} bytes") from error
+    if (size, sha256) != (file.bytes, file.sha256):
+        raise BundleError(
+            file.path,
+            got=f"{size} bytes, sha256 {sha256[:12]}…",
+            expected=f"{file.bytes} bytes, sha256 {file.sha256[:12]}…",
+            fix="copy the bundle again, or convert again",
+        )
+
+
+def describe_file(path: Path, root: Path) -> File:
+    """The entry of a file below the bundle's directory ``root``."""
+    return File(path=path.relative_to(root).as_posix(), bytes=path.stat().st_size, sha256=_sha256(path))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_bundle(path: Path, fill: Callable[[Path], Bundle], *, overwrite: bool) -> None:
+    """Writes a bundle whole or not at all: ``fill`` puts the files into a new directory and returns the manifest, and
+    the directory is renamed to ``path`` when all of it is on the disk.
+
+    Raises:
+        LinnetError: ``path`` exists and ``overwrite`` is False.
+    """
+    with new_directory(path, overwrite=overwrite) as directory:
+        bundle = fill(directory)
+        (directory / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(bundle), indent=2) + b"\n")
+        for file in files_of(open_bundle(directory)):
+            check_file(file)

@@ -1,0 +1,101 @@
+"""The program ``linnet``: a table of commands, each imported when it is used.
+
+Every mistake of a user's ends in one line on standard error and exit status 1, a wrong option in 2, ctrl-C in 130.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import logging
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import click
+from linnet_devices.errors import LinnetError
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command is, the extra that installs what it imports, and its line in ``linnet --help``."""
+
+    target: str
+    extra: str
+    summary: str
+
+
+COMMANDS = {
+    "demo": Command("linnet_runtime.commands.demo:demo", "all", "The whole way on rendered photos, no download."),
+    "train": Command("linnet_train.cli:train", "train", "Train a network on a folder of photos."),
+    "convert": Command("linnet_convert.cli:convert", "convert", "Turn a run into a bundle, and prove it equal."),
+    "verify": Command("linnet_runtime.commands.verify:verify", "", "Check a bundle's hashes, canaries and parity."),
+    "classify": Command("linnet_runtime.commands.classify:classify", "", "Label pictures."),
+    "run": Command("linnet_runtime.commands.run:run", "", "Label a camera, a stream or a video, live."),
+    "bench": Command("linnet_runtime.commands.bench:bench", "", "Time a bundle on devices, side by side."),
+    "devices": Command("linnet_runtime.commands.devices:devices", "", "What is here, what is not, why, and the fix."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is run, not when another one's help is shown."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        entry = COMMANDS[name]
+        module, _, attribute = entry.target.partition(":")
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise LinnetError(
+                f"linnet {name}",
+                got=f"no module {error.name}",
+                expected=f"the extra [{entry.extra}]",
+                fix=f"pip install 'linnet[{entry.extra}]'",
+            ) from error
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("linnet"), prog_name="linnet")
+def linnet() -> None:
+    """From a folder of labelled photos to labels on a live camera."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs ``linnet`` with these arguments (None: the process's own) and gives the exit status."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    try:
+        linnet.main(args=arguments, prog_name="linnet", standalone_mode=False)
+    except LinnetError as error:
+        return _fail(str(error), 1)
+    except click.ClickException as error:
+        hint = f". Fix: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
+        return _fail(error.format_message().rstrip(".") + hint, error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("stopped by ctrl-C", 130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone: nothing is wrong and nobody listens
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EACCES, errno.EROFS):
+            raise
+        return _fail(f"{error.filename or 'a file'}: {error.strerror}", 1)
+    return 0
+
+
+def _fail(line: str, status: int) -> int:
+    click.echo(f"error: {line}", err=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""``linnet bench``: one table, one JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+from linnet_devices.api import LinnetError
+from linnet_devices.registry import expand
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from linnet_runtime.bench.measure import Job
+from linnet_runtime.bench.run import host, run_jobs
+from linnet_runtime.bundle import open_bundle
+from linnet_runtime.classifier import PrecisionChoice
+from linnet_runtime.commands.options import bundle_argument, data_option, json_option, precision_option, threads_option
+
+_SECONDS = (1.0, 5.0)  # warm-up and measurement, a row
+_QUICK_SECONDS = (0.2, 1.0)
+
+
+@click.command()
+@bundle_argument
+@data_option
+@click.option("--device", default="cpu", show_default=True, help="One or more, with commas: cpu:litert,cpu:openvino")
+@precision_option
+@threads_option
+@click.option("--quick", is_flag=True, help="A second a row instead of five.")
+@json_option
+def bench(
+    bundle: Path,
+    data: Path | None,
+    device: str,
+    precision: PrecisionChoice,
+    threads: int | None,
+    quick: bool,
+    as_json: bool,
+) -> None:
+    """Time a bundle on devices: latency with its percentiles, load time, memory and, with --data, accuracy.
+
+    Each row is measured in a process of its own. A picture is already preprocessed; linnet run times the whole way.
+    """
+    open_bundle(bundle)  # a damaged bundle is one error, not one a row
+    warm_up, seconds = _QUICK_SECONDS if quick else _SECONDS
+    names = [name for group in device.split(",") for name in expand(group.strip())]
+    jobs = [
+        Job(str(bundle), name, precision, threads, str(data) if data else None, warm_up, seconds) for name in names
+    ]
+    console = Console(stderr=True)
+    rows = []
+    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as progress:
+        task = progress.add_task("bench", total=len(jobs))
+        for row in run_jobs(jobs):
+            rows.append(row)
+            progress.advance(task)
+    if as_json:
+        click.echo(msgspec.json.encode({"host": host(), "results": rows}))
+    else:
+        Console().print(_table(rows))
+    if all("error" in row for row in rows):
+        raise LinnetError("linnet bench", got="; ".join(str(row["error"]) for row in rows))
+
+
+def _table(rows: list[dict[str, object]]) -> Table:
+    table = Table(title="bench: milliseconds a picture", title_justify="left")
+    for heading in ("device", "artifact", "p50", "p90", "p99", "max", "a second", "load ms", "MiB", "accuracy"):
+        table.add_column(heading, justify="left" if heading in ("device", "artifact") else "right")
+    for row in rows:
+        if "error" in row:
+            table.add_row(str(row["device"]), f"not run: {row['error']}")
+            continue
+        measured = msgspec.convert(row, type=_Row)
+        latency = measured.latency_ms
+        table.add_row(
+            measured.device,
+            measured.artifact,
+            *(f"{latency[key]:.3f}" for key in ("p50", "p90", "p99", "max")),
+            f"{measured.throughput_fps:.0f}",
+            f"{measured.load_ms:.0f}",
+            f"{measured.peak_rss_mb:.0f}",
+            f"{measured.accuracy['top1']:.4f}" if measured.accuracy else "",
+        )
+    return table
+
+
+class _Row(msgspec.Struct):
+    """The part of a row that the table shows."""
+
+    device: str
+    artifact: str
+    latency_ms: dict[str, float]
+    throughput_fps: float
+    load_ms: float
+    peak_rss_mb: float
+    accuracy: dict[str, float] | None

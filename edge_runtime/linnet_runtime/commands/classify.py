@@ -1,0 +1,43 @@
+"""``linnet classify``: pictures in, one line of JSON for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from linnet_runtime.classifier import Classifier, PrecisionChoice
+from linnet_runtime.commands.options import bundle_argument, json_lines_option, session_options
+from linnet_runtime.preprocess import PictureError, read_picture
+
+
+@click.command()
+@bundle_argument
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@session_options
+@json_lines_option
+def classify(bundle: Path, files: tuple[Path, ...], device: str, threads: int | None, precision: PrecisionChoice) -> None:
+    """Label pictures: a line of JSON for each FILE.
+
+    A file that cannot be read gets a line with its error, the others theirs, and the exit status is 1.
+    """
+    unreadable = 0
+    with Classifier.open(bundle, device, precision=precision, threads=threads) as classifier:
+        for file in files:
+            line: dict[str, object] = {"source": str(file)}
+            try:
+                found = classifier.classify(read_picture(file), color="bgr")
+                line |= {
+                    "label": found.label,
+                    "probability": round(found.probability, 6),
+                    "top": [{"label": label, "probability": round(p, 6)} for label, p in found.top],
+                    "device": found.device,
+                    "artifact": found.artifact,
+                }
+            except PictureError as error:
+                unreadable += 1
+                line["error"] = str(error)
+            click.echo(msgspec.json.encode(line))
+    if unreadable:
+        raise PictureError("linnet classify", got=f"{unreadable} of {len(files)} files unreadable", expected="pictures")

@@ -1,0 +1,29 @@
+"""``linnet devices``: what is here, what is not, why, and the fix."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+from linnet_devices.registry import probe_all
+from rich.console import Console
+from rich.table import Table
+
+from linnet_runtime.commands.options import json_option
+
+
+@click.command()
+@json_option
+def devices(as_json: bool) -> None:
+    """List the devices: available or not, why not, and the fix."""
+    probes = probe_all()
+    if as_json:
+        rows = [{"device": name, **msgspec.to_builtins(probe)} for name, probe in probes.items()]
+        click.echo(msgspec.json.encode({"devices": rows}))
+        return
+    table = Table(box=None)
+    for heading in ("device", "available", "what or why not", "fix"):
+        table.add_column(heading, overflow="fold")
+    for name, probe in probes.items():
+        what = ", ".join(probe.details.values()) if probe.available else probe.reason
+        table.add_row(name, "yes" if probe.available else "no", what, probe.fix)
+    Console().print(table)

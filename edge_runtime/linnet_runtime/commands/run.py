@@ -1,0 +1,50 @@
+"""``linnet run``: labels on a live stream, one line of JSON for each frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from linnet_runtime.classifier import Classifier, PrecisionChoice
+from linnet_runtime.commands.options import bundle_argument, json_lines_option, session_options
+from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.sources import open_source
+
+
+@click.command()
+@bundle_argument
+@click.option("--source", required=True, help="A camera's number, rtsp://, http://, picamera2://0, a file, synthetic:")
+@click.option("--frames", type=click.IntRange(min=1), help="Stop after so many frames.  [default: at the end, or ctrl-C]")
+@session_options
+@json_lines_option
+def run(
+    bundle: Path, source: str, frames: int | None, device: str, threads: int | None, precision: PrecisionChoice
+) -> None:
+    """Label a camera, a stream, a video or pictures: a line of JSON for each frame, and a summary at the end.
+
+    Of a live source the newest frame is taken and the others are counted as dropped; of a file every frame is.
+    """
+    with (
+        Classifier.open(bundle, device, precision=precision, threads=threads) as classifier,
+        Pipeline(lambda: open_source(source), classifier) as pipeline,
+    ):
+        try:
+            for result in pipeline:
+                line = {
+                    "frame": result.frame,
+                    "captured_at": round(result.captured_at, 6),
+                    "age_ms": round(result.age_ms, 3),
+                    "label": result.classification.label,
+                    "probability": round(result.classification.probability, 6),
+                    "device": result.classification.device,
+                    "stages_ms": {stage: round(ms, 3) for stage, ms in result.stages_ms.items()},
+                }
+                click.echo(msgspec.json.encode(line))
+                if result.frame == frames:
+                    break
+        except KeyboardInterrupt:
+            pass  # the way to end a live stream
+        finally:
+            click.echo(msgspec.json.encode({"summary": pipeline.summary()}))

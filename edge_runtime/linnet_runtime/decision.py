@@ -1,0 +1,25 @@
+"""Logits to a label."""
+
+from __future__ import annotations
+
+import numpy as np
+from linnet_devices.api import Logits
+
+TOP = 5
+
+
+def probabilities(logits: Logits, temperature: float) -> Logits:
+    """Softmax of logits / temperature over the last axis: float32, the same shape.
+
+    The temperature is Guo et al., "On calibration of modern neural networks" (2017).
+    """
+    scaled = logits / np.float32(temperature)
+    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    total: Logits = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return total
+
+
+def top_classes(probability: Logits, labels: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    """The ``TOP`` best of probabilities [classes], best first; equal ones in the order of their indices."""
+    best = np.argsort(-probability, kind="stable")[:TOP]
+    return tuple((labels[i], float(probability[i])) for i in best)

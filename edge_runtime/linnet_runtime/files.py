@@ -1,0 +1,56 @@
+"""Files and directories that are there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from linnet_devices.api import LinnetError
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raises LinnetError where ``path`` exists and must not be replaced; asked before a long job, not after it."""
+    if path.exists() and not overwrite:
+        raise LinnetError(str(path), got="it exists", expected="a new name", fix="--overwrite, or another --out")
+
+
+@contextlib.contextmanager
+def new_directory(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Gives an empty directory beside ``path`` to fill; it takes the name ``path`` at the end of the block, and is
+    removed when the block fails. An older ``path`` stays whole until then.
+
+    Raises:
+        LinnetError: ``path`` exists and ``overwrite`` is False, or its parent cannot be written.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        working = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise LinnetError(str(path), got=error.strerror, expected="a place that can be written") from error
+    try:
+        yield working
+        working.chmod(0o755)  # mkdtemp makes it private
+        if path.exists():
+            retired = working.with_name(working.name + ".old")
+            path.rename(retired)
+            working.rename(path)
+            shutil.rmtree(retired)
+        else:
+            working.rename(path)
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replaces a file in one step: a full disk or a kill leaves the older one as it was."""
+    working = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        working.write_bytes(data)
+        working.replace(path)
+    finally:
+        working.unlink(missing_ok=True)

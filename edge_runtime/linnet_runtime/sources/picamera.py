@@ -1,0 +1,67 @@
+"""A Raspberry Pi camera through picamera2, which apt installs (python3-picamera2) and pip does not."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet_runtime.sources.api import Frame, SourceError
+
+_SIZE = (640, 480)
+_APT = "sudo apt install python3-picamera2, and a virtual environment made with --system-site-packages"
+
+
+class PicameraSource:
+    """The camera's low-resolution stream. It is YUV420 on every Pi (the Pi 4 and older offer nothing else there), and
+    its rows are padded: converted first, then cut to the width."""
+
+    live = True
+
+    def __init__(self, camera: Any) -> None:
+        self._camera = camera
+        configuration = camera.create_video_configuration(
+            main={"size": _SIZE}, lores={"size": _SIZE, "format": "YUV420"}, buffer_count=4
+        )
+        camera.configure(configuration)
+        # The camera may have changed what was asked for, without a word.
+        stream = camera.camera_configuration()["lores"]
+        self._width, self._height = stream["size"]
+        if stream["format"] != "YUV420":
+            camera.close()
+            raise SourceError("picamera2", got=f"a {stream['format']} stream", expected="YUV420")
+        camera.start()
+
+    def read(self) -> Frame | None:
+        request = self._camera.capture_request()
+        try:
+            planes: NDArray[np.uint8] = request.make_array("lores")
+            taken_ns = request.get_metadata().get("SensorTimestamp")
+        finally:
+            request.release()
+        pixels = cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420)[: self._height, : self._width]
+        # The sensor's clock counts from boot, as the monotonic clock does on Linux.
+        age = max(0.0, time.monotonic() - taken_ns / 1e9) if taken_ns is not None else 0.0
+        return Frame(pixels, captured_at=time.time() - age, captured_monotonic=time.monotonic() - age)
+
+    def close(self) -> None:
+        self._camera.stop()
+        self._camera.close()
+
+
+def open_picamera(uri: str) -> PicameraSource:
+    """``picamera2://0``: the camera of that number."""
+    number = uri.removeprefix("picamera2:").removeprefix("//") or "0"
+    if not number.isdecimal():
+        raise SourceError("--source", got=repr(uri), expected="picamera2://NUMBER", fix="--source picamera2://0")
+    try:
+        from picamera2 import Picamera2
+    except ImportError as error:
+        raise SourceError(uri, got=str(error), expected="the package picamera2", fix=_APT) from error
+    try:
+        return PicameraSource(Picamera2(int(number)))
+    except (RuntimeError, IndexError) as error:
+        raise SourceError(uri, got=str(error), expected="a camera that no other program uses") from error
