@@ -1,0 +1,1 @@
+"""Conversion: a run to a bundle, every format from one quantised graph, with proof."""

@@ -159,7 +159,8 @@ class Session(Protocol):
 
     def run(self, pixels: Pixels) -> Logits:
         """uint8 RGB [N, H, W, 3] to float32 logits [N, classes]. Raises LinnetError on another shape or dtype,
-        DeviceError when the device fails or the session is closed."""
+        DeviceError when the device fails or the session is closed.
+        """
 
     def close(self) -> None:
         """Frees the device. Closing twice does nothing."""
@@ -187,4 +188,5 @@ class Device(Protocol):
 
     def open(self, artifact: Artifact, options: OpenOptions) -> Session:
         """Loads an artifact. Raises DeviceUnavailable when the device is not here, DeviceError when it cannot read
-        the artifact."""
+        the artifact.
+        """

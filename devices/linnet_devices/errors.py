@@ -41,5 +41,5 @@ class DeviceError(LinnetError):
     """A device that is here but cannot do what was asked of it."""
 
 
-class DeviceUnavailable(DeviceError):
+class DeviceUnavailable(DeviceError):  # noqa: N818  # the state's name says it
     """A device that is not here: its library, hardware or permission is missing."""

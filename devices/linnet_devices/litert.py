@@ -11,11 +11,11 @@ from linnet_devices.api import Artifact, DeviceError, Format, OpenOptions, Place
 from linnet_devices.session import EngineSession, thread_count
 
 try:
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    from ai_edge_litert.interpreter import Interpreter
 
     PACKAGE = "ai-edge-litert"
 except ModuleNotFoundError:
-    from tflite_runtime.interpreter import Interpreter, OpResolverType
+    from tflite_runtime.interpreter import Interpreter
 
     PACKAGE = "tflite-runtime"
 
@@ -73,5 +73,7 @@ def _interpreter(artifact: Artifact, **options: Any) -> Any:
         interpreter = Interpreter(model_path=artifact.path, **options)
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise DeviceError(f"{artifact.path} in {PACKAGE}", got=str(error), expected="a .tflite that it reads") from error
+        raise DeviceError(
+            f"{artifact.path} in {PACKAGE}", got=str(error), expected="a .tflite that it reads"
+        ) from error
     return interpreter

@@ -36,7 +36,9 @@ class OnnxSession(EngineSession):
                 artifact.path, _session_options(thread_count(options)), providers=[_PROVIDER]
             )
         except Exception as error:  # onnxruntime's errors share no base class below Exception
-            raise DeviceError(f"{artifact.path} in onnxruntime", got=str(error), expected="an .onnx it reads") from error
+            raise DeviceError(
+                f"{artifact.path} in onnxruntime", got=str(error), expected="an .onnx it reads"
+            ) from error
         super().__init__(device, artifact)
         self._input_name = self._session.get_inputs()[0].name
         nodes = [

@@ -29,7 +29,9 @@ class Entry:
 DEVICES = {
     "cpu:litert": Entry("linnet_devices.litert:LiteRT", "pip install 'linnet[litert]'", "TensorFlow Lite on the CPU"),
     "cpu:onnx": Entry("linnet_devices.ort:OnnxRuntimeCpu", "pip install 'linnet[onnx]'", "ONNX Runtime on the CPU"),
-    "cpu:openvino": Entry("linnet_devices.openvino:OpenVinoCpu", "pip install 'linnet[openvino]'", "OpenVINO on the CPU"),
+    "cpu:openvino": Entry(
+        "linnet_devices.openvino:OpenVinoCpu", "pip install 'linnet[openvino]'", "OpenVINO on the CPU"
+    ),
     "fake": Entry("linnet_devices.fake:Fake", "", "simulated: reads no model, for tests and rehearsals"),
 }
 

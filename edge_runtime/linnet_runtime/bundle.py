@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import msgspec
-from linnet_devices.api import Artifact, File, LinnetError
 
+from linnet_devices.api import Artifact, File, LinnetError
 from linnet_runtime.files import new_directory
 from linnet_runtime.preprocess import Preprocess
 
@@ -38,7 +38,8 @@ class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``bundle.json`` says. ``temperature`` divides the logits before the softmax; ``metrics`` are the run's own
     figures on its test part ({"float_top1": 0.86}); ``canary`` and ``reference`` are what ``verify`` compares with
-    (linnet_runtime.canary, linnet_runtime.reference)."""
+    (linnet_runtime.canary, linnet_runtime.reference).
+    """
 
     schema: int
     name: str
@@ -66,7 +67,10 @@ def open_bundle(path: Path) -> Bundle:
         data = manifest.read_bytes()
     except OSError as error:
         raise BundleError(
-            str(manifest), got=error.strerror, expected="a bundle's manifest", fix="linnet convert RUN --out NAME.linnet"
+            str(manifest),
+            got=error.strerror,
+            expected="a bundle's manifest",
+            fix="linnet convert RUN --out NAME.linnet",
         ) from error
     _check_schema(manifest, data)
     try:
@@ -116,7 +120,9 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
         sides = {"NHWC": (1, size.height, size.width, 3), "NCHW": (1, 3, size.height, size.width)}.get(layout)
         require(artifact.input.shape == sides, f"{where}.input.shape", list(artifact.input.shape), list(sides or ()))
         classes = artifact.output.shape[-1:]
-        require(classes == (len(bundle.labels),), f"{where}.output.shape", list(classes), f"{len(bundle.labels)} classes")
+        require(
+            classes == (len(bundle.labels),), f"{where}.output.shape", list(classes), f"{len(bundle.labels)} classes"
+        )
 
 
 def _absolute(root: Path, bundle: Bundle) -> Bundle:

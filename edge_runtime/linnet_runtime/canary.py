@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from linnet_devices.api import File, Logits, Pixels, Session
 
+from linnet_devices.api import File, Logits, Pixels, Session
 from linnet_runtime.bundle import Bundle, BundleError, check_file
 
 CANARY = "canary.npz"
@@ -23,7 +23,8 @@ _SPREADS = 2.0  # times what the engines themselves differ by
 @dataclass(frozen=True)
 class Canary:
     """``pixels`` uint8 [8, H, W, 3]; ``logits`` float32 [8, classes] by the artifact's file name; ``tolerance`` in
-    logits by the same name."""
+    logits by the same name.
+    """
 
     pixels: Pixels
     logits: dict[str, Logits]
@@ -33,7 +34,8 @@ class Canary:
 @dataclass(frozen=True)
 class CanaryResult:
     """``difference`` is the largest one from the known logits; ``flipped`` counts the pictures whose top-1 changed
-    although its margin exceeds the tolerance."""
+    although its margin exceeds the tolerance.
+    """
 
     passed: bool
     difference: float
@@ -41,7 +43,9 @@ class CanaryResult:
     flipped: int
 
     def __str__(self) -> str:
-        return f"off by {self.difference:.3g} logits where {self.tolerance:.3g} is allowed, {self.flipped} labels changed"
+        return (
+            f"off by {self.difference:.3g} logits where {self.tolerance:.3g} is allowed, {self.flipped} labels changed"
+        )
 
 
 def make_tolerance(logits: dict[str, Logits], output_step: float) -> float:
@@ -52,7 +56,7 @@ def make_tolerance(logits: dict[str, Logits], output_step: float) -> float:
 
 def save_canary(path: Path, canary: Canary) -> None:
     """Writes ``canary.npz``."""
-    arrays: dict[str, np.ndarray] = {"pixels": canary.pixels}  # type: ignore[type-arg]  # uint8 and float32 mixed
+    arrays: dict[str, np.ndarray] = {"pixels": canary.pixels}
     for name, logits in canary.logits.items():
         arrays |= {f"logits/{name}": logits, f"tolerance/{name}": np.array(canary.tolerance[name])}
     buffer = io.BytesIO()

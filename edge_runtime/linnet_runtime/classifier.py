@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
-from linnet_devices.api import Artifact, DeviceUnavailable, Logits, OpenOptions, Pixels, Session
-from linnet_devices.registry import expand, load_device
 from numpy.typing import NDArray
 
+from linnet_devices.api import Artifact, DeviceUnavailable, Logits, OpenOptions, Pixels, Session
+from linnet_devices.registry import expand, load_device
 from linnet_runtime.bundle import Bundle, check_artifact, open_bundle
 from linnet_runtime.decision import probabilities, top_classes
 from linnet_runtime.preprocess import Color, preprocess

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 import click
+
 from linnet_devices.errors import LinnetError
 
 

@@ -34,7 +34,7 @@ class Mailbox:
             return True
 
     def get(self) -> Frame | None:
-        """Waits for a frame and takes it; None once the mailbox is closed and empty. Raises what ``close`` was given."""
+        """Waits for a frame and takes it; None once closed and empty. Raises the error that ``close`` was given."""
         with self._changed:
             self._changed.wait_for(lambda: self._frame is not None or self._closed)
             frame, self._frame = self._frame, None

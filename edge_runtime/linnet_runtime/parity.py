@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from linnet_devices.api import Logits, Parity
 from numpy.typing import NDArray
 
+from linnet_devices.api import Logits, Parity
 from linnet_runtime.statistics import wilson_interval
 
 # Int8 engines round halves and biases each in their own way, so equality with fake quantisation is a rate; float

@@ -1,8 +1,8 @@
 """Labelled photos: folders of classes, the photos that a run keeps, and both as arrays of preprocessed pixels.
 
-    DATA/CLASS/*.jpg                  one folder a class
-    DATA/{train,val,test}/CLASS/*     the same, already divided into parts
-    RUN/photos.npz                    what a run keeps, so that nothing later needs DATA
+DATA/CLASS/*.jpg                  one folder a class
+DATA/{train,val,test}/CLASS/*     the same, already divided into parts
+RUN/photos.npz                    what a run keeps, so that nothing later needs DATA
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from linnet_devices.api import LinnetError, Pixels
 from numpy.typing import NDArray
 
+from linnet_devices.api import LinnetError, Pixels
 from linnet_runtime.files import write_whole
 from linnet_runtime.preprocess import PICTURE_SUFFIXES, PictureError, Preprocess, preprocess, read_picture
 
@@ -133,9 +133,7 @@ def load_labelled_photos(data: Path, labels: tuple[str, ...], spec: Preprocess) 
         files = [file for file in files if file.part == "test"]
     unknown = set(class_names(files)) - set(labels)
     if unknown:
-        raise LinnetError(
-            str(data), got="classes " + ", ".join(sorted(unknown)), expected="only " + ", ".join(labels)
-        )
+        raise LinnetError(str(data), got="classes " + ", ".join(sorted(unknown)), expected="only " + ", ".join(labels))
     decoded = list(decode_photos(files, spec, lambda _, error: logger.warning("left out: %s", error)))
     if not decoded:
         raise LinnetError(str(data), got="no photo that can be read", expected="at least one")

@@ -1,4 +1,4 @@
-"""The only resize, crop and colour code in the project: any picture to the uint8 RGB pixels that a model was trained on.
+"""The only resize, crop and colour code in the project: any picture to the uint8 RGB pixels of a model's input.
 
 It runs in training, calibration, parity, the benchmark and on the device, and its bytes are a contract: golden hashes
 in the tests hold it to the same pixels under OpenCV 4.11 and 5.0.
@@ -16,8 +16,9 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "200000000")
 import cv2
 import msgspec
 import numpy as np
-from linnet_devices.api import LinnetError, Pixels
 from numpy.typing import NDArray
+
+from linnet_devices.api import LinnetError, Pixels
 
 Color = Literal["bgr", "rgb", "gray"]
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -103,7 +104,9 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
             raise PictureError(str(path), got=f"{size} bytes", expected=f"at most {_MOST_BYTES}")
         data = path.read_bytes()
     except OSError as error:
-        raise PictureError(str(path), got=error.strerror or str(error), expected="a picture that can be read") from error
+        raise PictureError(
+            str(path), got=error.strerror or str(error), expected="a picture that can be read"
+        ) from error
     return decode_picture(data, str(path))
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from linnet_devices.api import File, Logits, Pixels
 from numpy.typing import NDArray
 
+from linnet_devices.api import File, Logits, Pixels
 from linnet_runtime.bundle import BundleError, check_file
 
 REFERENCE = "reference.npz"
@@ -22,7 +22,8 @@ REFERENCE = "reference.npz"
 @dataclass(frozen=True)
 class Reference:
     """``digests`` uint8 [N, 32], one a photo; ``logits`` float32 [N, classes] by the model's precision, "int8" (the
-    quantisation-aware model) and "float"."""
+    quantisation-aware model) and "float".
+    """
 
     digests: NDArray[np.uint8]
     logits: dict[str, Logits]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from linnet_devices.api import Artifact, Device, DeviceUnavailable, OpenOptions, Parity
 from linnet_devices.registry import expand, load_device
-
 from linnet_runtime.bundle import Bundle, check_file, files_of, open_bundle
 from linnet_runtime.canary import CanaryResult, check_canary
 from linnet_runtime.parity import agrees, compare_logits

@@ -1,0 +1,1 @@
+"""For those who write a device: the conformance suite that every device passes."""

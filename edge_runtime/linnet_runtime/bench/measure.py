@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from linnet_devices.api import LinnetError, Logits, OpenOptions, Pixels
 from numpy.typing import NDArray
 
+from linnet_devices.api import LinnetError, Logits, OpenOptions, Pixels
 from linnet_runtime.bundle import Bundle, open_bundle
 from linnet_runtime.classifier import PrecisionChoice, open_session
 from linnet_runtime.photos import load_labelled_photos
@@ -94,6 +94,7 @@ def _peak_rss_mb() -> float:
 
 
 def main() -> int:
+    """Reads a job, prints its row, and gives the exit status."""
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     try:
         row = measure(job)

@@ -20,8 +20,7 @@ def run_jobs(jobs: list[Job]) -> Iterator[dict[str, object]]:
         child = subprocess.run(
             [sys.executable, "-m", "linnet_runtime.bench.measure"],
             input=msgspec.json.encode(job),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             check=False,
         )
         try:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 import msgspec
-from linnet_devices.api import LinnetError
-from linnet_devices.registry import expand
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from linnet_devices.api import LinnetError
+from linnet_devices.registry import expand
 from linnet_runtime.bench.measure import Job
 from linnet_runtime.bench.run import host, run_jobs
 from linnet_runtime.bundle import open_bundle
@@ -46,9 +46,7 @@ def bench(
     open_bundle(bundle)  # a damaged bundle is one error, not one a row
     warm_up, seconds = _QUICK_SECONDS if quick else _SECONDS
     names = [name for group in device.split(",") for name in expand(group.strip())]
-    jobs = [
-        Job(str(bundle), name, precision, threads, str(data) if data else None, warm_up, seconds) for name in names
-    ]
+    jobs = [Job(str(bundle), name, precision, threads, str(data) if data else None, warm_up, seconds) for name in names]
     console = Console(stderr=True)
     rows = []
     with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as progress:

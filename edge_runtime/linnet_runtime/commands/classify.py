@@ -17,7 +17,9 @@ from linnet_runtime.preprocess import PictureError, read_picture
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @session_options
 @json_lines_option
-def classify(bundle: Path, files: tuple[Path, ...], device: str, threads: int | None, precision: PrecisionChoice) -> None:
+def classify(
+    bundle: Path, files: tuple[Path, ...], device: str, threads: int | None, precision: PrecisionChoice
+) -> None:
     """Label pictures: a line of JSON for each FILE.
 
     A file that cannot be read gets a line with its error, the others theirs, and the exit status is 1.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 import msgspec
-from linnet_devices.registry import probe_all
 from rich.console import Console
 from rich.table import Table
 
+from linnet_devices.registry import probe_all
 from linnet_runtime.commands.options import json_option
 
 

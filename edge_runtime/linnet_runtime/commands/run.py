@@ -16,7 +16,9 @@ from linnet_runtime.sources import open_source
 @click.command()
 @bundle_argument
 @click.option("--source", required=True, help="A camera's number, rtsp://, http://, picamera2://0, a file, synthetic:")
-@click.option("--frames", type=click.IntRange(min=1), help="Stop after so many frames.  [default: at the end, or ctrl-C]")
+@click.option(
+    "--frames", type=click.IntRange(min=1), help="Stop after so many frames.  [default: at the end, or ctrl-C]"
+)
 @session_options
 @json_lines_option
 def run(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 import msgspec
-from linnet_devices.api import LinnetError, OpenOptions
 from rich.console import Console
 from rich.table import Table
 
+from linnet_devices.api import LinnetError, OpenOptions
 from linnet_runtime.bundle import BundleError, open_bundle
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, threads_option
 from linnet_runtime.parity import LEAST_AGREEMENT
@@ -29,6 +29,7 @@ _GATE = ", ".join(f"{least} in {precision}" for precision, least in LEAST_AGREEM
 @threads_option
 @json_option
 def verify(bundle: Path, data: Path | None, device: str, threads: int | None, as_json: bool) -> None:
+    """Runs ``verify_bundle`` and shows its verdicts; the command's help is above."""
     manifest = open_bundle(bundle)
     photos = load_labelled_photos(data, manifest.labels, manifest.preprocess) if data else None
     verdicts = list(verify_bundle(bundle, photos, device=device, options=OpenOptions(threads)))
@@ -76,7 +77,9 @@ def _table(verdicts: list[Verdict]) -> Table:
             verdict.path,
             verdict.device,
             str(verdict.canary) if verdict.canary else "none",
-            f"{parity.agreement:.4f} ({parity.agreement_low:.3f}..{parity.agreement_high:.3f})" if parity else "no photos",
+            f"{parity.agreement:.4f} ({parity.agreement_low:.3f}..{parity.agreement_high:.3f})"
+            if parity
+            else "no photos",
             f"{verdict.accuracy:.4f} of {verdict.n}" if verdict.accuracy is not None else "no photos",
             "equal" if verdict.passed else "NOT EQUAL",
         )

@@ -1,11 +1,11 @@
 """Sources of frames by URI.
 
-    0, /dev/video0, v4l2:///dev/video0    a V4L2 camera
-    picamera2://0                         a Raspberry Pi camera
-    rtsp://…, http(s)://…                 a network stream (RTSP, MJPEG)
-    clip.mp4                              a video file
-    folder/, 'folder/*.jpg', photo.jpg    pictures
-    synthetic:                            the rendered conveyor belt
+0, /dev/video0, v4l2:///dev/video0    a V4L2 camera
+picamera2://0                         a Raspberry Pi camera
+rtsp://…, http(s)://…                 a network stream (RTSP, MJPEG)
+clip.mp4                              a video file
+folder/, 'folder/*.jpg', photo.jpg    pictures
+synthetic:                            the rendered conveyor belt
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _scheme(uri: str) -> str:
     if uri.isdecimal() or uri.startswith("/dev/video"):
         return "v4l2"
     path = Path(uri)
-    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() or glob.has_magic(uri):
+    if path.is_dir() or (path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()) or glob.has_magic(uri):
         return "pictures"
     if path.is_file():
         return "file"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from linnet_devices.api import LinnetError
 from numpy.typing import NDArray
 
+from linnet_devices.api import LinnetError
 from linnet_runtime.preprocess import Color
 
 
@@ -35,7 +35,8 @@ class Source(Protocol):
     @property
     def live(self) -> bool:
         """Whether frames keep coming whether or not they are read: a camera. Of those only the newest matters, and one
-        that ends is lost and has to be opened again. Of a file every frame matters, and its end is the end."""
+        that ends is lost and has to be opened again. Of a file every frame matters, and its end is the end.
+        """
 
     def read(self) -> Frame | None:
         """The next frame, or None at the end."""

@@ -17,7 +17,8 @@ _APT = "sudo apt install python3-picamera2, and a virtual environment made with 
 
 class PicameraSource:
     """The camera's low-resolution stream. It is YUV420 on every Pi (the Pi 4 and older offer nothing else there), and
-    its rows are padded: converted first, then cut to the width."""
+    its rows are padded: converted first, then cut to the width.
+    """
 
     live = True
 

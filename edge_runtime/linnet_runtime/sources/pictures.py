@@ -34,7 +34,7 @@ class PicturesSource:
 
 def open_pictures(uri: str) -> PicturesSource:
     """The pictures of a folder and of the folders below it, of a glob, or one picture."""
-    found = Path(uri).rglob("*") if Path(uri).is_dir() else map(Path, glob.glob(uri, recursive=True))
+    found = Path(uri).rglob("*") if Path(uri).is_dir() else map(Path, glob.glob(uri, recursive=True))  # noqa: PTH207  # the whole URI is the pattern
     paths = sorted(path for path in found if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
     if not paths:
         raise SourceError(uri, got="no pictures", expected="files " + ", ".join(sorted(PICTURE_SUFFIXES)))

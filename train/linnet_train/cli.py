@@ -1,0 +1,115 @@
+"""``linnet train``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
+
+from linnet_devices.api import LinnetError
+from linnet_runtime.commands.options import Function, json_option, overwrite_option
+from linnet_runtime.files import refuse_existing
+from linnet_train.recipe import Recipe
+
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Recipe)}
+
+
+def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function], Function]:
+    return click.option(
+        flag, type=kind, default=_DEFAULTS[flag[2:].replace("-", "_")], show_default=True, help=help_text
+    )
+
+
+@click.command()
+@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The run's directory.")
+@click.option("--resume", type=click.Path(path_type=Path), help="A run that was interrupted, to go on with.")
+@_recipe_option("--model", str, "The network.")
+@_recipe_option("--alpha", click.FloatRange(min=0, min_open=True), "Width multiplier of the network.")
+@_recipe_option("--size", click.IntRange(min=32), "Height and width of the model's input in pixels.")
+@_recipe_option("--crop", click.Choice(["centre", "stretch"]), "How a photo is made square.")
+@_recipe_option("--weights", str, "imagenet (downloads), a .weights.h5 file of the backbone, or none.")
+@_recipe_option("--head-epochs", click.IntRange(min=0), "Epochs of the head alone, where there are weights.")
+@_recipe_option("--epochs", click.IntRange(min=1), "Epochs of the whole network.")
+@_recipe_option("--qat-epochs", click.IntRange(min=0), "Epochs with quantisation; 0 only calibrates.")
+@_recipe_option("--batch-size", click.IntRange(min=1), "Photos in a training step.")
+@_recipe_option(
+    "--learning-rate", click.FloatRange(min=0, min_open=True), "The first one of the whole network's cosine."
+)
+@_recipe_option("--qat-learning-rate", click.FloatRange(min=0, min_open=True), "The first one with quantisation.")
+@_recipe_option("--weight-decay", click.FloatRange(min=0), "AdamW's.")
+@_recipe_option("--label-smoothing", click.FloatRange(min=0, max=0.9), "0 is plain cross-entropy.")
+@_recipe_option("--dropout", click.FloatRange(min=0, max=0.9), "Share of features that the head does not see.")
+@_recipe_option(
+    "--augment", click.Choice(["upright", "overhead", "none"]), "Vary the photos; overhead also turns them."
+)
+@_recipe_option("--seed", click.IntRange(min=0), "Of the split, the order and the first weights.")
+@overwrite_option
+@json_option
+def train(
+    data: Path | None, out: Path | None, resume: Path | None, overwrite: bool, as_json: bool, **settings: Any
+) -> None:
+    """Train a network on DATA (a folder of photos for each class, or train/, val/ and test/ with such folders).
+
+    The network is trained in float, then with quantisation in the loop. The run keeps the models, the metrics on the
+    test part and the plots; linnet convert takes it from there. Ctrl-C loses nothing: --resume goes on.
+    """
+    if (resume is None) == (data is None or out is None):
+        raise click.UsageError("DATA with --out RUN, or --resume RUN alone")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets with a page of warnings otherwise
+    from linnet_train.run import finish_run, load_recipe, start_run  # imports Keras: seconds that --help need not take
+
+    if resume is not None:
+        run, recipe = resume, load_recipe(resume)
+    else:
+        run, recipe = Path(str(out)), Recipe(data=str(Path(str(data)).resolve()), **settings)
+        refuse_existing(run, overwrite=overwrite)
+        if run.exists():
+            shutil.rmtree(run)
+        start_run(recipe, run)
+    console = Console(stderr=True)
+    try:
+        metrics, photos = _watched(finish_run, recipe, run, console)
+    except KeyboardInterrupt:
+        raise LinnetError(str(run), got="ctrl-C", expected="an end", fix=f"linnet train --resume {run}") from None
+    if photos.unreadable:
+        names = ", ".join(photos.unreadable)
+        console.print(f"[yellow]{len(photos.unreadable)} photos could not be read and were left out: {names}[/]")
+    if as_json:
+        click.echo((run / "metrics.json").read_text())
+    else:
+        click.echo(
+            f"{run}: top-1 on {metrics['splits']['test']} test photos: float {metrics['float']['top1']:.4f}, "
+            f"int8 {metrics['qat']['top1']:.4f}"
+        )
+
+
+def _watched(finish_run: Any, recipe: Recipe, run: Path, console: Console) -> Any:
+    from linnet_train.progress import PhaseProgress
+
+    shown: list[PhaseProgress] = []
+
+    def watch(phase: Any, steps: int) -> PhaseProgress:
+        shown.append(PhaseProgress(console, phase, steps))
+        return shown[-1]
+
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as reading:
+        task = reading.add_task("reading photos")
+
+        def on_photo(done: int, total: int) -> None:
+            reading.update(task, completed=done, total=total)
+            if done == total:
+                reading.stop()
+
+        try:
+            return finish_run(recipe, run, on_photo, watch)
+        finally:
+            for progress in shown:
+                progress.close()

@@ -1,0 +1,13 @@
+"""Quantisation-aware training in Keras 3: ``quantize`` a Functional model, ``calibrate`` it, train it on.
+
+int8 = quantize(model)
+calibrate(int8, training_photos)      # this alone is post-training quantisation
+move_ranges(int8); int8.compile(…); int8.fit(…)
+freeze_ranges(int8); int8.compile(…); int8.fit(…)
+"""
+
+from linnet_train.quantize.layers import FakeQuantize
+from linnet_train.quantize.ranges import calibrate, fake_quantize_layers, freeze_ranges, move_ranges
+from linnet_train.quantize.transform import quantize
+
+__all__ = ["FakeQuantize", "calibrate", "fake_quantize_layers", "freeze_ranges", "move_ranges", "quantize"]

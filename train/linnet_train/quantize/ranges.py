@@ -1,0 +1,43 @@
+"""The ranges of a quantised model's activations: calibrated on photos, then moved by training, then frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import keras
+
+from linnet_devices.api import Pixels
+from linnet_train.quantize.layers import FROZEN, MOVE, FakeQuantize
+
+_BATCH = 32
+
+
+def calibrate(model: keras.Model, pixels: Pixels) -> None:
+    """Sets every range to the average of the photos' minima and maxima, a batch at a time, and freezes it.
+
+    Args:
+        model: from ``quantize``.
+        pixels: uint8 [N, H, W, 3] of training photos, all classes among them.
+    """
+    for layer in fake_quantize_layers(model):
+        layer.start_observing()
+    for start in range(0, len(pixels), _BATCH):
+        model(pixels[start : start + _BATCH], training=False)
+    freeze_ranges(model)
+
+
+def move_ranges(model: keras.Model) -> None:
+    """Lets the ranges follow the training steps; compile the model afterwards."""
+    for layer in fake_quantize_layers(model):
+        layer.mode = MOVE
+
+
+def freeze_ranges(model: keras.Model) -> None:
+    """Holds the ranges; compile the model afterwards."""
+    for layer in fake_quantize_layers(model):
+        layer.mode = FROZEN
+
+
+def fake_quantize_layers(model: keras.Model) -> Iterator[FakeQuantize]:
+    """The model's layers that round activations."""
+    return (layer for layer in model.layers if isinstance(layer, FakeQuantize))

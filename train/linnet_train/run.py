@@ -1,0 +1,118 @@
+"""A run: a directory that holds everything about one training, and is enough to go on from or to convert.
+
+config.json                   the recipe, and the versions that trained it
+splits.json                   the photos of each part by name, and those that could not be read
+photos.npz                    a few photos of each part, preprocessed
+progress.json, *.weights.h5   where training stands, until it is done
+float.keras, qat.keras        the models
+history.json, metrics.json, curves.png, confusion_matrix.png
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+
+from linnet_runtime.files import write_whole
+from linnet_runtime.photos import save_run_photos
+from linnet_runtime.preprocess import Preprocess
+from linnet_train.checkpoint import PROGRESS
+from linnet_train.data import Dataset, load_dataset
+from linnet_train.errors import TrainingError
+from linnet_train.loop import FLOAT_MODEL, QAT_MODEL, Watch, predict_logits, train_network
+from linnet_train.phases import phases_of
+from linnet_train.recipe import Recipe
+from linnet_train.report import classification_metrics, confusion_matrix, draw_confusion, draw_curves
+
+CONFIG, SPLITS, HISTORY, METRICS = "config.json", "splits.json", "history.json", "metrics.json"
+_PIXELS = "pixels.npy"
+_KEPT_PHOTOS = {"val": 512, "train": 256}
+
+
+def start_run(recipe: Recipe, run: Path) -> None:
+    """Makes the run's directory with the recipe in it. Raises TrainingError where it cannot be written."""
+    config = {
+        "recipe": msgspec.to_builtins(recipe),
+        "backend": keras.backend.backend(),
+        "versions": {package: version(package) for package in ("linnet", "keras", "numpy")},
+    }
+    try:
+        run.mkdir(parents=True)
+        write_whole(run / CONFIG, _json(config))
+    except OSError as error:
+        raise TrainingError(str(run), got=error.strerror, expected="a new directory that can be written") from error
+
+
+def load_recipe(run: Path) -> Recipe:
+    """The recipe of a run. Raises TrainingError where there is none, or where the run is done."""
+    path = run / CONFIG
+    try:
+        recipe = msgspec.convert(json.loads(path.read_bytes())["recipe"], type=Recipe)
+    except (OSError, ValueError, KeyError, msgspec.ValidationError) as error:
+        raise TrainingError(str(path), got=str(error), expected="the config.json that linnet train writes") from error
+    if (run / METRICS).exists():
+        raise TrainingError(
+            str(run), got="a run that is done", expected="one to go on with", fix=f"linnet convert {run}"
+        )
+    return recipe
+
+
+def finish_run(
+    recipe: Recipe, run: Path, on_photo: Callable[[int, int], None], watch: Watch
+) -> tuple[dict[str, Any], Dataset]:
+    """Does all of a run that is not done yet; ``metrics.json``, which comes last, says that it is.
+
+    Returns the metrics and the data. Raises TrainingError; see ``load_dataset`` and ``train_network``.
+    """
+    started = time.monotonic()
+    spec = Preprocess(height=recipe.size, width=recipe.size, crop=recipe.crop)
+    photos = load_dataset(Path(recipe.data), spec, recipe.seed, run / _PIXELS, on_photo)
+    splits: dict[str, Any] = {part: photos.names_of(part) for part in photos.parts}
+    write_whole(run / SPLITS, _json(splits | {"unreadable": photos.unreadable}))
+    save_run_photos(run, spec, {part: photos.sample(part, n, recipe.seed) for part, n in _KEPT_PHOTOS.items()})
+    decoded = time.monotonic()
+    history = train_network(recipe, photos, run, watch).history
+    metrics: dict[str, Any] = {
+        **_test(run, photos),
+        "classes": photos.classes,
+        "splits": {part: len(indices) for part, indices in photos.parts.items()},
+        "unreadable": len(photos.unreadable),
+        "preprocess": msgspec.to_builtins(spec),
+        "seconds": {"data": decoded - started, "training": time.monotonic() - decoded},
+    }
+    draw_curves(run / "curves.png", history, [phase.name for phase in phases_of(recipe)])
+    write_whole(run / HISTORY, _json(history))
+    write_whole(run / METRICS, _json(metrics))
+    for leftover in (run / _PIXELS, run / PROGRESS, *run.glob("*.weights.h5"), *run.glob("partial-*")):
+        leftover.unlink(missing_ok=True)
+    return metrics, photos
+
+
+def _test(run: Path, photos: Dataset) -> dict[str, Any]:
+    """The metrics of both models on the test part, and the confusion matrix of the quantised one."""
+    test = photos.all_of("test")
+    metrics = {}
+    for key, file in (("float", FLOAT_MODEL), ("qat", QAT_MODEL)):
+        logits = predict_logits(keras.saving.load_model(run / file, compile=False), test.pixels)
+        metrics[key] = classification_metrics(logits, test.labels, photos.classes)
+    matrix = confusion_matrix(logits, test.labels, len(photos.classes))
+    draw_confusion(run / "confusion_matrix.png", matrix, photos.classes, f"int8, {len(test)} test photos")
+    return metrics
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2) + b"\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} in JSON")
