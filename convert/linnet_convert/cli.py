@@ -1,0 +1,83 @@
+"""``linnet convert``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from linnet_devices.api import Artifact, LinnetError
+from linnet_runtime.bundle import open_bundle
+from linnet_runtime.commands.options import json_option, overwrite_option
+from linnet_runtime.files import refuse_existing
+from linnet_runtime.parity import LEAST_AGREEMENT
+
+_GATE = ", ".join(f"{least} in {precision}" for precision, least in LEAST_AGREEMENT.items())
+
+
+@click.command(
+    help="Turn RUN, a run of linnet train, into a bundle: TensorFlow Lite, ONNX and OpenVINO, in int8 and in float, "
+    "each compared with the Keras model that it came from on the run's validation photos. The top-1 agreement's 95 % "
+    f"interval must reach {_GATE}, or no bundle is written."
+)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The bundle's directory, NAME.linnet.")
+@click.option("--formats", default="tflite,onnx,openvino", show_default=True, help="Which ones, with commas.")
+@click.option("--no-canary-photos", is_flag=True, help="Keep no photo in the bundle: the canaries are noise.")
+@overwrite_option
+@json_option
+def convert(run: Path, out: Path, formats: str, no_canary_photos: bool, overwrite: bool, as_json: bool) -> None:
+    """Converts and shows the parity; the command's help is above."""
+    refuse_existing(out, overwrite=overwrite)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from linnet_convert.convert import FORMATS  # imports TensorFlow: seconds that --help need not take
+    from linnet_convert.convert import convert as convert_source
+    from linnet_convert.run_source import load_run
+
+    wanted = [name.strip() for name in formats.split(",")]
+    if unknown := set(wanted) - set(FORMATS):
+        raise LinnetError("--formats", got=", ".join(sorted(unknown)), expected="some of " + ",".join(FORMATS))
+    # The converter's C++ writes to standard error; this console writes to a copy of it that stays the terminal.
+    with Console(file=os.fdopen(os.dup(2), "w")).status("loading") as status:
+        convert_source(
+            load_run(run),
+            out,
+            formats=wanted,
+            canary_photos=not no_canary_photos,
+            overwrite=overwrite,
+            on_step=status.update,
+        )
+    bundle = open_bundle(out)
+    if as_json:
+        rows = [
+            {"path": str(Path(a.path).relative_to(out.resolve())), **msgspec.to_builtins(a.parity)}
+            for a in bundle.artifacts
+        ]
+        click.echo(msgspec.json.encode({"bundle": str(out), "artifacts": rows}))
+    else:
+        Console().print(_table(out, bundle.artifacts))
+
+
+def _table(out: Path, artifacts: tuple[Artifact, ...]) -> Table:
+    table = Table(title=f"{out}: agreement with Keras", title_justify="left")
+    for heading in ("artifact", "KiB", "agreement", "95 %", "logits off by", "accuracy", "Keras"):
+        table.add_column(heading, justify="left" if heading == "artifact" else "right")
+    for artifact in artifacts:
+        parity = artifact.parity
+        if parity is None:
+            continue
+        size = artifact.bytes + (artifact.weights.bytes if artifact.weights else 0)
+        table.add_row(
+            str(Path(artifact.path).relative_to(out.resolve())),
+            f"{size / 1024:.0f}",
+            f"{parity.agreement:.4f} of {parity.n}",
+            f"{parity.agreement_low:.3f}..{parity.agreement_high:.3f}",
+            f"{parity.max_abs_logit_diff:.3g}",
+            f"{parity.accuracy:.4f}",
+            f"{parity.reference_accuracy:.4f}",
+        )
+    return table

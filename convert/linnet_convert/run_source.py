@@ -1,0 +1,68 @@
+"""A run of ``linnet train`` as something to convert."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+
+import linnet_train.quantize  # noqa: F401  # registers the layers that a quantised model is made of
+from linnet_convert.errors import ConversionError
+from linnet_runtime.photos import Photos, load_run_photos
+from linnet_runtime.preprocess import Preprocess
+
+
+@dataclass(frozen=True)
+class RunSource:
+    """The two models of a run, and what the bundle says of them."""
+
+    name: str
+    float_model: keras.Model
+    int8_model: keras.Model
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    calibration: Photos
+    validation: Photos
+    metrics: dict[str, float]
+
+
+def load_run(run: Path) -> RunSource:
+    """Reads a run.
+
+    Raises:
+        ConversionError: not a run, or one whose training is not done.
+    """
+    metrics = _load_metrics(run)
+    try:
+        spec = msgspec.convert(metrics["preprocess"], type=Preprocess)
+        photos = load_run_photos(run, spec)
+        return RunSource(
+            name=run.resolve().name,
+            float_model=keras.saving.load_model(run / "float.keras", compile=False),
+            int8_model=keras.saving.load_model(run / "qat.keras", compile=False),
+            labels=tuple(metrics["classes"]),
+            preprocess=spec,
+            calibration=photos["train"],
+            validation=photos["val"],
+            metrics={"float_top1": metrics["float"]["top1"], "int8_top1": metrics["qat"]["top1"]},
+        )
+    except (KeyError, ValueError, msgspec.ValidationError) as error:
+        raise ConversionError(str(run), got=str(error), expected="a run of linnet train") from error
+
+
+def _load_metrics(run: Path) -> dict[str, Any]:
+    path = run / "metrics.json"
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        if (run / "config.json").is_file():
+            raise ConversionError(
+                str(run), got="a run that is not done", expected="a trained one", fix=f"linnet train --resume {run}"
+            ) from None
+        raise ConversionError(str(run), got="no metrics.json", expected="a run of linnet train") from None
+    except (OSError, ValueError) as error:
+        raise ConversionError(str(path), got=str(error), expected="the metrics of a run") from error

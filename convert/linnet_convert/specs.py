@@ -1,0 +1,60 @@
+"""The bundle's entry of an artifact in Linnet's one signature: uint8 RGB [1, H, W, 3] in, logits [1, classes] out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from linnet_convert.tflite_graph import Graph, Tensor
+from linnet_devices.api import Artifact, Format, Precision, TensorSpec
+from linnet_runtime.bundle import describe_file
+
+
+def linnet_artifact(
+    root: Path,
+    path: Path,
+    kind: Format,
+    precision: Precision,
+    graph: Graph,
+    *,
+    names: tuple[str, str],
+    weights: Path | None = None,
+    requires: dict[str, str] | None = None,
+) -> Artifact:
+    """The entry of a file below the bundle's directory ``root``.
+
+    Args:
+        root: the bundle's directory.
+        path: the artifact.
+        kind: its format.
+        precision: its precision.
+        graph: the .tflite that it is, or was made from; the others keep its shapes and its quantisation.
+        names: of its input and its output.
+        weights: the file beside it that it needs.
+        requires: what a reader must have.
+    """
+    pixels, logits = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    file = describe_file(path, root)
+    return Artifact(
+        path=file.path,
+        format=kind,
+        precision=precision,
+        bytes=file.bytes,
+        sha256=file.sha256,
+        input=_spec(pixels, names[0], "pixels"),
+        output=_spec(logits, names[1], "logits"),
+        weights=describe_file(weights, root) if weights else None,
+        requires=requires or {},
+    )
+
+
+def _spec(tensor: Tensor, name: str, values: str) -> TensorSpec:
+    quantization = tensor.quantization
+    return TensorSpec(
+        name=name,
+        shape=tensor.shape,
+        dtype=tensor.dtype.name,  # type: ignore[arg-type]  # one of the three, or the bundle's own check refuses it
+        layout="NHWC" if values == "pixels" else "NC",
+        scale=float(quantization.scale[0]) if quantization else None,
+        zero_point=int(quantization.zero_point[0]) if quantization else None,
+        values=values,  # type: ignore[arg-type]  # from the two callers above
+    )

@@ -1,0 +1,127 @@
+"""A .tflite as plain data: its tensors, with their quantisation and constants, and its operators in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from linnet_convert.errors import ConversionError
+
+_DTYPES: dict[int, np.dtype[Any]] = {
+    schema.TensorType.FLOAT32: np.dtype(np.float32),
+    schema.TensorType.INT32: np.dtype(np.int32),
+    schema.TensorType.UINT8: np.dtype(np.uint8),
+    schema.TensorType.INT8: np.dtype(np.int8),
+    schema.TensorType.INT64: np.dtype(np.int64),
+    schema.TensorType.BOOL: np.dtype(np.bool_),
+}
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+_OPERATORS = _names(schema.BuiltinOperator)
+_ACTIVATIONS = _names(schema.ActivationFunctionType)
+_PADDINGS = _names(schema.Padding)
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """real = scale * (quantised - zero_point); one of each for the tensor, or one for each index of ``axis``."""
+
+    scale: NDArray[np.float32]
+    zero_point: NDArray[np.int64]
+    axis: int
+
+    @property
+    def per_channel(self) -> bool:
+        return len(self.scale) > 1
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor: ``data`` is there for a constant."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    quantization: Quantization | None
+    data: NDArray[Any] | None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator: its name in TensorFlow Lite's schema (``CONV_2D``), the indices of its tensors (-1 for one that is
+    left out), and its options by their names in the schema.
+    """
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The first subgraph of a .tflite."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def readers(self, index: int) -> list[Operator]:
+        """The operators that read a tensor."""
+        return [operator for operator in self.operators if index in operator.inputs]
+
+
+def read_graph(path: Path) -> Graph:
+    """Reads a .tflite. Raises ConversionError where it is not one."""
+    data = path.read_bytes()
+    if data[4:8] != b"TFL3":
+        raise ConversionError(str(path), got=f"a file that starts with {data[:8]!r}", expected="a .tflite")
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    subgraph = model.subgraphs[0]
+    return Graph(
+        tensors=tuple(_tensor(tensor, model.buffers) for tensor in subgraph.tensors),
+        operators=tuple(_operator(operator, model.operatorCodes) for operator in subgraph.operators),
+        inputs=tuple(int(i) for i in subgraph.inputs),
+        outputs=tuple(int(i) for i in subgraph.outputs),
+    )
+
+
+def _tensor(packed: Any, buffers: list[Any]) -> Tensor:
+    name = packed.name.decode()
+    if packed.type not in _DTYPES:
+        raise ConversionError(f"tensor {name}", got=f"type {packed.type} of the schema", expected="a numeric tensor")
+    dtype = _DTYPES[packed.type]
+    shape = tuple(int(side) for side in packed.shape) if packed.shape is not None else ()
+    raw = buffers[packed.buffer].data
+    data = np.frombuffer(bytes(raw), dtype).reshape(shape) if raw is not None and len(raw) else None
+    return Tensor(name, shape, dtype, _quantization(packed.quantization), data)
+
+
+def _quantization(packed: Any) -> Quantization | None:
+    if packed is None or packed.scale is None or not len(packed.scale):
+        return None
+    return Quantization(
+        np.asarray(packed.scale, np.float32), np.asarray(packed.zeroPoint, np.int64), int(packed.quantizedDimension)
+    )
+
+
+def _operator(packed: Any, codes: list[Any]) -> Operator:
+    code = codes[packed.opcodeIndex]
+    # Files from before 2020 have the code in the older, narrower field only.
+    name = _OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    options = dict(vars(packed.builtinOptions)) if packed.builtinOptions is not None else {}
+    if "fusedActivationFunction" in options:
+        options["fusedActivationFunction"] = _ACTIVATIONS[options["fusedActivationFunction"]]
+    if "padding" in options:
+        options["padding"] = _PADDINGS[options["padding"]]
+    return Operator(name, tuple(int(i) for i in packed.inputs), tuple(int(i) for i in packed.outputs), options)

@@ -1,0 +1,37 @@
+"""ONNX to OpenVINO's IR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import openvino
+
+from linnet_convert.errors import ConversionError
+from linnet_convert.onnx_translation import LOGITS, PIXELS
+from linnet_convert.specs import linnet_artifact
+from linnet_convert.tflite_graph import read_graph
+from linnet_devices.api import Artifact, Precision
+
+
+def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path) -> Artifact:
+    """Writes ``openvino/PRECISION.xml`` and ``.bin`` into a bundle's directory, from an .onnx of ``to_onnx``.
+
+    Args:
+        onnx: the model; int8 for "int8", float for "float16", whose weights are stored in half precision.
+        tflite: what the .onnx was made from.
+        precision: "int8" or "float16".
+        root: the bundle's directory.
+
+    Raises:
+        ConversionError: with OpenVINO's own words.
+    """
+    path = root / "openvino" / f"{'int8' if precision == 'int8' else 'fp16'}.xml"
+    path.parent.mkdir(exist_ok=True)
+    try:
+        model = openvino.convert_model(onnx)
+        openvino.save_model(model, path, compress_to_fp16=precision == "float16")
+    except RuntimeError as error:
+        raise ConversionError(f"{onnx.name} by OpenVINO", got=str(error)) from error
+    graph = read_graph(tflite)
+    weights = path.with_suffix(".bin")
+    return linnet_artifact(root, path, "openvino", precision, graph, names=(PIXELS, LOGITS), weights=weights)
