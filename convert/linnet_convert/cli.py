@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from linnet_devices.api import Artifact, LinnetError
+from linnet_devices.chatter import no_chatter
 from linnet_runtime.bundle import open_bundle
 from linnet_runtime.commands.options import json_option, overwrite_option
+from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing
 from linnet_runtime.parity import LEAST_AGREEMENT
 
@@ -33,15 +35,15 @@ _GATE = ", ".join(f"{least} in {precision}" for precision, least in LEAST_AGREEM
 def convert(run: Path, out: Path, formats: str, no_canary_photos: bool, overwrite: bool, as_json: bool) -> None:
     """Converts and shows the parity; the command's help is above."""
     refuse_existing(out, overwrite=overwrite)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from linnet_convert.convert import FORMATS  # imports TensorFlow: seconds that --help need not take
-    from linnet_convert.convert import convert as convert_source
-    from linnet_convert.run_source import load_run
+    with no_chatter():  # imports TensorFlow: seconds that --help need not take, and a page of greetings
+        from linnet_convert.convert import FORMATS
+        from linnet_convert.convert import convert as convert_source
+        from linnet_convert.run_source import load_run
 
     wanted = [name.strip() for name in formats.split(",")]
     if unknown := set(wanted) - set(FORMATS):
         raise LinnetError("--formats", got=", ".join(sorted(unknown)), expected="some of " + ",".join(FORMATS))
-    # The converter's C++ writes to standard error; this console writes to a copy of it that stays the terminal.
+    # Standard error is held back while the converter writes to it; this console writes to a copy.
     with Console(file=os.fdopen(os.dup(2), "w")).status("loading") as status:
         convert_source(
             load_run(run),
@@ -59,13 +61,14 @@ def convert(run: Path, out: Path, formats: str, no_canary_photos: bool, overwrit
         ]
         click.echo(msgspec.json.encode({"bundle": str(out), "artifacts": rows}))
     else:
-        Console().print(_table(out, bundle.artifacts))
+        print_table(_table(out, bundle.artifacts))
 
 
 def _table(out: Path, artifacts: tuple[Artifact, ...]) -> Table:
-    table = Table(title=f"{out}: agreement with Keras", title_justify="left")
-    for heading in ("artifact", "KiB", "agreement", "95 %", "logits off by", "accuracy", "Keras"):
-        table.add_column(heading, justify="left" if heading == "artifact" else "right")
+    figures = ("KiB", "agreement", "95 %", "photos", "logits off by", "top-1", "Keras's")
+    table = plain_table(
+        f"{out}: the agreement of each artifact with the Keras model that it came from", ("artifact",), figures
+    )
     for artifact in artifacts:
         parity = artifact.parity
         if parity is None:
@@ -74,8 +77,9 @@ def _table(out: Path, artifacts: tuple[Artifact, ...]) -> Table:
         table.add_row(
             str(Path(artifact.path).relative_to(out.resolve())),
             f"{size / 1024:.0f}",
-            f"{parity.agreement:.4f} of {parity.n}",
+            f"{parity.agreement:.4f}",
             f"{parity.agreement_low:.3f}..{parity.agreement_high:.3f}",
+            str(parity.n),
             f"{parity.max_abs_logit_diff:.3g}",
             f"{parity.accuracy:.4f}",
             f"{parity.reference_accuracy:.4f}",

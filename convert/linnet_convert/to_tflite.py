@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -15,6 +12,7 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.specs import linnet_artifact
 from linnet_convert.tflite_graph import read_graph
 from linnet_devices.api import Artifact, Pixels, Precision
+from linnet_devices.chatter import no_chatter
 from linnet_train.quantize import FakeQuantize
 
 _REPRESENTATIVE_PHOTOS = 8
@@ -35,13 +33,11 @@ def to_tflite(model: keras.Model, precision: Precision, photos: Pixels, root: Pa
         ConversionError: with the converter's own words.
     """
     path = root / f"model.{'int8' if precision == 'int8' else 'fp32'}.tflite"
-    with tempfile.TemporaryDirectory() as directory, _quiet() as log:
+    with tempfile.TemporaryDirectory() as directory, no_chatter():
         try:
             data = _convert_int8(model, photos, directory) if precision == "int8" else _convert_float(model, directory)
         except Exception as error:  # the converter raises a class of its own that TensorFlow does not export
-            raise ConversionError(
-                f"{path.name} by TensorFlow's converter", got=f"{error} {log.read_text(errors='replace')[-300:]}"
-            ) from error
+            raise ConversionError(f"{path.name} by TensorFlow's converter", got=str(error)) from error
     path.write_bytes(data)
     graph = read_graph(path)
     names = (graph.tensors[graph.inputs[0]].name, graph.tensors[graph.outputs[0]].name)
@@ -75,16 +71,3 @@ def _save(model: keras.Model, dtype: tf.DType, directory: str) -> None:
     signature = tf.TensorSpec((1, *model.input_shape[1:]), dtype, name="pixels")
     archive.add_endpoint("serve", lambda pixels: {"logits": model(pixels, training=False)}, [signature])
     archive.write_out(directory, verbose=False)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[Path]:
-    """Keeps what the converter's C++ writes to standard error in a file: it is pages, and none of it is for a user."""
-    with tempfile.NamedTemporaryFile() as log:
-        kept = os.dup(2)
-        os.dup2(log.fileno(), 2)
-        try:
-            yield Path(log.name)
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import Artifact, DeviceError, Format, OpenOptions, Placement, Probe
+from linnet_devices.chatter import no_chatter
 from linnet_devices.session import EngineSession, thread_count
 
 try:
@@ -70,8 +71,9 @@ class LiteRTSession(EngineSession):
 def _interpreter(artifact: Artifact, **options: Any) -> Any:
     """Raises DeviceError where the file is not a model that this interpreter reads."""
     try:
-        interpreter = Interpreter(model_path=artifact.path, **options)
-        interpreter.allocate_tensors()
+        with no_chatter():
+            interpreter = Interpreter(model_path=artifact.path, **options)
+            interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise DeviceError(
             f"{artifact.path} in {PACKAGE}", got=str(error), expected="a .tflite that it reads"

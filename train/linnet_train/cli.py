@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from linnet_devices.api import LinnetError
+from linnet_devices.chatter import no_chatter
 from linnet_runtime.commands.options import Function, json_option, overwrite_option
 from linnet_runtime.files import refuse_existing
 from linnet_train.recipe import Recipe
@@ -63,8 +63,8 @@ def train(
     """
     if (resume is None) == (data is None or out is None):
         raise click.UsageError("DATA with --out RUN, or --resume RUN alone")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets with a page of warnings otherwise
-    from linnet_train.run import finish_run, load_recipe, start_run  # imports Keras: seconds that --help need not take
+    with no_chatter():  # imports Keras: seconds that --help need not take, and a page of greetings
+        from linnet_train.run import finish_run, load_recipe, start_run
 
     if resume is not None:
         run, recipe = resume, load_recipe(resume)

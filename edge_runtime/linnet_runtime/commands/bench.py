@@ -17,6 +17,7 @@ from linnet_runtime.bench.run import host, run_jobs
 from linnet_runtime.bundle import open_bundle
 from linnet_runtime.classifier import PrecisionChoice
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, precision_option, threads_option
+from linnet_runtime.commands.tables import plain_table, print_table
 
 _SECONDS = (1.0, 5.0)  # warm-up and measurement, a row
 _QUICK_SECONDS = (0.2, 1.0)
@@ -57,15 +58,14 @@ def bench(
     if as_json:
         click.echo(msgspec.json.encode({"host": host(), "results": rows}))
     else:
-        Console().print(_table(rows))
+        print_table(_table(rows))
     if all("error" in row for row in rows):
         raise LinnetError("linnet bench", got="; ".join(str(row["error"]) for row in rows))
 
 
 def _table(rows: list[dict[str, object]]) -> Table:
-    table = Table(title="bench: milliseconds a picture", title_justify="left")
-    for heading in ("device", "artifact", "p50", "p90", "p99", "max", "a second", "load ms", "MiB", "accuracy"):
-        table.add_column(heading, justify="left" if heading in ("device", "artifact") else "right")
+    figures = ("p50 ms", "p90", "p99", "max", "a second", "load ms", "MiB", "top-1")
+    table = plain_table("", ("device", "artifact"), figures)
     for row in rows:
         if "error" in row:
             table.add_row(str(row["device"]), f"not run: {row['error']}")
@@ -79,7 +79,7 @@ def _table(rows: list[dict[str, object]]) -> Table:
             f"{measured.throughput_fps:.0f}",
             f"{measured.load_ms:.0f}",
             f"{measured.peak_rss_mb:.0f}",
-            f"{measured.accuracy['top1']:.4f}" if measured.accuracy else "",
+            f"{measured.accuracy['top1']:.4f}" if measured.accuracy else "-",
         )
     return table
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from linnet_devices.registry import probe_all
 from linnet_runtime.commands.options import json_option
+from linnet_runtime.commands.tables import plain_table, print_table
 
 
 @click.command()
@@ -20,10 +19,8 @@ def devices(as_json: bool) -> None:
         rows = [{"device": name, **msgspec.to_builtins(probe)} for name, probe in probes.items()]
         click.echo(msgspec.json.encode({"devices": rows}))
         return
-    table = Table(box=None)
-    for heading in ("device", "available", "what or why not", "fix"):
-        table.add_column(heading, overflow="fold")
+    table = plain_table("", ("device", "available", "what or why not", "fix"))
     for name, probe in probes.items():
         what = ", ".join(probe.details.values()) if probe.available else probe.reason
         table.add_row(name, "yes" if probe.available else "no", what, probe.fix)
-    Console().print(table)
+    print_table(table)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from linnet_devices.api import LinnetError, OpenOptions
 from linnet_runtime.bundle import BundleError, open_bundle
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, threads_option
+from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.parity import LEAST_AGREEMENT
 from linnet_runtime.photos import load_labelled_photos
 from linnet_runtime.verification import Verdict, verify_bundle
@@ -38,7 +38,7 @@ def verify(bundle: Path, data: Path | None, device: str, threads: int | None, as
     if as_json:
         click.echo(msgspec.json.encode({"artifacts": [_row(verdict) for verdict in verdicts], "passed": passed}))
     else:
-        Console().print(_table(verdicts))
+        print_table(_table(verdicts))
     if not run:
         raise LinnetError("linnet verify", got=verdicts[0].skipped if verdicts else "nothing that the device reads")
     failed = [f"{verdict.path} on {verdict.device}" for verdict in run if not verdict.passed]
@@ -65,22 +65,23 @@ def _row(verdict: Verdict) -> dict[str, object]:
 
 
 def _table(verdicts: list[Verdict]) -> Table:
-    table = Table(title="verify", title_justify="left")
-    for heading in ("artifact", "device", "canary", "agreement with Keras", "accuracy", "verdict"):
-        table.add_column(heading)
+    table = plain_table(
+        "", ("artifact", "device", "verdict"), ("canary", "agreement", "95 %", "top-1", "photos", "logits off by")
+    )
     for verdict in verdicts:
         if verdict.skipped:
-            table.add_row(verdict.path, verdict.device, "", "", "", f"not run: {verdict.skipped}")
+            table.add_row(verdict.path or "-", verdict.device, f"not run: {verdict.skipped}")
             continue
-        parity = verdict.parity
+        canary, parity = verdict.canary, verdict.parity
         table.add_row(
             verdict.path,
             verdict.device,
-            str(verdict.canary) if verdict.canary else "none",
-            f"{parity.agreement:.4f} ({parity.agreement_low:.3f}..{parity.agreement_high:.3f})"
-            if parity
-            else "no photos",
-            f"{verdict.accuracy:.4f} of {verdict.n}" if verdict.accuracy is not None else "no photos",
             "equal" if verdict.passed else "NOT EQUAL",
+            f"{canary.difference:.3g} of {canary.tolerance:.3g}" if canary else "-",
+            f"{parity.agreement:.4f}" if parity else "-",
+            f"{parity.agreement_low:.3f}..{parity.agreement_high:.3f}" if parity else "-",
+            f"{verdict.accuracy:.4f}" if verdict.accuracy is not None else "-",
+            str(verdict.n),
+            f"{parity.max_abs_logit_diff:.3g}" if parity else "-",
         )
     return table
