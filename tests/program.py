@@ -1,0 +1,31 @@
+"""The program ``linnet`` as a user runs it, and the real data that some tests want."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("LINNET_DATA", ROOT.parent / "shared" / "data"))
+
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no real photos: set LINNET_DATA to their folder")
+
+
+def linnet(*arguments: object, status: int = 0, **options: object) -> subprocess.CompletedProcess[str]:
+    """Runs ``linnet`` in a process of its own, and fails unless it exits with ``status``."""
+    command = [sys.executable, "-m", "linnet_runtime.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    assert done.returncode == status, f"{' '.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def one_line_error(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line on standard error that a user's mistake gets; fails where there is more, or a traceback."""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: "), done.stderr
+    return lines[0].removeprefix("error: ")
