@@ -105,18 +105,19 @@ def _riders(size: tuple[int, int], light: Light, rng: np.random.Generator) -> It
         yield _Rider(label, patch, start, round(size[0] / 2 + side * rng.uniform(-WANDER, WANDER)))
 
 
-def write_clip(path: Path, seed: int, seconds: float) -> int:
-    """Write conveyor_frames as a Motion JPEG .avi of 640 x 480 at 25 frames a second; returns the number of frames.
+def write_clip(path: Path, seed: int, seconds: float) -> list[str]:
+    """Write conveyor_frames as a Motion JPEG .avi of 640 x 480 at 25 frames a second; returns each frame's label.
 
     OSError if the file cannot be opened for writing.
     """
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), CLIP_FPS, (CLIP_SIZE[1], CLIP_SIZE[0]))
     if not writer.isOpened():
         raise OSError(f"cannot open the video {path} for writing; its folder must exist and its name end in .avi")
-    frames = round(seconds * CLIP_FPS)
+    labels = []
     try:
-        for frame, _ in conveyor_frames(seed, frames, CLIP_SIZE, CLIP_FPS):
+        for frame, label in conveyor_frames(seed, round(seconds * CLIP_FPS), CLIP_SIZE, CLIP_FPS):
             writer.write(frame)
+            labels.append(label)
     finally:
         writer.release()
-    return frames
+    return labels

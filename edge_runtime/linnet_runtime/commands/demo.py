@@ -1,0 +1,64 @@
+"""``linnet demo``."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from linnet_runtime.commands.options import overwrite_option
+from linnet_runtime.commands.tables import plain_table, print_table
+from linnet_runtime.demo.page import PAGE, write_page
+from linnet_runtime.demo.steps import Step, render, run_steps
+from linnet_runtime.files import refuse_existing
+
+
+@click.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="A directory for all of it."
+)
+@overwrite_option
+@click.pass_context
+def demo(context: click.Context, out: Path, overwrite: bool) -> None:
+    """Go the whole way on rendered photos, without a download: train, convert, verify, bench, run.
+
+    Ends in a table and a page. Every step is an ordinary command and is printed as it is run.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    if out.exists():
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+    console = Console(stderr=True)
+    started = time.monotonic()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("rendering photos of parts")
+        render(out, lambda done, total: progress.update(task, completed=done, total=total))
+    seconds = {"render": time.monotonic() - started}
+    program = context.find_root().command
+
+    def run(arguments: tuple[str, ...]) -> None:
+        program.main(list(arguments), prog_name="linnet", standalone_mode=False)
+
+    def announce(step: Step) -> None:
+        console.print(f"\n[bold]$ {step}[/]", highlight=False, soft_wrap=True)
+
+    seconds |= run_steps(out, run, announce)
+    figures = write_page(out, seconds)
+    table = plain_table("\ndemo", ("step", "result"), ("seconds",))
+    results = {
+        "render": f"{figures['photos']} photos of {figures['classes']} classes, a clip of {figures['frames']} frames",
+        "train": f"top-1 on the test photos: float {figures['float_top1']:.4f}, int8 {figures['int8_top1']:.4f}",
+        "convert": "TensorFlow Lite, ONNX and OpenVINO, int8 and float",
+        "verify": f"int8 artifacts agree with Keras on at least {figures['agreement']:.4f} of the photos",
+        "bench": f"{figures['fastest']['latency_ms']['p50']:.2f} ms a picture on {figures['fastest']['device']}",
+        "run": f"{figures['frames_right']:.4f} of the belt's frames labelled right, {figures['fps']:.0f} a second",
+    }
+    for name, result in results.items():
+        table.add_row(name, result, f"{seconds[name]:.0f}")
+    table.add_row("", "", f"{sum(seconds.values()):.0f}")
+    print_table(table)
+    click.echo(f"\nThe page: {(out / PAGE).resolve()}")

@@ -1,0 +1,139 @@
+"""The demo's page: what each step found, with plots and example frames, in one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from linnet_runtime.demo.steps import BENCH, BUNDLE, CLIP, CLIP_LABELS, FRAMES, PHOTOS, RUN, VERIFY, steps_of
+from linnet_runtime.preprocess import read_picture
+
+PAGE = "index.html"
+_EXAMPLES = 8
+_PHOTO_HEIGHT = 120  # pixels on the page
+_FRAME_HEIGHT = 180
+
+
+def write_page(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
+    """Writes ``index.html`` about the finished demo in ``out``; gives the figures that it opens with.
+
+    ``seconds`` are those of each step by its name.
+    """
+    metrics = json.loads((out / RUN / "metrics.json").read_bytes())
+    verified = json.loads((out / VERIFY).read_bytes())["artifacts"]
+    bench = json.loads((out / BENCH).read_bytes())
+    *results, last = [json.loads(line) for line in (out / FRAMES).read_text().splitlines()]
+    truth = json.loads((out / CLIP_LABELS).read_bytes())
+    timed = [row for row in bench["results"] if "error" not in row]
+    figures = {
+        "photos": sum(metrics["splits"].values()),
+        "classes": len(metrics["classes"]),
+        "float_top1": metrics["float"]["top1"],
+        "int8_top1": metrics["qat"]["top1"],
+        "agreement": min(row["agreement"] for row in verified if "int8" in row["path"]),
+        "fastest": min(timed, key=lambda row: row["latency_ms"]["p50"]),
+        "frames": len(results),
+        "frames_right": float(np.mean([row["label"] == label for row, label in zip(results, truth, strict=True)])),
+        "fps": last["summary"]["fps"],
+    }
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string((resources.files("linnet_runtime.demo") / "page.html").read_text())
+    page = template.render(
+        figures=figures,
+        metrics=metrics,
+        verified=verified,
+        bench=bench,
+        timed=timed,
+        seconds=seconds,
+        commands=[str(step) for step in steps_of(out)],
+        bundle=BUNDLE,
+        photos=_example_photos(out / PHOTOS, metrics["classes"]),
+        frames=_example_frames(out / CLIP, results, truth),
+        curves=_png((out / RUN / "curves.png").read_bytes()),
+        confusion=_png((out / RUN / "confusion_matrix.png").read_bytes()),
+        latency=_draw_latency(timed),
+        belt=_draw_belt(results, truth, metrics["classes"]),
+    )
+    (out / PAGE).write_text(page)
+    return figures
+
+
+def _png(data: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def _jpeg(picture: NDArray[np.uint8], height: int) -> str:
+    width = round(picture.shape[1] * height / picture.shape[0])
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return "data:image/jpeg;base64," + base64.b64encode(cv2.imencode(".jpg", small)[1].tobytes()).decode()
+
+
+def _example_photos(folder: Path, classes: list[str]) -> list[tuple[str, str]]:
+    """(label, picture) of the first photo of each class."""
+    files = [(label, min((folder / label).iterdir())) for label in classes]
+    return [(label, _jpeg(read_picture(path), _PHOTO_HEIGHT)) for label, path in files]
+
+
+def _example_frames(clip: Path, results: list[dict[str, Any]], truth: list[str]) -> list[dict[str, Any]]:
+    """Frames from all of the clip, each in the middle of a stretch with one true label: the picture and its result."""
+    starts = [0, *(i for i in range(1, len(truth)) if truth[i] != truth[i - 1]), len(truth)]
+    middles = np.array([(start + end) // 2 for start, end in pairwise(starts)])
+    chosen = set(middles[np.linspace(0, len(middles) - 1, min(_EXAMPLES, len(middles))).astype(int)].tolist())
+    examples = []
+    video = cv2.VideoCapture(str(clip))
+    for i in range(max(chosen) + 1):
+        _, frame = video.read()
+        if i in chosen:
+            examples.append({**results[i], "truth": truth[i], "picture": _jpeg(frame, _FRAME_HEIGHT)})
+    video.release()
+    return examples
+
+
+def _draw_latency(timed: list[dict[str, Any]]) -> str:
+    """Percentiles of each row's latency, as a PNG."""
+    figure = Figure(figsize=(8, 0.7 + 0.5 * len(timed)), layout="constrained")
+    axes = figure.subplots()
+    for y, row in enumerate(reversed(timed)):
+        latency = row["latency_ms"]
+        axes.plot([latency["min"], latency["p99"]], [y, y], color="#9bb7d4", linewidth=6, solid_capstyle="butt")
+        axes.plot([latency["p50"], latency["p90"]], [y, y], color="#2b6ca3", linewidth=12, solid_capstyle="butt")
+        axes.plot(latency["p50"], y, "|", color="black", markersize=16)
+    axes.set_yticks(range(len(timed)), [row["device"] for row in reversed(timed)])
+    axes.set_ylim(-0.6, len(timed) - 0.4)
+    axes.set(xlabel="ms a picture: thin is min to p99, thick is p50 to p90", xlim=(0, None))
+    axes.grid(axis="x", alpha=0.3)
+    return _figure(figure)
+
+
+def _draw_belt(results: list[dict[str, Any]], truth: list[str], classes: list[str]) -> str:
+    """What lay under the camera and what was said of it, frame by frame, as a PNG."""
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    axes = figure.subplots()
+    index = {label: i for i, label in enumerate(classes)}
+    axes.plot([index[label] for label in truth], color="#c9c9c9", linewidth=7, drawstyle="steps-mid", label="is")
+    said = np.array([index[row["label"]] for row in results])
+    right = said == [index[label] for label in truth]
+    frames = np.arange(len(said))
+    axes.plot(frames[right], said[right], ".", color="#2b6ca3", markersize=3, label="called, rightly")
+    axes.plot(frames[~right], said[~right], ".", color="#c0392b", markersize=4, label="called, wrongly")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="frame")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=3, frameon=False)
+    return _figure(figure)
+
+
+def _figure(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=110, format="png")
+    return _png(buffer.getvalue())
