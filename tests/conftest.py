@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from program import linnet
 
 from linnet_runtime.sources.synthetic import write_photos
+from program import linnet
 
 PHOTOS_PER_CLASS = 20
 SIZE = 48

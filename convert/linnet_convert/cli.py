@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from linnet_devices.api import Artifact, LinnetError
-from linnet_devices.chatter import no_chatter
+from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.bundle import open_bundle
 from linnet_runtime.commands.options import json_option, overwrite_option
 from linnet_runtime.commands.tables import plain_table, print_table
@@ -35,6 +35,7 @@ _GATE = ", ".join(f"{least} in {precision}" for precision, least in LEAST_AGREEM
 def convert(run: Path, out: Path, formats: str, no_canary_photos: bool, overwrite: bool, as_json: bool) -> None:
     """Converts and shows the parity; the command's help is above."""
     refuse_existing(out, overwrite=overwrite)
+    quiet_tensorflow()
     with no_chatter():  # imports TensorFlow: seconds that --help need not take, and a page of greetings
         from linnet_convert.convert import FORMATS
         from linnet_convert.convert import convert as convert_source
@@ -44,7 +45,7 @@ def convert(run: Path, out: Path, formats: str, no_canary_photos: bool, overwrit
     if unknown := set(wanted) - set(FORMATS):
         raise LinnetError("--formats", got=", ".join(sorted(unknown)), expected="some of " + ",".join(FORMATS))
     # Standard error is held back while the converter writes to it; this console writes to a copy.
-    with Console(file=os.fdopen(os.dup(2), "w")).status("loading") as status:
+    with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status:
         convert_source(
             load_run(run),
             out,

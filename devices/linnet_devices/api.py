@@ -57,6 +57,16 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     std: tuple[float, float, float] | None = None
     values: Literal["pixels", "logits", "probabilities"] = "pixels"
 
+    def __post_init__(self) -> None:
+        """Raises ValueError, to which a decoder adds the JSON path, where a number would go unused or mean nothing."""
+        for one, other in (("mean", "std"), ("scale", "zero_point")):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(f"{one} and {other} come together or not at all")
+        if self.mean is not None and self.scale is None and self.dtype != "float32":
+            raise ValueError(f"{self.dtype} with mean and std needs scale and zero_point")
+        if (self.scale is not None and self.scale <= 0) or (self.std is not None and min(self.std) <= 0):
+            raise ValueError("scale and std are more than 0")
+
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A file of a bundle: its path, its size in bytes and its SHA-256 in hexadecimal."""

@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 
-# LiteRT's greeting, the information and warnings of absl's log and of TensorFlow before it is set up, and the
-# converter's settings.
+# LiteRT's greeting, the information and warnings of absl's log and of TensorFlow before it is set up, the converter's
+# settings, and what FFmpeg, OpenCV's AVI reader and libpng say of a file or a stream whose error is raised as well.
 _CHATTER = re.compile(
     rb"INFO: |[IW]\d{4} |\d{4}-\d\d-\d\d [\d:.]+: [IW] |"
-    rb"WARNING: All log messages before absl|To enable the following|fully_quantize: "
+    rb"WARNING: All log messages before absl|To enable the following|fully_quantize: |"
+    rb"\[[\w,]+ @ 0x[0-9a-f]+\] |Unexpected element\. Expected: |libpng (?:error|warning): "
 )
+_LOCK = threading.RLock()  # two threads that each put back what they found would lose standard error
+
+
+def quiet_tensorflow() -> None:
+    """Asks TensorFlow, before it is imported, for errors only: of its warnings about Keras nobody can mend any."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager
-def no_chatter() -> Iterator[None]:
+def no_chatter() -> Iterator[list[str]]:
     """Holds standard error back for the block, the process's own and not just Python's; at the end everything that is
     not chatter is written after all.
+
+    Gives a list that holds the lines of chatter when the block has ended.
     """
-    with contextlib.suppress(OSError, ValueError):  # a closed or captured stream has nothing to flush
-        sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # a service without a standard error
-        yield
-        return
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
+    chatter: list[str] = []
+    with _LOCK:
+        with contextlib.suppress(OSError, ValueError):  # a closed or captured stream has nothing to flush
+            sys.stderr.flush()
         try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            log.seek(0)
-            for line in log:
-                if not _CHATTER.match(line):
-                    os.write(2, line)
+            kept = os.dup(2)
+        except OSError:  # a service without a standard error
+            yield chatter
+            return
+        with tempfile.TemporaryFile() as log:
+            os.dup2(log.fileno(), 2)
+            try:
+                yield chatter
+            finally:
+                os.dup2(kept, 2)
+                os.close(kept)
+                log.seek(0)
+                for line in log:
+                    if _CHATTER.match(line):
+                        chatter.append(line.decode(errors="replace").strip())
+                    else:
+                        os.write(2, line)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import Artifact, Format, OpenOptions, Placement, Probe
-from linnet_devices.session import EngineSession
+from linnet_devices.session import EngineSession, OutputAdapter
 
 
 class Fake:
@@ -29,11 +30,16 @@ class FakeSession(EngineSession):
 
     def __init__(self, device: str, artifact: Artifact) -> None:
         super().__init__(device, artifact)
+        self._classes = artifact.output.shape[-1]
+        # Means are floats, whatever the file would give.
+        self._to_logits = OutputAdapter(
+            msgspec.structs.replace(artifact.output, dtype="float32", shape=(1, self._classes))
+        )
         self.placement = Placement(device, 1, 1)
 
     def _infer(self, model_input: NDArray[Any]) -> NDArray[Any]:
         width_axis = 2 if self.artifact.input.layout == "NHWC" else 3
-        strips = np.array_split(model_input, self.artifact.output.shape[-1], axis=width_axis)
+        strips = np.array_split(model_input, self._classes, axis=width_axis)
         return np.array([[strip.mean() if strip.size else 0.0 for strip in strips]], dtype=np.float32)
 
     def _release(self) -> None:

@@ -15,8 +15,11 @@ try:
     from ai_edge_litert.interpreter import Interpreter
 
     PACKAGE = "ai-edge-litert"
-except ModuleNotFoundError:
-    from tflite_runtime.interpreter import Interpreter
+except ModuleNotFoundError as error:
+    try:
+        from tflite_runtime.interpreter import Interpreter
+    except ModuleNotFoundError:
+        raise error from None  # the line then names what its fix installs
 
     PACKAGE = "tflite-runtime"
 

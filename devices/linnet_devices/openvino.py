@@ -41,6 +41,11 @@ class OpenVinoSession(EngineSession):
             compiled = core.compile_model(core.read_model(artifact.path), "CPU", properties)
         except RuntimeError as error:
             raise DeviceError(f"{artifact.path} in openvino", got=str(error), expected="an IR that it reads") from error
+        dtype = compiled.inputs[0].element_type.to_dtype()
+        if dtype != artifact.input.dtype:  # OpenVINO would convert, and cut values off, without a word
+            raise DeviceError(
+                f"input of {artifact.path}", got=dtype, expected=f"{artifact.input.dtype}, as its entry says"
+            )
         super().__init__(device, artifact)
         self._request = compiled.create_infer_request()
         self._output = compiled.outputs[0]

@@ -15,6 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from linnet_devices.api import Device, DeviceError, DeviceUnavailable, Probe
 
 ENTRY_POINT_GROUP = "linnet.devices"
+_PLUGIN_FIX = "install what the plug-in needs, or report it to its maker"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def load_device(name: str) -> Device:
 
 def probe_all() -> dict[str, Probe]:
     """Every device of the table and of the plug-ins, and whether it can be used here. Never raises."""
-    names = [*DEVICES, *(point.name for point in _plugins() if point.name not in DEVICES)]
+    names = [*DEVICES, *(point.name for point in _plugins())]
     return {name: probe(name) for name in names}
 
 
@@ -76,9 +77,9 @@ def probe(name: str) -> Probe:
     try:
         return load_device(name).probe()
     except DeviceError as error:
-        return Probe(False, str(error.got or error), error.fix or "")
+        return Probe(False, _one_line(str(error.got or error)), error.fix or "")
     except Exception as error:  # a plug-in's fault must not hide the other devices
-        return Probe(False, f"{type(error).__name__}: {error}", f"report it to the maker of device {name}")
+        return Probe(False, _one_line(f"{type(error).__name__}: {error}"), _PLUGIN_FIX)
 
 
 def known_names() -> list[str]:
@@ -86,8 +87,13 @@ def known_names() -> list[str]:
     return [*GROUPS, *DEVICES, *(point.name for point in _plugins())]
 
 
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _plugins() -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=ENTRY_POINT_GROUP))
+    """The plug-ins' entry points; the table's own names are not theirs to take."""
+    return tuple(point for point in entry_points(group=ENTRY_POINT_GROUP) if point.name not in {*GROUPS, *DEVICES})
 
 
 def _load_plugin(name: str) -> Device:
@@ -97,7 +103,7 @@ def _load_plugin(name: str) -> Device:
                 device: Device = point.load()()
             except Exception as error:  # whatever the plug-in raises, its name must be in the line
                 raise DeviceUnavailable(
-                    f"plug-in device {name} ({point.value})", got=f"{type(error).__name__}: {error}"
+                    f"plug-in device {name} ({point.value})", got=f"{type(error).__name__}: {error}", fix=_PLUGIN_FIX
                 ) from error
             return device
     names = known_names()

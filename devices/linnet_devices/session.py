@@ -122,12 +122,20 @@ def _input_table(spec: TensorSpec) -> NDArray[Any]:
 
 
 class OutputAdapter:
-    """An artifact's output tensor to float32 logits [1, classes]."""
+    """An artifact's output tensor to float32 logits [1, classes]. Raises DeviceError where it is another tensor than
+    the artifact's entry says: its numbers would be read wrongly.
+    """
 
     def __init__(self, spec: TensorSpec) -> None:
         self.spec = spec
 
     def __call__(self, raw: NDArray[Any]) -> Logits:
+        if raw.shape != self.spec.shape or raw.dtype != self.spec.dtype:
+            raise DeviceError(
+                f"output {self.spec.name} of the model",
+                got=f"{raw.dtype} {list(raw.shape)}",
+                expected=f"{self.spec.dtype} {list(self.spec.shape)}, as its entry says",
+            )
         values = raw.reshape(1, -1).astype(np.float32)
         if self.spec.scale is not None and self.spec.zero_point is not None:
             values = (values - np.float32(self.spec.zero_point)) * np.float32(self.spec.scale)

@@ -75,8 +75,8 @@ def open_bundle(path: Path) -> Bundle:
     _check_schema(manifest, data)
     try:
         bundle = msgspec.json.decode(data, type=Bundle)
-    except msgspec.DecodeError as error:  # a ValidationError is one, and its text ends in the JSON path
-        raise BundleError(str(manifest), got=str(error), expected=f"schema {SCHEMA}") from error
+    except msgspec.DecodeError as error:
+        raise _undecodable(manifest, error) from error
     _check_contents(manifest, bundle)
     return _absolute(path.resolve(), bundle)
 
@@ -88,11 +88,17 @@ def _check_schema(manifest: Path, data: bytes) -> None:
     try:
         header = msgspec.json.decode(data, type=Header)
     except msgspec.DecodeError as error:
-        raise BundleError(str(manifest), got=str(error), expected=f"JSON with $.schema {SCHEMA}") from error
+        raise _undecodable(manifest, error) from error
     if not 1 <= header.schema <= SCHEMA:
         raise BundleError(
             f"{manifest} $.schema", got=header.schema, expected=f"1 to {SCHEMA}", fix="pip install --upgrade linnet"
         )
+
+
+def _undecodable(manifest: Path, error: msgspec.DecodeError) -> BundleError:
+    """The text of msgspec ends in the JSON path: "Expected `int`, got `str` - at `$.labels[1]`"."""
+    what, _, place = str(error).partition(" - at ")
+    return BundleError(f"{manifest} {place.strip('`') or '$'}: {what}")
 
 
 def _check_contents(manifest: Path, bundle: Bundle) -> None:
@@ -119,10 +125,9 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
         layout = artifact.input.layout
         sides = {"NHWC": (1, size.height, size.width, 3), "NCHW": (1, 3, size.height, size.width)}.get(layout)
         require(artifact.input.shape == sides, f"{where}.input.shape", list(artifact.input.shape), list(sides or ()))
-        classes = artifact.output.shape[-1:]
-        require(
-            classes == (len(bundle.labels),), f"{where}.output.shape", list(classes), f"{len(bundle.labels)} classes"
-        )
+        *batch, classes = artifact.output.shape or (0,)
+        as_labelled = classes == len(bundle.labels) and set(batch) <= {1}
+        require(as_labelled, f"{where}.output.shape", list(artifact.output.shape), [1, len(bundle.labels)])
 
 
 def _absolute(root: Path, bundle: Bundle) -> Bundle:

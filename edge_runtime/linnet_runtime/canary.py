@@ -13,6 +13,7 @@ import numpy as np
 
 from linnet_devices.api import File, Logits, Pixels, Session
 from linnet_runtime.bundle import Bundle, BundleError, check_file
+from linnet_runtime.files import NPZ_ERRORS
 
 CANARY = "canary.npz"
 PICTURES = 8
@@ -68,14 +69,14 @@ def load_canary(file: File) -> Canary:
     """Raises BundleError where the file is damaged."""
     check_file(file)
     try:
-        with np.load(file.path, allow_pickle=False) as arrays:
+        with Path(file.path).open("rb") as data, np.load(data, allow_pickle=False) as arrays:
             names = [name.removeprefix("logits/") for name in arrays.files if name.startswith("logits/")]
             return Canary(
                 arrays["pixels"],
                 {name: arrays[f"logits/{name}"] for name in names},
                 {name: float(arrays[f"tolerance/{name}"]) for name in names},
             )
-    except (OSError, ValueError, KeyError) as error:
+    except NPZ_ERRORS as error:
         raise BundleError(file.path, got=str(error), expected="the canaries that linnet convert writes") from error
 
 

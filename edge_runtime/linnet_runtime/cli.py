@@ -5,10 +5,12 @@ Every mistake of a user's ends in one line on standard error and exit status 1, 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import logging
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -28,6 +30,7 @@ class Command:
 
 COMMANDS = {
     "demo": Command("linnet_runtime.commands.demo:demo", "all", "The whole way on rendered photos, no download."),
+    "data": Command("linnet_train.data_check.cli:data", "report", "Check a folder of photos before it costs a night."),
     "train": Command("linnet_train.cli:train", "train", "Train a network on a folder of photos."),
     "convert": Command("linnet_convert.cli:convert", "convert", "Turn a run into a bundle, and prove it equal."),
     "verify": Command("linnet_runtime.commands.verify:verify", "", "Check a bundle's hashes, canaries and parity."),
@@ -36,6 +39,24 @@ COMMANDS = {
     "bench": Command("linnet_runtime.commands.bench:bench", "", "Time a bundle on devices, side by side."),
     "devices": Command("linnet_runtime.commands.devices:devices", "", "What is here, what is not, why, and the fix."),
 }
+
+
+@contextlib.contextmanager
+def _extra_named(command: Callable[[], str | None]) -> Iterator[None]:
+    """Turns a package that is not installed into a line with the extra that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        name = command()
+        if name is None or not COMMANDS[name].extra or (error.name or "").startswith("linnet"):
+            raise  # a fault of ours
+        extra = COMMANDS[name].extra
+        raise LinnetError(
+            f"linnet {name}",
+            got=f"no module {error.name}",
+            expected=f"the extra [{extra}]",
+            fix=f"pip install 'linnet[{extra}]'",
+        ) from error
 
 
 class LazyGroup(click.Group):
@@ -47,18 +68,14 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        entry = COMMANDS[name]
-        module, _, attribute = entry.target.partition(":")
-        try:
+        module, _, attribute = COMMANDS[name].target.partition(":")
+        with _extra_named(lambda: name):
             command: click.Command = getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            raise LinnetError(
-                f"linnet {name}",
-                got=f"no module {error.name}",
-                expected=f"the extra [{entry.extra}]",
-                fix=f"pip install 'linnet[{entry.extra}]'",
-            ) from error
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        with _extra_named(lambda: ctx.invoked_subcommand):  # a command imports what is heavy when it runs
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -75,7 +92,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs ``linnet`` with these arguments (None: the process's own) and gives the exit status."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
-        linnet.main(args=arguments, prog_name="linnet", standalone_mode=False)
+        arguments = sys.argv[1:] if arguments is None else arguments
+        linnet.main(args=arguments or ["--help"], prog_name="linnet", standalone_mode=False)
     except LinnetError as error:
         return _fail(str(error), 1)
     except click.ClickException as error:
@@ -83,8 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(error.format_message().rstrip(".") + hint, error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return _fail("stopped by ctrl-C", 130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone: nothing is wrong and nobody listens
+    except SystemExit:  # Click's answer where the reader of our output has gone: nothing is wrong and nobody listens
         return 0
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EACCES, errno.EROFS):

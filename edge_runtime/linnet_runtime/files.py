@@ -6,14 +6,22 @@ import contextlib
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from linnet_devices.api import LinnetError
 
+# What NumPy raises for a .npz that is damaged, cut short, or made by something else. Open the file for it: one that it
+# opened itself and cannot read it leaves open.
+NPZ_ERRORS = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Raises LinnetError where ``path`` exists and must not be replaced; asked before a long job, not after it."""
+    if path.exists() and not path.is_dir():
+        raise LinnetError(str(path), got="a file of that name", expected="a new name", fix="another --out")
     if path.exists() and not overwrite:
         raise LinnetError(str(path), got="it exists", expected="a new name", fix="--overwrite, or another --out")
 

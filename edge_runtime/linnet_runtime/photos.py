@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import LinnetError, Pixels
-from linnet_runtime.files import write_whole
+from linnet_runtime.files import NPZ_ERRORS, write_whole
 from linnet_runtime.preprocess import PICTURE_SUFFIXES, PictureError, Preprocess, preprocess, read_picture
 
 logger = logging.getLogger("linnet")
@@ -156,14 +156,14 @@ def load_run_photos(run: Path, spec: Preprocess | None = None) -> dict[str, Phot
     """The photos of ``RUN/photos.npz`` by part. Raises LinnetError where they were preprocessed other than ``spec``."""
     path = run / RUN_PHOTOS
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             kept = json.loads(arrays["preprocess"].tobytes())
             photos = {
                 name.removesuffix("_pixels"): Photos(arrays[name], arrays[name.replace("_pixels", "_labels")])
                 for name in arrays.files
                 if name.endswith("_pixels")
             }
-    except (OSError, ValueError, KeyError) as error:
+    except NPZ_ERRORS as error:
         raise LinnetError(str(path), got=str(error), expected="the photos that a run keeps") from error
     if spec is not None and kept != msgspec.to_builtins(spec):
         raise LinnetError(str(path), got=f"photos preprocessed as {kept}", expected=str(msgspec.to_builtins(spec)))

@@ -84,6 +84,10 @@ class Pipeline:
             "device": self._classifier.session.device,
         }
 
+    def stop(self) -> None:
+        """Ends the iteration after the frame in hand; a signal handler may call it, and again."""
+        self._mailbox.close()
+
     def close(self) -> None:
         """Stops the reader and frees the source. Closing twice does nothing."""
         self._stop.set()

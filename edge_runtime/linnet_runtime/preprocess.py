@@ -12,6 +12,8 @@ from typing import Literal
 
 # OpenCV reads its bound on a picture's size when it is loaded; its own, 2**30 pixels, is 3 GB in memory.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "200000000")
+# Its log repeats, on standard error and in other words, what our errors say.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import cv2
 import msgspec
@@ -23,6 +25,14 @@ from linnet_devices.api import LinnetError, Pixels
 Color = Literal["bgr", "rgb", "gray"]
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 _MOST_BYTES = 100_000_000  # a picture file larger than this is a mistake, or an attack on memory
+_SIGNATURES = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"BM": "BMP",
+    b"RIFF": "WebP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
 
 
 class PictureError(LinnetError):
@@ -119,5 +129,7 @@ def decode_picture(data: bytes, name: str) -> NDArray[np.uint8]:
     except cv2.error as error:
         raise PictureError(name, got=error.err or str(error), expected="a picture") from error
     if picture is None:
-        raise PictureError(name, got=f"{len(data)} bytes that start with {data[:12]!r}", expected="a picture")
+        kind = next((kind for signature, kind in _SIGNATURES.items() if data.startswith(signature)), None)
+        got = f"a {kind} that is damaged or cut short" if kind else f"{len(data)} bytes that start with {data[:12]!r}"
+        raise PictureError(name, got=got, expected="a picture")
     return picture

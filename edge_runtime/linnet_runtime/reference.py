@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from linnet_devices.api import File, Logits, Pixels
 from linnet_runtime.bundle import BundleError, check_file
+from linnet_runtime.files import NPZ_ERRORS
 
 REFERENCE = "reference.npz"
 
@@ -50,8 +51,8 @@ def load_reference(file: File) -> Reference:
     """Raises BundleError where the file is damaged."""
     check_file(file)
     try:
-        with np.load(file.path, allow_pickle=False) as arrays:
+        with Path(file.path).open("rb") as data, np.load(data, allow_pickle=False) as arrays:
             logits = {name: arrays[name] for name in arrays.files if name != "digests"}
             return Reference(arrays["digests"], logits)
-    except (OSError, ValueError, KeyError) as error:
+    except NPZ_ERRORS as error:
         raise BundleError(file.path, got=str(error), expected="the reference that linnet convert writes") from error

@@ -29,7 +29,8 @@ def augment(pixels: keras.KerasTensor, view: str, seed: int) -> keras.KerasTenso
     """
     if view == "none":
         return pixels
-    x = keras.layers.RandomFlip("horizontal", seed=seed)(pixels) if view == "upright" else RandomTurn(seed)(pixels)
+    x = keras.layers.Rescaling(1.0)(pixels)  # to float32: oneDNN has no transpose of uint8
+    x = keras.layers.RandomFlip("horizontal", seed=seed)(x) if view == "upright" else RandomTurn(seed)(x)
     x = RandomAffine(_SHIFT, _ZOOM, seed + 1)(x)
     x = keras.layers.RandomBrightness(_BRIGHTNESS, value_range=_PIXELS, seed=seed + 2)(x)
     return keras.layers.RandomContrast(_CONTRAST, value_range=_PIXELS, seed=seed + 3)(x)

@@ -58,7 +58,7 @@ class Checkpoints(keras.callbacks.Callback):
                 f"epoch {epoch + 1} of {self._epochs}",
                 got=f"loss {logs.get('loss')}",
                 expected="a finite loss",
-                fix="a smaller --learning-rate; the epochs before are kept: linnet train --resume " + str(self._run),
+                fix="start again with a smaller --learning-rate, or --qat-learning-rate where that phase is int8",
             )
         self._progress.history.append({"phase": self._phase, "epoch": epoch + 1, **logs})
         self._progress.phase, self._progress.epochs = self._phase, epoch + 1

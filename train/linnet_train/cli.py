@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import Progress
 
 from linnet_devices.api import LinnetError
-from linnet_devices.chatter import no_chatter
+from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.commands.options import Function, json_option, overwrite_option
 from linnet_runtime.files import refuse_existing
 from linnet_train.recipe import Recipe
@@ -61,27 +62,35 @@ def train(
     The network is trained in float, then with quantisation in the loop. The run keeps the models, the metrics on the
     test part and the plots; linnet convert takes it from there. Ctrl-C loses nothing: --resume goes on.
     """
-    if (resume is None) == (data is None or out is None):
+    context = click.get_current_context()
+    given = {name for name in settings if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    # A run that is resumed has its recipe; what is given beside it would go unheard.
+    alone = data is None and out is None and not overwrite and not given
+    if not (alone if resume is not None else data is not None and out is not None):
         raise click.UsageError("DATA with --out RUN, or --resume RUN alone")
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
+    quiet_tensorflow()
     with no_chatter():  # imports Keras: seconds that --help need not take, and a page of greetings
-        from linnet_train.run import finish_run, load_recipe, start_run
+        from linnet_train.run import finish_run, load_recipe, new_run
 
+    place: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if resume is not None:
         run, recipe = resume, load_recipe(resume)
     else:
         run, recipe = Path(str(out)), Recipe(data=str(Path(str(data)).resolve()), **settings)
-        refuse_existing(run, overwrite=overwrite)
-        if run.exists():
-            shutil.rmtree(run)
-        start_run(recipe, run)
+        place = new_run(recipe, run)
     console = Console(stderr=True)
     try:
-        metrics, photos = _watched(finish_run, recipe, run, console)
+        with place:
+            metrics, photos = _watched(finish_run, recipe, run, console)
     except KeyboardInterrupt:
         raise LinnetError(str(run), got="ctrl-C", expected="an end", fix=f"linnet train --resume {run}") from None
     if photos.unreadable:
         names = ", ".join(photos.unreadable)
-        console.print(f"[yellow]{len(photos.unreadable)} photos could not be read and were left out: {names}[/]")
+        count = len(photos.unreadable)
+        line = f"{count} photo{'s' * (count != 1)} left out, unreadable: {names}"
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         click.echo((run / "metrics.json").read_text())
     else:

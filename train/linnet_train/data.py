@@ -74,18 +74,20 @@ def load_dataset(
         on_photo: hears (photos done, photos in all).
 
     Raises:
-        TrainingError: one class only, a class with fewer than five photos, or no photo that can be read.
+        TrainingError: one class only, a class with fewer than five photos (in train/, where the folder has that), or
+            no photo that can be read.
     """
     files = list_photos(folder)
     _check_classes(folder, files)
+    read: list[PhotoFile] = []
     unreadable: dict[str, str] = {}
 
     def leave_out(photo: PhotoFile, error: PictureError) -> None:
         unreadable[photo.path.relative_to(folder).as_posix()] = str(error.got)
+        on_photo(len(read) + len(unreadable), len(files))
 
     shape = (len(files), spec.height, spec.width, 3)
     pixels = np.lib.format.open_memmap(cache, mode="w+", dtype=np.uint8, shape=shape)
-    read: list[PhotoFile] = []
     for photo, photo_pixels in decode_photos(files, spec, leave_out):
         pixels[len(read)] = photo_pixels
         read.append(photo)
@@ -136,6 +138,10 @@ def _divide(folder: Path, files: list[PhotoFile], labels: NDArray[np.int64], see
         return {"train": np.sort(np.concatenate(train)), "val": val, "test": test}
     if "train" not in own or len(own) == 1:
         raise TrainingError(str(folder), got="only " + ", ".join(own), expected="train and test, or train and val")
+    learnt = [files[i] for i in own["train"]]
+    if missing := set(class_names(files)) - set(class_names(learnt)):
+        raise TrainingError(str(folder / "train"), got="no " + ", ".join(sorted(missing)), expected="every class")
+    _check_classes(folder / "train", learnt)
     if len(own) == 2:  # the part that is there judges the model, and validation comes out of training
         judged = own.get("test", own.get("val", own["train"]))
         val, *train = _folds(labels, own["train"], seed)

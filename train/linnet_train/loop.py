@@ -138,6 +138,7 @@ def _fit(
         validation_batch_size=_PREDICT_BATCH,
         epochs=phase.epochs,
         initial_epoch=first_epoch,
+        shuffle=False,  # the batches are in a random order, and Keras would mix them anew by what no checkpoint keeps
         callbacks=[Checkpoints(run, progress, number, phase.epochs), watch(phase, len(batches))],
         verbose=0,
     )

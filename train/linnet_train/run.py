@@ -10,9 +10,12 @@ history.json, metrics.json, curves.png, confusion_matrix.png
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,8 +40,36 @@ _PIXELS = "pixels.npy"
 _KEPT_PHOTOS = {"val": 512, "train": 256}
 
 
-def start_run(recipe: Recipe, run: Path) -> None:
-    """Makes the run's directory with the recipe in it. Raises TrainingError where it cannot be written."""
+@contextlib.contextmanager
+def new_run(recipe: Recipe, run: Path) -> Iterator[None]:
+    """Makes the run's directory, with the recipe in it, for the block to fill; an older run in its place goes.
+
+    Where the block fails before there is a checkpoint to go on from, the directory goes and the older run is back, so
+    that the next try finds the place as this one did. Ctrl-C is no failure: the run can be resumed.
+
+    Raises:
+        TrainingError: it cannot be written, or something else than a run is in its place.
+    """
+    older = run.with_name(f".{run.name}.{os.getpid()}.old") if run.exists() else None
+    if older:
+        if not (run / CONFIG).is_file():
+            raise TrainingError(str(run), got="not a run", expected="a run to replace, or a new name")
+        run.rename(older)
+    try:
+        _start(recipe, run)
+        yield
+    except Exception:
+        if not (run / PROGRESS).exists():
+            shutil.rmtree(run, ignore_errors=True)
+            if older:
+                older.rename(run)
+        raise
+    finally:
+        if older:
+            shutil.rmtree(older, ignore_errors=True)
+
+
+def _start(recipe: Recipe, run: Path) -> None:
     config = {
         "recipe": msgspec.to_builtins(recipe),
         "backend": keras.backend.backend(),
@@ -56,11 +87,14 @@ def load_recipe(run: Path) -> Recipe:
     path = run / CONFIG
     try:
         recipe = msgspec.convert(json.loads(path.read_bytes())["recipe"], type=Recipe)
-    except (OSError, ValueError, KeyError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(str(path), got=str(error), expected="the config.json that linnet train writes") from error
     if (run / METRICS).exists():
         raise TrainingError(
-            str(run), got="a run that is done", expected="one to go on with", fix=f"linnet convert {run}"
+            str(run),
+            got="a run that is done",
+            expected="one to go on with",
+            fix=f"linnet convert {run} --out {run.name}.linnet",
         )
     return recipe
 
@@ -75,8 +109,7 @@ def finish_run(
     started = time.monotonic()
     spec = Preprocess(height=recipe.size, width=recipe.size, crop=recipe.crop)
     photos = load_dataset(Path(recipe.data), spec, recipe.seed, run / _PIXELS, on_photo)
-    splits: dict[str, Any] = {part: photos.names_of(part) for part in photos.parts}
-    write_whole(run / SPLITS, _json(splits | {"unreadable": photos.unreadable}))
+    _write_splits(run, photos)
     save_run_photos(run, spec, {part: photos.sample(part, n, recipe.seed) for part, n in _KEPT_PHOTOS.items()})
     decoded = time.monotonic()
     history = train_network(recipe, photos, run, watch).history
@@ -94,6 +127,15 @@ def finish_run(
     for leftover in (run / _PIXELS, run / PROGRESS, *run.glob("*.weights.h5"), *run.glob("partial-*")):
         leftover.unlink(missing_ok=True)
     return metrics, photos
+
+
+def _write_splits(run: Path, photos: Dataset) -> None:
+    """Writes ``splits.json``, or holds a resumed run to its own: another division would test on what it trained on."""
+    splits: dict[str, Any] = {part: photos.names_of(part) for part in photos.parts}
+    data, path = _json(splits | {"unreadable": photos.unreadable}), run / SPLITS
+    if (run / PROGRESS).exists() and path.exists() and path.read_bytes() != data:
+        raise TrainingError(str(path), got="other photos in the folder now", expected="those that the run began with")
+    write_whole(path, data)
 
 
 def _test(run: Path, photos: Dataset) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from linnet_devices.api import LinnetError
-from linnet_devices.registry import expand
+from linnet_devices.registry import expand, known_names, load_device
 from linnet_runtime.bench.measure import Job
 from linnet_runtime.bench.run import host, run_jobs
 from linnet_runtime.bundle import open_bundle
@@ -47,6 +47,9 @@ def bench(
     open_bundle(bundle)  # a damaged bundle is one error, not one a row
     warm_up, seconds = _QUICK_SECONDS if quick else _SECONDS
     names = [name for group in device.split(",") for name in expand(group.strip())]
+    for name in names:
+        if name not in known_names():
+            load_device(name)  # raises, and names the nearest
     jobs = [Job(str(bundle), name, precision, threads, str(data) if data else None, warm_up, seconds) for name in names]
     console = Console(stderr=True)
     rows = []

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from linnet_devices.chatter import no_chatter
 from linnet_runtime.classifier import Classifier, PrecisionChoice
 from linnet_runtime.commands.options import bundle_argument, json_lines_option, session_options
 from linnet_runtime.preprocess import PictureError, read_picture
@@ -29,7 +30,9 @@ def classify(
         for file in files:
             line: dict[str, object] = {"source": str(file)}
             try:
-                found = classifier.classify(read_picture(file), color="bgr")
+                with no_chatter():
+                    picture = read_picture(file)
+                found = classifier.classify(picture, color="bgr")
                 line |= {
                     "label": found.label,
                     "probability": round(found.probability, 6),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -31,6 +34,7 @@ def run(
     with (
         Classifier.open(bundle, device, precision=precision, threads=threads) as classifier,
         Pipeline(lambda: open_source(source), classifier) as pipeline,
+        _ended_by_ctrl_c(pipeline),
     ):
         try:
             for result in pipeline:
@@ -46,7 +50,17 @@ def run(
                 click.echo(msgspec.json.encode(line))
                 if result.frame == frames:
                     break
-        except KeyboardInterrupt:
-            pass  # the way to end a live stream
         finally:
             click.echo(msgspec.json.encode({"summary": pipeline.summary()}))
+
+
+@contextlib.contextmanager
+def _ended_by_ctrl_c(pipeline: Pipeline) -> Iterator[None]:
+    """Makes ctrl-C, the way to end a live stream, its end: the summary is lost neither to it nor to a second one, which
+    ``timeout -s INT`` sends.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: pipeline.stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

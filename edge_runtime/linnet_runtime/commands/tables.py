@@ -18,7 +18,7 @@ def plain_table(title: str, left: tuple[str, ...], right: tuple[str, ...] = ()) 
 
 def print_table(table: Table) -> None:
     """Prints to standard output; a file or a pipe gets lines as long as they need to be."""
-    console = Console()
+    console = Console(markup=False)  # or 'linnet[onnx]' would lose its extra
     if not console.is_terminal:
-        console = Console(width=200)
+        console = Console(markup=False, width=200)
     console.print(table)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from linnet_runtime.demo.steps import BENCH, BUNDLE, CLIP, CLIP_LABELS, FRAMES, PHOTOS, RUN, VERIFY, steps_of
 from linnet_runtime.preprocess import read_picture
+from linnet_runtime.sources.synthetic import EMPTY
 
 PAGE = "index.html"
 _EXAMPLES = 8
@@ -86,9 +87,9 @@ def _example_photos(folder: Path, classes: list[str]) -> list[tuple[str, str]]:
 
 
 def _example_frames(clip: Path, results: list[dict[str, Any]], truth: list[str]) -> list[dict[str, Any]]:
-    """Frames from all of the clip, each in the middle of a stretch with one true label: the picture and its result."""
+    """Frames from all of the clip, each from the middle of a part's way through the picture, with its result."""
     starts = [0, *(i for i in range(1, len(truth)) if truth[i] != truth[i - 1]), len(truth)]
-    middles = np.array([(start + end) // 2 for start, end in pairwise(starts)])
+    middles = np.array([(start + end) // 2 for start, end in pairwise(starts) if truth[start] != EMPTY])
     chosen = set(middles[np.linspace(0, len(middles) - 1, min(_EXAMPLES, len(middles))).astype(int)].tolist())
     examples = []
     video = cv2.VideoCapture(str(clip))

@@ -26,34 +26,36 @@ _SCHEMES = {
     "rtsp": "linnet_runtime.sources.opencv:open_stream",
     "http": "linnet_runtime.sources.opencv:open_stream",
     "https": "linnet_runtime.sources.opencv:open_stream",
-    "file": "linnet_runtime.sources.opencv:open_video",
-    "pictures": "linnet_runtime.sources.pictures:open_pictures",
     "picamera2": "linnet_runtime.sources.picamera:open_picamera",
     "synthetic": "linnet_runtime.sources.conveyor:open_conveyor",
 }
+_VIDEO = "linnet_runtime.sources.opencv:open_video"
+_PICTURES = "linnet_runtime.sources.pictures:open_pictures"
 
 
 def open_source(uri: str) -> Source:
     """Opens a source. Raises SourceError where it does not exist or gives no frame."""
-    module, _, function = _SCHEMES[_scheme(uri)].partition(":")
+    module, _, function = _target(uri).partition(":")
     opener: Callable[[str], Source] = getattr(importlib.import_module(module), function)
     return opener(uri)
 
 
-def _scheme(uri: str) -> str:
-    """The key of ``_SCHEMES`` that opens the URI. Raises SourceError for a file that is not there."""
+def _target(uri: str) -> str:
+    """Where the URI's source is. Raises SourceError for a file that is not there."""
     scheme, separator, _ = uri.partition(":")
-    if separator and scheme in _SCHEMES and scheme not in ("file", "pictures"):
-        return scheme
+    if separator and scheme in _SCHEMES:
+        return _SCHEMES[scheme]
     if uri.isdecimal() or uri.startswith("/dev/video"):
-        return "v4l2"
+        return _SCHEMES["v4l2"]
     path = Path(uri)
-    if path.is_dir() or (path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()) or glob.has_magic(uri):
-        return "pictures"
+    if uri and path.is_dir():  # an empty path is the working directory
+        return _PICTURES
     if path.is_file():
-        return "file"
+        return _PICTURES if path.suffix.lower() in PICTURE_SUFFIXES else _VIDEO
     if "://" in uri:
         raise SourceError("--source", got=repr(uri), expected="a scheme of " + ", ".join(sorted(_SCHEMES)))
+    if glob.has_magic(uri):
+        return _PICTURES
     raise SourceError(
         "--source",
         got=f"{uri!r}, which is not here",

@@ -24,17 +24,20 @@ class PicameraSource:
 
     def __init__(self, camera: Any) -> None:
         self._camera = camera
-        configuration = camera.create_video_configuration(
-            main={"size": _SIZE}, lores={"size": _SIZE, "format": "YUV420"}, buffer_count=4
-        )
-        camera.configure(configuration)
-        # The camera may have changed what was asked for, without a word.
-        stream = camera.camera_configuration()["lores"]
-        self._width, self._height = stream["size"]
-        if stream["format"] != "YUV420":
-            camera.close()
-            raise SourceError("picamera2", got=f"a {stream['format']} stream", expected="YUV420")
-        camera.start()
+        try:
+            configuration = camera.create_video_configuration(
+                main={"size": _SIZE}, lores={"size": _SIZE, "format": "YUV420"}, buffer_count=4
+            )
+            camera.configure(configuration)
+            # The camera may have changed what was asked for, without a word.
+            stream = camera.camera_configuration()["lores"]
+            self._width, self._height = stream["size"]
+            if stream["format"] != "YUV420":
+                raise SourceError("picamera2", got=f"a {stream['format']} stream", expected="YUV420")
+            camera.start()
+        except Exception:
+            camera.close()  # or it stays taken, and cannot be opened again
+            raise
 
     def read(self) -> Frame | None:
         request = self._camera.capture_request()

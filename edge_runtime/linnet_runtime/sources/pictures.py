@@ -6,6 +6,7 @@ import glob
 import logging
 from pathlib import Path
 
+from linnet_devices.chatter import no_chatter
 from linnet_runtime.preprocess import PICTURE_SUFFIXES, PictureError, read_picture
 from linnet_runtime.sources.api import Frame, SourceError
 
@@ -13,19 +14,29 @@ logger = logging.getLogger("linnet")
 
 
 class PicturesSource:
-    """Pictures in the order of their names; one that cannot be read is left out with a warning."""
+    """Pictures in the order of their paths; one that cannot be read is left out with a warning, and when all of them
+    are, that is an error.
+    """
 
     live = False
 
-    def __init__(self, paths: list[Path]) -> None:
+    def __init__(self, name: str, paths: list[Path]) -> None:
+        self._name = name
         self._paths = iter(paths)
+        self._read_any = False
 
     def read(self) -> Frame | None:
         for path in self._paths:
             try:
-                return Frame(read_picture(path))
+                with no_chatter():
+                    picture = read_picture(path)
             except PictureError as error:
                 logger.warning("left out: %s", error)
+            else:
+                self._read_any = True
+                return Frame(picture)
+        if not self._read_any:
+            raise SourceError(self._name, got="no picture that can be read", expected="at least one")
         return None
 
     def close(self) -> None:
@@ -34,8 +45,11 @@ class PicturesSource:
 
 def open_pictures(uri: str) -> PicturesSource:
     """The pictures of a folder and of the folders below it, of a glob, or one picture."""
-    found = Path(uri).rglob("*") if Path(uri).is_dir() else map(Path, glob.glob(uri, recursive=True))  # noqa: PTH207  # the whole URI is the pattern
+    root = Path(uri)
+    if root.is_file():
+        return PicturesSource(uri, [root])
+    found = root.rglob("*") if root.is_dir() else map(Path, glob.glob(uri, recursive=True))  # noqa: PTH207  # the whole URI is the pattern
     paths = sorted(path for path in found if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
     if not paths:
         raise SourceError(uri, got="no pictures", expected="files " + ", ".join(sorted(PICTURE_SUFFIXES)))
-    return PicturesSource(paths)
+    return PicturesSource(uri, paths)

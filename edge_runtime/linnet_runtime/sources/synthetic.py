@@ -29,7 +29,7 @@ from linnet_runtime.sources.synthetic_scene import (
 )
 from linnet_runtime.sources.synthetic_shading import Light, Patch, centred_square, part_length, render_part
 
-__all__ = ["CLASSES", "conveyor_frames", "render_photo", "write_clip", "write_photos"]
+__all__ = ["CLASSES", "EMPTY", "conveyor_frames", "render_photo", "write_clip", "write_photos"]
 
 CLASSES: tuple[str, ...] = tuple(sorted([*PARTS, EMPTY]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,18 @@ def mobilenet_v2(inputs: Any, *, alpha: float, weights: str) -> keras.Model:
             input_tensor=inputs, alpha=alpha, include_top=False, weights="imagenet" if imagenet else None
         )
     except Exception as error:  # Keras raises bare ValueError and Exception, for a width and for a failed download
-        raise TrainingError(f"mobilenet_v2 alpha {alpha} weights {weights}", got=_first_line(error)) from error
+        raise TrainingError(f"mobilenet_v2 alpha {alpha} weights {weights}", got=_first_sentence(error)) from error
     if weights not in ("imagenet", "none"):
         try:
-            backbone.load_weights(weights)
+            with warnings.catch_warnings():  # one for each layer that does not fit, before the error that says so
+                warnings.simplefilter("ignore", UserWarning)
+                backbone.load_weights(weights)
         except (ValueError, OSError, KeyError) as error:
             raise TrainingError(
-                weights, got=_first_line(error), expected=f"the backbone of MobileNetV2 with alpha {alpha}"
+                weights, got=_first_sentence(error), expected=f"the backbone of MobileNetV2 with alpha {alpha}"
             ) from error
     return backbone
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _first_sentence(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].split(". ")[0]

@@ -1,0 +1,328 @@
+# ruff: noqa: S101  # assert is pytest's language
+"""What every device does, as a pytest class: a device's own test file names it, and that is all.
+
+from linnet_devices.testing.conformance import DeviceConformance
+
+class TestMine(DeviceConformance):
+    device = "mine"  # as ``--device`` takes it: in the registry's table, or an entry point of a plug-in
+
+The suite opens every model of ``linnet_devices.testing.samples`` that the device reads. Where the device is not here,
+it checks that ``probe`` says why and what to do, and skips the rest with that line.
+"""
+
+from __future__ import annotations
+
+import gc
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import numpy as np
+import pytest
+
+from linnet_devices.api import (
+    Artifact,
+    Device,
+    DeviceError,
+    DeviceUnavailable,
+    Format,
+    LinnetError,
+    Logits,
+    OpenOptions,
+    Pixels,
+    Precision,
+    Session,
+)
+from linnet_devices.registry import load_device, probe
+from linnet_devices.testing.samples import (
+    CLASSES,
+    HEIGHT,
+    WIDTH,
+    colour_pictures,
+    expected_logits,
+    in_folder,
+    load_artifacts,
+    pattern_pictures,
+)
+
+_STEPS = 3  # of 255 over the output's range: engines round each in their own way, and a wrong input is 10 steps off
+
+_WRONG_PIXELS = {
+    "float32": np.zeros((1, HEIGHT, WIDTH, 3), np.float32),
+    "int8": np.zeros((1, HEIGHT, WIDTH, 3), np.int8),
+    "no batch": np.zeros((HEIGHT, WIDTH, 3), np.uint8),
+    "an empty batch": np.zeros((0, HEIGHT, WIDTH, 3), np.uint8),
+    "height for width": np.zeros((1, WIDTH, HEIGHT, 3), np.uint8),
+    "NCHW": np.zeros((1, 3, HEIGHT, WIDTH), np.uint8),
+    "grey": np.zeros((1, HEIGHT, WIDTH, 1), np.uint8),
+    "alpha": np.zeros((1, HEIGHT, WIDTH, 4), np.uint8),
+}
+_WRONG_ENTRIES: dict[str, dict[str, dict[str, Any]]] = {
+    "a larger picture": {"input": {"shape": (1, HEIGHT, WIDTH + 1, 3)}},
+    "a float input": {"input": {"dtype": "float32", "scale": None, "zero_point": None}},
+    "more classes": {"output": {"shape": (1, len(CLASSES) + 1)}},
+    "fewer classes": {"output": {"shape": (1, len(CLASSES) - 1)}},
+    "another output": {"output": {"dtype": "int8"}},
+}
+
+
+class SimulatedDeviceConformance:
+    """What a device can do that reads no model file, such as ``fake``; others have ``DeviceConformance``."""
+
+    device: str
+    """The device's name in the registry."""
+    precisions: tuple[Precision, ...] = ("int8", "float16", "float32")
+    """The precisions that it runs: ``("int8",)`` for an integer-only accelerator."""
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Gives every test that opens a model each of those that the device reads."""
+        if "artifact" in metafunc.fixturenames:
+            artifacts = self._artifacts()
+            metafunc.parametrize("artifact", artifacts, ids=[Path(artifact.path).name for artifact in artifacts])
+
+    def _artifacts(self) -> list[Artifact]:
+        try:
+            formats = load_device(self.device).formats
+        except DeviceUnavailable:  # the fixture ``engine`` skips with its reason
+            formats = get_args(Format)
+        return [a for a in load_artifacts() if a.format in formats and a.precision in self.precisions]
+
+    @pytest.fixture
+    def engine(self) -> Device:
+        """The device, where it is here."""
+        found = probe(self.device)
+        if not found.available:
+            pytest.skip(f"{self.device}: {found.reason}. Fix: {found.fix}")
+        return load_device(self.device)
+
+    @pytest.fixture
+    def session(self, engine: Device, artifact: Artifact) -> Iterator[Session]:
+        """A session of one of the models."""
+        with engine.open(artifact, OpenOptions()) as session:
+            yield session
+
+    # What it says of itself
+
+    def test_probe_says_what_is_here_or_why_not(self) -> None:
+        """Probing never raises; what is not here comes with a reason and a fix, a line each."""
+        found = probe(self.device)
+        if not found.available:
+            assert found.reason
+            assert found.fix
+            assert "\n" not in found.reason + found.fix
+
+    def test_probing_twice_says_the_same(self) -> None:
+        """Probing holds nothing that a second probe would miss."""
+        assert probe(self.device) == probe(self.device)
+
+    def test_name_is_the_registrys(self, engine: Device) -> None:
+        """A device calls itself what the registry calls it."""
+        assert engine.name == self.device
+
+    def test_formats_are_known(self, engine: Device) -> None:
+        """A device reads at least one of the formats, and a model of this suite."""
+        assert engine.formats
+        assert set(engine.formats) <= set(get_args(Format))
+        assert self._artifacts()
+
+    def test_session_says_what_it_is(self, session: Session, artifact: Artifact) -> None:
+        """A session names its device, at least as exactly as the user did, and its artifact."""
+        assert session.device.startswith(self.device)
+        assert session.artifact == artifact
+
+    def test_placement_accounts_for_every_operation(self, session: Session) -> None:
+        """Some operations run on the device, and each of the others is listed."""
+        placement = session.placement
+        assert placement.device.startswith(self.device)
+        assert 0 < placement.on_device <= placement.total
+        assert len(placement.elsewhere) == placement.total - placement.on_device
+        assert placement.share == placement.on_device / placement.total
+
+    # Pixels to logits
+
+    def test_gives_a_row_of_float32_logits_for_each_picture(self, session: Session) -> None:
+        """The result is float32 [N, classes], and finite."""
+        for n in (1, 3):
+            logits = session.run(colour_pictures()[:n])
+            assert logits.dtype == np.float32
+            assert logits.shape == (n, len(CLASSES))
+            assert np.isfinite(logits).all()
+
+    def test_a_batch_equals_its_pictures_one_by_one(self, session: Session) -> None:
+        """A batch is no more than its pictures: order and neighbours change nothing."""
+        pictures = pattern_pictures()
+        one_by_one = np.concatenate([session.run(pictures[i : i + 1]) for i in range(len(pictures))])
+        np.testing.assert_array_equal(session.run(pictures), one_by_one)
+        np.testing.assert_array_equal(session.run(pictures[::-1].copy()), one_by_one[::-1])
+
+    def test_the_same_picture_gives_the_same_logits(self, session: Session) -> None:
+        """Runs are deterministic, and what came between leaves no trace."""
+        first = session.run(pattern_pictures())
+        session.run(255 - pattern_pictures())
+        np.testing.assert_array_equal(session.run(pattern_pictures()), first)
+
+    def test_logits_outlive_the_next_run(self, session: Session) -> None:
+        """A result is the caller's: a later run and close() do not write into it."""
+        logits = session.run(colour_pictures())
+        kept = logits.copy()
+        session.run(255 - colour_pictures())
+        session.close()
+        np.testing.assert_array_equal(logits, kept)
+
+    def test_leaves_the_pixels_alone(self, session: Session) -> None:
+        """Pixels are only read, so that a frame can be shown or kept, and read-only ones will do."""
+        pictures = pattern_pictures()
+        session.run(pictures)
+        np.testing.assert_array_equal(pictures, pattern_pictures())
+        pictures.flags.writeable = False
+        session.run(pictures)
+
+    def test_takes_pixels_that_are_not_contiguous(self, session: Session) -> None:
+        """A crop or a mirrored view of a larger frame is as good as a copy."""
+        frame = np.zeros((3, HEIGHT + 4, WIDTH + 4, 3), np.uint8)
+        frame[:, 2:-2, 2:-2] = colour_pictures()
+        for view in (frame[:, 2:-2, 2:-2], colour_pictures()[:, :, ::-1], colour_pictures()[..., ::-1]):
+            np.testing.assert_array_equal(session.run(view), session.run(view.copy()))
+
+    @pytest.mark.parametrize("pixels", _WRONG_PIXELS.values(), ids=_WRONG_PIXELS)
+    def test_refuses_other_pixels(self, session: Session, pixels: Pixels) -> None:
+        """Another dtype or shape is refused in one line that says what is wanted, and does no harm."""
+        with pytest.raises(LinnetError, match=rf"uint8 \[N, {HEIGHT}, {WIDTH}, 3\]") as error:
+            session.run(pixels)
+        _one_line(error)
+        assert len(session.run(colour_pictures())) == len(CLASSES)
+
+    # The artifact's entry decides how its input and output are read
+
+    def test_reads_the_input_as_its_entry_says(self, engine: Device, artifact: Artifact) -> None:
+        """A model whose entry says BGR is given BGR."""
+        as_bgr = _described(artifact, input={"color": "bgr"})
+        swapped = _logits(engine, artifact, colour_pictures()[..., ::-1].copy())
+        np.testing.assert_array_equal(_logits(engine, as_bgr, colour_pictures()), swapped)
+
+    def test_reads_the_output_as_its_entry_says(self, engine: Device, artifact: Artifact) -> None:
+        """A model whose entry says probabilities gives their logarithms, finite ones for those that have none."""
+        as_probabilities = _described(artifact, output={"values": "probabilities"})
+        values = _logits(engine, artifact, colour_pictures())
+        logits = _logits(engine, as_probabilities, colour_pictures())
+        np.testing.assert_allclose(logits[values > 0], np.log(values[values > 0]), rtol=1e-5, atol=1e-6)
+        assert np.isfinite(logits).all()
+
+    # Opening and closing
+
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_threads_change_no_top1(self, engine: Device, artifact: Artifact, threads: int) -> None:
+        """A device takes the number of threads, or ignores it; what it says of a picture stays the same."""
+        with engine.open(artifact, OpenOptions(threads=threads)) as session:
+            best = session.run(colour_pictures()).argmax(axis=1)
+        np.testing.assert_array_equal(best, _logits(engine, artifact, colour_pictures()).argmax(axis=1))
+
+    def test_two_sessions_are_open_at_once(self, session: Session, engine: Device, artifact: Artifact) -> None:
+        """Two sessions share nothing: neither the other's runs nor its end are felt."""
+        alone = session.run(pattern_pictures())
+        with engine.open(artifact, OpenOptions()) as other:
+            other.run(255 - pattern_pictures())
+            np.testing.assert_array_equal(session.run(pattern_pictures()), alone)
+            np.testing.assert_array_equal(other.run(pattern_pictures()), alone)
+        np.testing.assert_array_equal(session.run(pattern_pictures()), alone)
+
+    def test_runs_in_another_thread_than_it_was_opened_in(self, session: Session) -> None:
+        """A pipeline opens a session in one thread and runs it in another."""
+        here = session.run(pattern_pictures())
+        with ThreadPoolExecutor(1) as thread:
+            there = thread.submit(session.run, pattern_pictures()).result()
+        np.testing.assert_array_equal(there, here)
+
+    def test_a_closed_session_does_not_run(self, session: Session) -> None:
+        """Closing twice does nothing, and running afterwards is an error in one line."""
+        session.close()
+        session.close()
+        with pytest.raises(DeviceError) as error:
+            session.run(colour_pictures())
+        _one_line(error)
+
+    def test_a_context_manager_closes_on_an_error_too(self, engine: Device, artifact: Artifact) -> None:
+        """``with`` gives the session itself, closes it, and lets the error through."""
+        session = engine.open(artifact, OpenOptions())
+        with pytest.raises(ZeroDivisionError), session as entered:  # noqa: PT012  # the block is what is tested
+            assert entered is session
+            raise ZeroDivisionError
+        with pytest.raises(DeviceError):
+            session.run(colour_pictures())
+
+    def test_an_unclosed_session_is_reported(self, engine: Device, artifact: Artifact) -> None:
+        """A session that is dropped unclosed warns, because a device may stay taken."""
+        session = engine.open(artifact, OpenOptions())
+        with pytest.warns(ResourceWarning, match="unclosed session"):  # noqa: PT031  # to drop it takes two
+            del session
+            gc.collect()
+
+
+class DeviceConformance(SimulatedDeviceConformance):
+    """Subclass it with the device's name, and a name that begins with Test."""
+
+    def test_names_each_colour(self, session: Session) -> None:
+        """A red, a green and a blue picture are named so: neither channels nor labels are mixed up."""
+        named = [CLASSES[best] for best in session.run(colour_pictures()).argmax(axis=1)]
+        assert named == list(CLASSES)
+
+    def test_agrees_with_keras(self, session: Session, artifact: Artifact) -> None:
+        """The logits are those of the Keras model, but for what rounding may do."""
+        expected = expected_logits(artifact)
+        step = artifact.output.scale or float(np.ptp(expected)) / 255
+        off = np.abs(session.run(pattern_pictures()) - expected) / step
+        assert off.max() <= _STEPS, f"logits are off by up to {off.max():.1f} output steps"
+
+    @pytest.mark.parametrize("changes", _WRONG_ENTRIES.values(), ids=_WRONG_ENTRIES)
+    def test_refuses_a_model_that_is_not_as_its_entry_says(
+        self, engine: Device, artifact: Artifact, changes: dict[str, dict[str, Any]]
+    ) -> None:
+        """A file that is not what its entry says is an error at open or at the first run, never wrong logits."""
+        wrong = _described(artifact, **changes)
+        with pytest.raises(DeviceError) as error:
+            _logits(engine, wrong, np.zeros((1, *wrong.input.shape[1:]), np.uint8))
+        _one_line(error)
+
+    @pytest.mark.parametrize("damage", ["missing", "empty", "another file", "cut off"])
+    def test_refuses_a_damaged_model(self, engine: Device, artifact: Artifact, damage: str, tmp_path: Path) -> None:
+        """A model file that is missing or broken, or its weights, is an error in one line that names it."""
+        paths = [Path(artifact.path)] + ([Path(artifact.weights.path)] if artifact.weights else [])
+        for number, path in enumerate(paths):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            for source in paths:
+                shutil.copy(source, folder)
+            _damage(folder / path.name, damage)
+            broken = in_folder(artifact, folder)
+            with pytest.raises(DeviceError) as error:
+                engine.open(broken, OpenOptions())
+            _one_line(error)
+            assert broken.path in str(error.value)
+
+
+def _logits(engine: Device, artifact: Artifact, pixels: Pixels) -> Logits:
+    with engine.open(artifact, OpenOptions()) as session:
+        return session.run(pixels)
+
+
+def _described(artifact: Artifact, **changes: dict[str, Any]) -> Artifact:
+    """The artifact with another entry: ``input={"color": "bgr"}``."""
+    specs = {side: msgspec.structs.replace(getattr(artifact, side), **change) for side, change in changes.items()}
+    return msgspec.structs.replace(artifact, **specs)
+
+
+def _damage(path: Path, damage: str) -> None:
+    data = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes({"empty": b"", "another file": b"not a model\n", "cut off": data[: len(data) // 2]}[damage])
+
+
+def _one_line(error: pytest.ExceptionInfo[LinnetError]) -> None:
+    line = str(error.value)
+    assert line
+    assert "\n" not in line

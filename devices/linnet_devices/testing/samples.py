@@ -1,0 +1,56 @@
+"""The small models that the conformance suite opens, the pictures that it shows them, and the logits it expects.
+
+The classes are red, green and blue. The models are 24 pixels high and 32 wide, so that height and width cannot be
+taken for each other. ``tests/devices/make_conformance_models.py`` of Linnet's repository makes the files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from linnet_devices.api import Artifact, Logits, Pixels
+
+MODELS = Path(__file__).parent / "models"
+ARTIFACTS, EXPECTED = "artifacts.json", "expected.json"
+HEIGHT, WIDTH = 24, 32
+CLASSES = ("red", "green", "blue")
+
+
+def load_artifacts(folder: Path = MODELS) -> tuple[Artifact, ...]:
+    """The models' entries, with absolute paths."""
+    entries = msgspec.json.decode((folder / ARTIFACTS).read_bytes(), type=tuple[Artifact, ...])
+    return tuple(in_folder(entry, folder) for entry in entries)
+
+
+def in_folder(artifact: Artifact, folder: Path) -> Artifact:
+    """The artifact with its files in that folder."""
+    weights = artifact.weights
+    if weights is not None:
+        weights = msgspec.structs.replace(weights, path=str(folder / Path(weights.path).name))
+    return msgspec.structs.replace(artifact, path=str(folder / Path(artifact.path).name), weights=weights)
+
+
+def expected_logits(artifact: Artifact, folder: Path = MODELS) -> Logits:
+    """float32 [N, 3]: what Keras computes for ``pattern_pictures()``; for an int8 artifact, with fake quantisation."""
+    expected = msgspec.json.decode((folder / EXPECTED).read_bytes(), type=dict[str, list[list[float]]])
+    return np.array(expected["int8" if artifact.is_int8 else "float"], dtype=np.float32)
+
+
+def colour_pictures() -> Pixels:
+    """uint8 [3, 24, 32, 3]: a red, a green and a blue picture, none of them flat."""
+    # A Generator's numbers may change with NumPy's version; RandomState's never do.
+    pictures = np.random.RandomState(0).randint(0, 96, (3, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    for picture, channel in zip(pictures, range(3), strict=True):
+        picture[..., channel] += 160
+    return pictures
+
+
+def pattern_pictures() -> Pixels:
+    """uint8 [8, 24, 32, 3]: the colours, and slopes and stripes across, down and aslant that wrap at 255."""
+    y, x, channel = np.indices((HEIGHT, WIDTH, 3))
+    slopes = [(0, 8, 85), (10, 0, 40), (3, 5, 120), (128, 1, 200), (1, 128, 30)]  # a row, a column, a channel
+    patterns = [(down * y + across * x + shift * channel) % 256 for down, across, shift in slopes]
+    return np.concatenate([colour_pictures(), np.array(patterns, dtype=np.uint8)])

@@ -1,0 +1,100 @@
+"""Makes the small models of the device conformance suite: python tests/devices/make_conformance_models.py [FOLDER]
+
+A network of two convolutions is trained on coloured noise, quantised and converted by the code that every model of
+Linnet goes through. Run it when that code changes what it writes, and look at what the suite says.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import msgspec
+import numpy as np
+from keras import layers
+
+from linnet_convert.parity import keras_logits
+from linnet_convert.to_onnx import to_onnx
+from linnet_convert.to_openvino import to_openvino
+from linnet_convert.to_tflite import to_tflite
+from linnet_devices.api import Artifact, Pixels
+from linnet_devices.testing.samples import (
+    ARTIFACTS,
+    CLASSES,
+    EXPECTED,
+    HEIGHT,
+    MODELS,
+    WIDTH,
+    pattern_pictures,
+)
+from linnet_train.models import OFFSET, SCALE
+from linnet_train.quantize import calibrate, quantize
+
+_PHOTOS = 600
+_CHANNELS = 8
+
+
+def main(folder: Path) -> None:
+    """Writes the models and what the suite needs to know of them."""
+    keras.utils.set_random_seed(0)
+    pixels, labels = _coloured_noise()
+    float_model = _network()
+    float_model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    float_model.fit(pixels, labels, epochs=12, batch_size=32, verbose=0)
+    int8_model = quantize(float_model)
+    calibrate(int8_model, pixels)
+    with tempfile.TemporaryDirectory() as bundle:
+        entries = _convert(int8_model, float_model, pixels, Path(bundle))
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for path in Path(bundle).rglob("*.*"):
+            shutil.copy(path, folder)
+    expected = {
+        "int8": keras_logits(int8_model, pattern_pictures()).tolist(),
+        "float": keras_logits(float_model, pattern_pictures()).tolist(),
+    }
+    (folder / ARTIFACTS).write_bytes(msgspec.json.format(msgspec.json.encode(entries)) + b"\n")
+    (folder / EXPECTED).write_bytes(msgspec.json.encode(expected) + b"\n")
+
+
+def _coloured_noise() -> tuple[Pixels, np.ndarray]:
+    """uint8 [N, H, W, 3] with int64 [N]: the channel that is brightest by far."""
+    random = np.random.RandomState(2)
+    labels = np.arange(_PHOTOS) % len(CLASSES)
+    pixels = random.randint(0, 96, (_PHOTOS, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    for picture, label in zip(pixels, labels, strict=True):
+        picture[..., label] += random.randint(40, 161)
+    return pixels, labels
+
+
+def _network() -> keras.Model:
+    pixels = keras.Input((HEIGHT, WIDTH, 3), dtype="uint8", name="pixels")
+    x = layers.Rescaling(SCALE, OFFSET)(pixels)
+    x = layers.Conv2D(_CHANNELS, 3, strides=2, padding="same", use_bias=False)(x)
+    x = layers.ReLU(6)(layers.BatchNormalization(momentum=0.9)(x))
+    x = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+    x = layers.ReLU(6)(layers.BatchNormalization(momentum=0.9)(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(pixels, layers.Dense(len(CLASSES), name="logits")(x))
+
+
+def _convert(int8_model: keras.Model, float_model: keras.Model, pixels: Pixels, bundle: Path) -> list[Artifact]:
+    """Every format in both precisions; the entries' paths are the files' bare names, as the folder is flat."""
+    entries = []
+    for model, precision, stored in ((int8_model, "int8", "int8"), (float_model, "float32", "float16")):
+        tflite = to_tflite(model, precision, pixels, bundle)
+        onnx = to_onnx(bundle / tflite.path, precision, bundle)
+        entries += [tflite, onnx, to_openvino(bundle / onnx.path, bundle / tflite.path, stored, bundle)]
+    return [_flat(entry) for entry in entries]
+
+
+def _flat(entry: Artifact) -> Artifact:
+    weights = entry.weights and msgspec.structs.replace(entry.weights, path=Path(entry.weights.path).name)
+    return msgspec.structs.replace(entry, path=Path(entry.path).name, weights=weights)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else MODELS)

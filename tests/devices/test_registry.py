@@ -1,0 +1,143 @@
+"""The registry: devices by name, what is said of those that cannot be had, and plug-ins."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from linnet_devices.api import DeviceError, DeviceUnavailable
+from linnet_devices.fake import Fake
+from linnet_devices.registry import DEVICES, GROUPS, expand, known_names, load_device, probe, probe_all
+from plugins import install_plugin
+
+MODULE = "linnet_tested_plugin"
+DEVICE = """
+from linnet_devices.fake import Fake
+
+class Good(Fake):
+    name = "good:one"
+
+class CannotProbe(Fake):
+    def probe(self):
+        raise RuntimeError("the bus is gone")
+
+class CannotBeMade:
+    def __init__(self):
+        raise RuntimeError("no licence\\nask the vendor")
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on ``sys.path`` to install a plug-in into; what it imports is forgotten afterwards."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    sys.modules.pop(MODULE, None)
+
+
+@pytest.fixture
+def plugins(site: Path) -> None:
+    """A plug-in with a device that works, two that do not and one that is not in it."""
+    devices = {"good:one": "Good", "no-probe": "CannotProbe", "no-start": "CannotBeMade", "no-class": "Missing"}
+    install_plugin(site, MODULE, DEVICE, devices)
+
+
+# The table
+
+
+def test_every_device_of_a_group_is_in_the_table() -> None:
+    assert {name for names in GROUPS.values() for name in names} <= set(DEVICES)
+
+
+def test_a_group_stands_for_its_devices_best_first() -> None:
+    assert expand("cpu")[0] == "cpu:litert"
+    assert expand("cpu:onnx") == ("cpu:onnx",)
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_a_device_with_a_package_of_its_own_says_how_to_install_it(name: str) -> None:
+    assert DEVICES[name].hint.startswith("pip install 'linnet[") or name == "fake"
+    assert DEVICES[name].summary
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("cpu:onx", "--device cpu:onnx"),  # a slip
+        ("CPU:litert", "--device cpu:litert"),  # names are lower case
+        ("litert", "--device cpu:litert"),  # the engine alone
+        ("zzz", "linnet devices lists what is here"),  # near nothing
+        ("", "linnet devices lists what is here"),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest(name: str, fix: str) -> None:
+    with pytest.raises(DeviceError) as error:
+        load_device(name)
+    assert str(error.value).startswith(f"--device: got {name!r}, expected one of ")
+    assert error.value.fix == fix
+    assert all(known in str(error.value) for known in known_names())
+
+
+# Plug-ins
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_plugin_is_a_device_like_any_other() -> None:
+    assert load_device("good:one").name == "good:one"
+    assert probe("good:one").available
+    assert probe_all()["good:one"].available
+    assert "good:one" in known_names()
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_plugins_name_is_the_nearest_too() -> None:
+    with pytest.raises(DeviceError) as error:
+        load_device("god:one")
+    assert error.value.fix == "--device good:one"
+
+
+@pytest.mark.usefixtures("plugins")
+@pytest.mark.parametrize(("name", "reason"), [("no-start", "no licence ask the vendor"), ("no-class", "Missing")])
+def test_a_plugin_that_cannot_be_loaded_is_named_in_one_line(name: str, reason: str) -> None:
+    with pytest.raises(DeviceUnavailable) as error:
+        load_device(name)
+    line = str(error.value)
+    assert name in line
+    assert MODULE in line
+    assert reason in line
+    assert "\n" not in line
+
+
+def test_a_plugin_that_cannot_be_imported_is_named_in_one_line(site: Path) -> None:
+    install_plugin(site, MODULE, "import a_vendor_library_that_is_not_here", {"vendor": "Board"})
+    with pytest.raises(DeviceUnavailable, match=rf"vendor \({MODULE}:Board\): .*a_vendor_library_that_is_not_here"):
+        load_device("vendor")
+
+
+@pytest.mark.usefixtures("plugins")
+def test_probing_all_outlives_the_faults_of_plugins() -> None:
+    found = probe_all()
+    assert set(DEVICES) <= set(found)
+    assert found["fake"].available
+    assert not found["no-probe"].available
+    assert found["no-probe"].reason == "RuntimeError: the bus is gone"
+    for name in ("no-probe", "no-start", "no-class"):
+        assert found[name].reason
+        assert found[name].fix == "install what the plug-in needs, or report it to its maker"
+        assert "\n" not in found[name].reason
+
+
+def test_a_plugin_takes_no_name_of_the_table(site: Path) -> None:
+    install_plugin(site, MODULE, DEVICE, {"fake": "Good", "cpu": "Good"})
+    assert type(load_device("fake")) is Fake
+    assert len(known_names()) == len(set(known_names()))
+    assert "cpu" not in probe_all()
+    assert MODULE not in sys.modules
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_name_of_the_table_imports_no_plugin() -> None:
+    load_device("fake")
+    assert MODULE not in sys.modules

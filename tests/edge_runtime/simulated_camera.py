@@ -1,0 +1,45 @@
+"""A simulated camera: it follows a script, so that a test decides when a frame comes and when the camera dies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from edge_runtime.small_bundle import SIDE
+from linnet_runtime.sources.api import Frame
+
+Step = Frame | Exception | threading.Event | Callable[[], None]
+
+
+def frame_of(label: int, **times: float) -> Frame:
+    """A frame that the simulated device gives this label, an index."""
+    pixels = np.full((SIDE, SIDE, 3), 10, np.uint8)
+    pixels[:, label * SIDE // 3 : (label + 1) * SIDE // 3] = 200
+    return Frame(pixels, **times)
+
+
+class SimulatedCamera:
+    """Plays its script: gives a frame, raises an error, waits for an event, calls a function; then it has ended."""
+
+    def __init__(self, script: Iterable[Step], *, live: bool = True) -> None:
+        self.live = live
+        self.closed = 0
+        self._script = iter(script)
+
+    def read(self) -> Frame | None:
+        assert not self.closed, "read after close"
+        for step in self._script:
+            if isinstance(step, Frame):
+                return step
+            if isinstance(step, Exception):
+                raise step
+            if isinstance(step, threading.Event):
+                assert step.wait(20), "the test never let the camera go on"
+            else:
+                step()
+        return None
+
+    def close(self) -> None:
+        self.closed += 1

@@ -1,0 +1,213 @@
+"""Opening a bundle: what is wrong with it is one line that names the place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_runtime.small_bundle import LABELS, MODEL, SIDE, WEIGHTS, edit_manifest
+from linnet_runtime.bundle import MANIFEST, BundleError, check_file, files_of, open_bundle
+from linnet_runtime.classifier import Classifier
+from program import linnet, one_line_error
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+def assign(*place: str | int, to: object) -> Edit:
+    """Sets one value of the manifest: ``assign("artifacts", 0, "path", to="x")``."""
+
+    def edit(manifest: dict[str, Any]) -> None:
+        where: Any = manifest
+        for key in place[:-1]:
+            where = where[key]
+        where[place[-1]] = to
+
+    return edit
+
+
+def remove(*place: str | int) -> Edit:
+    def edit(manifest: dict[str, Any]) -> None:
+        where: Any = manifest
+        for key in place[:-1]:
+            where = where[key]
+        del where[place[-1]]
+
+    return edit
+
+
+def test_a_bundle_says_what_was_written(small_bundle: Path) -> None:
+    bundle = open_bundle(small_bundle)
+    assert bundle.labels == LABELS
+    assert (bundle.preprocess.height, bundle.preprocess.width, bundle.preprocess.crop) == (SIDE, SIDE, "centre")
+    assert [artifact.format for artifact in bundle.artifacts] == ["tflite", "openvino"]
+    assert bundle.temperature == 1.0
+
+
+def test_an_open_bundles_files_have_absolute_paths_that_exist(small_bundle: Path) -> None:
+    files = files_of(open_bundle(small_bundle))
+    assert [Path(file.path).relative_to(small_bundle.resolve()).as_posix() for file in files] == [
+        MODEL,
+        "openvino/int8.xml",
+        WEIGHTS,
+    ]
+    for file in files:
+        check_file(file)
+
+
+@pytest.mark.parametrize("take", [shutil.copytree, shutil.move])
+def test_a_copied_or_moved_bundle_opens(take: Callable[[Path, Path], object], small_bundle: Path) -> None:
+    elsewhere = small_bundle.parent / "on the device" / "renamed.linnet"
+    elsewhere.parent.mkdir()
+    take(small_bundle, elsewhere)
+    for file in files_of(open_bundle(elsewhere)):
+        assert Path(file.path).is_relative_to(elsewhere.resolve())
+        check_file(file)
+
+
+@pytest.mark.parametrize(
+    ("edit", "where", "what"),
+    [
+        (assign("colour", to=1), "$: ", "unknown field `colour`"),
+        (assign("preprocess", "mean", to=0), "$.preprocess: ", "unknown field `mean`"),
+        (assign("artifacts", 1, "input", "axis", to=0), "$.artifacts[1].input: ", "unknown field `axis`"),
+        (
+            assign("artifacts", 0, "weights", to={"path": "x", "bytes": 1, "sha256": "", "url": ""}),
+            "$.artifacts[0].weights: ",
+            "`url`",
+        ),
+        (remove("labels"), "$: ", "missing required field `labels`"),
+        (remove("artifacts", 0, "sha256"), "$.artifacts[0]: ", "missing required field `sha256`"),
+        (assign("labels", to="bolt"), "$.labels", "Expected `array`, got `str`"),
+        (assign("labels", 1, to=7), "$.labels[1]: ", "Expected `str`, got `int`"),
+        (assign("temperature", to="1"), "$.temperature", "Expected `float`, got `str`"),
+        (assign("preprocess", "crop", to="left"), "$.preprocess.crop", "Invalid enum value 'left'"),
+        (assign("artifacts", 0, "format", to="pickle"), "$.artifacts[0].format: ", "Invalid enum value 'pickle'"),
+        (assign("artifacts", 0, "bytes", to=1.5), "$.artifacts[0].bytes: ", "Expected `int`, got `float`"),
+        # Well-formed, and yet wrong.
+        (assign("schema", to=2), "$.schema", "got 2, expected 1 to 1. Fix: pip install --upgrade linnet"),
+        (assign("schema", to=0), "$.schema", "got 0, expected 1 to 1"),
+        (assign("schema", to="1"), "$.schema", "Expected `int`, got `str`"),
+        (remove("schema"), "$: ", "missing required field `schema`"),
+        (assign("labels", to=["bolt"]), "$.labels", "got 1, expected at least two labels"),
+        (assign("labels", to=["bolt", "nut"]), "$.artifacts[0].output.shape", "got [1, 3], expected [1, 2]"),
+        (assign("artifacts", to=[]), "$.artifacts", "expected at least one artifact"),
+        (assign("temperature", to=0), "$.temperature", "got 0.0, expected more than 0"),
+        (assign("preprocess", "height", to=0), "$.preprocess", "got 0x12, expected at least 1x1"),
+        (assign("preprocess", "width", to=24), "$.artifacts[0].input.shape", "got [1, 12, 12, 3], expected [1, 12, 24"),
+        (assign("artifacts", 1, "input", "shape", to=[-1, 12, 12, 3]), "$.artifacts[1].input.shape", "got [-1, 12"),
+        (assign("artifacts", 1, "input", "shape", 0, to=None), "$.artifacts[1].input.shape[0]: ", "Expected `int`"),
+        (assign("artifacts", 1, "output", "shape", to=[-1, 3]), "$.artifacts[1].output.shape", "got [-1, 3]"),
+        (assign("artifacts", 1, "output", "shape", to=[]), "$.artifacts[1].output.shape", "got []"),
+        (assign("artifacts", 0, "path", to="../model.tflite"), "$.artifacts[0].path", "a path inside the bundle"),
+        (assign("artifacts", 0, "path", to="a/../../b"), "$.artifacts[0].path", "a path inside the bundle"),
+        (assign("artifacts", 0, "path", to="/etc/passwd"), "$.artifacts[0].path", "a path inside the bundle"),
+        (assign("artifacts", 1, "weights", "path", to="/dev/zero"), "$.artifacts[1].weights.path", "inside the bundle"),
+        (assign("canary", to={"path": "../c", "bytes": 1, "sha256": ""}), "$.canary.path", "inside the bundle"),
+        (assign("reference", to={"path": "/r", "bytes": 1, "sha256": ""}), "$.reference.path", "inside the bundle"),
+    ],
+)
+def test_a_wrong_manifest_is_an_error_that_names_the_json_path(
+    edit: Edit, where: str, what: str, small_bundle: Path
+) -> None:
+    edit_manifest(small_bundle, edit)
+    with pytest.raises(BundleError) as refused:
+        open_bundle(small_bundle)
+    line = str(refused.value)
+    assert line.startswith(str(small_bundle / MANIFEST))
+    assert where in line
+    assert what in line
+
+
+def test_a_newer_schema_is_refused_before_its_unknown_keys_are(small_bundle: Path) -> None:
+    edit_manifest(small_bundle, assign("schema", to=2))
+    edit_manifest(small_bundle, assign("heads", to=[]))
+    with pytest.raises(BundleError, match="pip install --upgrade linnet"):
+        open_bundle(small_bundle)
+
+
+@pytest.mark.parametrize("text", ["", "{", "not JSON", '{"schema": 1}', "[]", "null", "\xff"])
+def test_a_manifest_that_is_no_manifest_is_refused(text: str, small_bundle: Path) -> None:
+    (small_bundle / MANIFEST).write_text(text, encoding="latin-1")
+    with pytest.raises(BundleError, match=r"bundle\.json \$: "):
+        open_bundle(small_bundle)
+
+
+def test_a_manifest_of_gigabytes_is_refused_unread(small_bundle: Path) -> None:
+    with (small_bundle / MANIFEST).open("wb") as file:
+        file.truncate(10**10)  # sparse: it takes no room
+    with pytest.raises(BundleError, match="expected at most 10000000 bytes"):
+        open_bundle(small_bundle)
+
+
+@pytest.mark.parametrize("name", ["nowhere.linnet", ".", "small.linnet/bundle.json"])
+def test_what_is_no_bundle_is_refused_with_the_command_that_makes_one(name: str, small_bundle: Path) -> None:
+    with pytest.raises(BundleError, match=r"Fix: linnet convert RUN --out NAME\.linnet"):
+        open_bundle(small_bundle.parent / name)
+
+
+def overwrite_one_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "got"),
+    [
+        (lambda path: path.unlink(), "got No such file or directory"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "bytes, sha256"),  # a copy that was cut short
+        (overwrite_one_byte, "bytes, sha256"),  # the same size, another content
+    ],
+)
+@pytest.mark.parametrize("name", [MODEL, WEIGHTS])
+def test_a_damaged_file_is_named_by_verify(
+    name: str, damage: Callable[[Path], None], got: str, small_bundle: Path
+) -> None:
+    damage(small_bundle / name)
+    error = one_line_error(linnet("verify", small_bundle, "--device", "fake", status=1))
+    assert error.startswith(f"{(small_bundle / name).resolve()}: ")
+    assert got in error
+
+
+def test_the_classifier_checks_the_hash_of_the_artifact_that_it_opens_and_of_no_other(small_bundle: Path) -> None:
+    overwrite_one_byte(small_bundle / WEIGHTS)
+    Classifier.open(small_bundle, "fake").close()  # it takes the .tflite
+    overwrite_one_byte(small_bundle / MODEL)
+    with pytest.raises(BundleError, match=MODEL):
+        Classifier.open(small_bundle, "fake")
+
+
+def test_a_bundle_of_every_format_names_every_file_that_it_holds(bundle_folder: Path) -> None:
+    bundle = open_bundle(bundle_folder)
+    named = {Path(file.path).relative_to(bundle_folder.resolve()).as_posix() for file in files_of(bundle)}
+    held = {path.relative_to(bundle_folder).as_posix() for path in bundle_folder.rglob("*") if path.is_file()}
+    assert named == held - {MANIFEST}
+    assert {(artifact.format, artifact.precision) for artifact in bundle.artifacts} == {
+        ("tflite", "int8"),
+        ("tflite", "float32"),
+        ("onnx", "int8"),
+        ("onnx", "float32"),
+        ("openvino", "int8"),
+        ("openvino", "float16"),
+    }
+
+
+def test_every_artifact_of_a_converted_bundle_takes_uint8_rgb_nhwc_with_batch_one(bundle_folder: Path) -> None:
+    bundle = open_bundle(bundle_folder)
+    for artifact in bundle.artifacts:
+        taken = artifact.input
+        assert (taken.dtype, taken.layout, taken.color, taken.shape) == ("uint8", "NHWC", "rgb", (1, 48, 48, 3))
+        assert artifact.output.shape == (1, len(bundle.labels))
+        if artifact.is_int8 and artifact.format != "openvino":
+            assert (taken.scale, taken.zero_point) == (1 / 128, 128)
+
+
+def test_the_manifest_is_json_with_relative_paths_only(bundle_folder: Path) -> None:
+    text = (bundle_folder / MANIFEST).read_text()
+    assert json.loads(text)["schema"] == 1
+    assert str(bundle_folder.resolve().parent) not in text

@@ -1,0 +1,132 @@
+"""The classifier: pictures in, labels out, and what said so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_runtime.small_bundle import LABELS, SIDE, edit_manifest
+from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
+from linnet_runtime import Classifier
+from linnet_runtime.preprocess import read_picture
+
+CPU_ENGINES = {"cpu:litert": "model.int8.tflite", "cpu:onnx": "model.int8.onnx", "cpu:openvino": "int8.xml"}
+
+
+def striped(brightest: int) -> np.ndarray:
+    """A picture of three grey strips; the simulated device's label is the brightest one's."""
+    picture = np.full((SIDE, SIDE, 3), 10, np.uint8)
+    picture[:, brightest * SIDE // 3 : (brightest + 1) * SIDE // 3] = 12
+    return picture
+
+
+def test_a_picture_gives_its_label_and_what_said_so(small_bundle: Path) -> None:
+    with Classifier.open(small_bundle, "fake") as classifier:
+        for i, label in enumerate(LABELS):
+            found = classifier.classify(striped(i), color="rgb")
+            assert found.label == label
+            assert found.logits.argmax() == i
+            assert found.probability == pytest.approx(np.exp(2) / (np.exp(2) + 2))
+            assert found.top[0] == (label, found.probability)
+            assert sum(probability for _, probability in found.top) == pytest.approx(1)
+            assert (found.device, found.artifact) == ("fake", "model.int8.tflite")
+            assert set(found.stages_ms) == {"preprocess", "inference", "decision"}
+
+
+def test_the_bundles_temperature_flattens_the_probabilities_and_keeps_the_label(small_bundle: Path) -> None:
+    edit_manifest(small_bundle, lambda manifest: manifest.update(temperature=4.0))
+    with Classifier.open(small_bundle, "fake") as classifier:
+        found = classifier.classify(striped(1), color="rgb")
+    assert found.label == LABELS[1]
+    assert found.probability == pytest.approx(np.exp(0.5) / (np.exp(0.5) + 2))
+
+
+def test_the_bundles_own_preprocessing_is_used(small_bundle: Path) -> None:
+    frame = np.zeros((SIDE, 3 * SIDE, 3), np.uint8)
+    frame[:, :SIDE] = 200  # outside the centred square
+    with Classifier.open(small_bundle, "fake") as classifier:
+        assert classifier.classify(frame, color="bgr").logits.max() == 0
+    edit_manifest(small_bundle, lambda manifest: manifest["preprocess"].update(crop="stretch"))
+    with Classifier.open(small_bundle, "fake") as classifier:
+        assert classifier.classify(frame, color="bgr").label == LABELS[0]
+
+
+def test_the_colour_order_has_no_default(small_bundle: Path) -> None:
+    with Classifier.open(small_bundle, "fake") as classifier, pytest.raises(TypeError, match="color"):
+        classifier.classify(striped(0))  # type: ignore[call-arg]
+
+
+def test_a_float_picture_is_refused(small_bundle: Path) -> None:
+    with Classifier.open(small_bundle, "fake") as classifier, pytest.raises(LinnetError, match="got float64"):
+        classifier.classify(striped(0) / 255.0, color="rgb")  # type: ignore[arg-type]
+
+
+def test_closing_twice_does_nothing_and_a_closed_classifier_refuses(small_bundle: Path) -> None:
+    classifier = Classifier.open(small_bundle, "fake")
+    classifier.close()
+    classifier.close()
+    with pytest.raises(DeviceError, match="after close"):
+        classifier.classify(striped(0), color="rgb")
+
+
+def test_a_classifier_that_was_never_closed_warns(small_bundle: Path) -> None:
+    classifier = Classifier.open(small_bundle, "fake")
+    with pytest.warns(ResourceWarning, match="unclosed Classifier"):
+        del classifier
+
+
+def test_an_unknown_device_is_an_error_that_names_the_nearest(small_bundle: Path) -> None:
+    with pytest.raises(DeviceError, match=r"got 'cpu:litrt', expected one of .*cpu:onnx.*\. Fix: --device cpu:litert"):
+        Classifier.open(small_bundle, "cpu:litrt")
+
+
+def test_a_bundle_without_the_devices_format_says_which_formats_it_reads(small_bundle: Path) -> None:
+    with pytest.raises(DeviceUnavailable, match="cpu:onnx reads onnx and the bundle has none in int8"):
+        Classifier.open(small_bundle, "cpu:onnx")
+
+
+def test_a_bundle_without_the_precision_says_so_for_each_device(small_bundle: Path) -> None:
+    with pytest.raises(DeviceUnavailable) as refused:
+        Classifier.open(small_bundle, "auto", precision="float")
+    for device in ("cpu:litert", "cpu:onnx", "cpu:openvino"):
+        assert f"{device} reads" in str(refused.value)
+
+
+def test_a_file_that_is_no_model_is_an_error_that_names_it(small_bundle: Path) -> None:
+    with pytest.raises(DeviceError, match=r"model\.int8\.tflite"):
+        Classifier.open(small_bundle, "cpu:litert")
+
+
+@pytest.mark.parametrize(("device", "artifact"), CPU_ENGINES.items())
+def test_each_cpu_engine_gives_the_same_label(
+    device: str, artifact: str, bundle_folder: Path, photos_folder: Path
+) -> None:
+    photo = read_picture(photos_folder / "bolt" / "0000.jpg")
+    with Classifier.open(bundle_folder, "cpu:litert") as classifier:
+        expected = classifier.classify(photo, color="bgr")
+    with Classifier.open(bundle_folder, device, threads=1) as classifier:
+        found = classifier.classify(photo, color="bgr")
+    assert (found.device, found.artifact) == (device, artifact)
+    tolerance = load_canary(found_bundle.canary).tolerance[artifact]  # engines round each in their own way
+    assert found.logits == pytest.approx(expected.logits, abs=tolerance)
+
+
+@pytest.mark.parametrize("device", CPU_ENGINES)
+def test_float_is_another_artifact(device: str, bundle_folder: Path) -> None:
+    with Classifier.open(bundle_folder, device, precision="float") as classifier:
+        assert classifier.session.artifact.precision in ("float32", "float16")
+        assert classifier.session.artifact.input.dtype == "uint8"
+
+
+def test_auto_takes_the_first_engine_that_is_here(bundle_folder: Path) -> None:
+    with Classifier.open(bundle_folder) as classifier:
+        assert classifier.session.device == "cpu:litert"
+
+
+def test_preprocessed_pixels_give_their_logits(small_bundle: Path) -> None:
+    with Classifier.open(small_bundle, "fake") as classifier:
+        logits = classifier.logits(np.stack([striped(2), striped(0)]))
+    assert logits.shape == (2, 3)
+    assert logits.argmax(axis=1).tolist() == [2, 0]

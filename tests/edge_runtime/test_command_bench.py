@@ -1,0 +1,83 @@
+"""``linnet bench``: one row for each device, with what a mean alone would hide."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from program import linnet, one_line_error
+
+ENGINES = {"cpu:litert": "model.int8.tflite", "cpu:onnx": "model.int8.onnx", "cpu:openvino": "int8.xml"}
+ROW = {
+    "device",
+    "artifact",
+    "precision",
+    "threads",
+    "state",
+    "latency_ms",
+    "throughput_fps",
+    "load_ms",
+    "first_ms",
+    "peak_rss_mb",
+    "accuracy",
+}
+
+
+def test_the_benchmark_tells_the_machine_and_a_row_for_each_engine(bundle_folder: Path, run_folder: Path) -> None:
+    done = linnet("bench", bundle_folder, "--data", run_folder, "--quick", "--threads", 1, "--json")
+    report = json.loads(done.stdout)
+    assert set(report) == {"host", "results"}
+    assert report["host"]["processor"]
+    assert report["host"]["cores"] >= 1
+    assert {row["device"]: row["artifact"] for row in report["results"]} == ENGINES
+    for row in report["results"]:
+        assert set(row) >= ROW
+        latency = row["latency_ms"]
+        assert list(latency) == ["mean", "p50", "p90", "p99", "min", "max"]
+        assert 0 < latency["min"] <= latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"]
+        assert latency["min"] <= latency["mean"] <= latency["max"]
+        assert row["throughput_fps"] == pytest.approx(1000 / latency["mean"])
+        assert row["load_ms"] > 0
+        assert row["first_ms"] > 0
+        assert row["peak_rss_mb"] > 10  # NumPy alone is more
+        assert (row["precision"], row["threads"], row["state"]) == ("int8", 1, "warm")
+        assert 0 <= row["accuracy"]["top1"] <= row["accuracy"]["top5"] <= 1
+        assert row["accuracy"]["n"] > 0
+    assert done.stderr == ""
+
+
+def test_the_table_has_a_row_for_each_device_and_without_photos_no_accuracy(small_bundle: Path) -> None:
+    lines = linnet("bench", small_bundle, "--device", "fake", "--quick").stdout.splitlines()
+    assert lines[0].split()[:4] == ["device", "artifact", "p50", "ms"]
+    assert lines[1].split()[:2] == ["fake", "model.int8.tflite"]
+    assert lines[1].split()[-1] == "-"
+    assert len(lines) == 2
+
+
+def test_a_device_that_cannot_run_is_a_row_with_its_reason_and_the_others_are_timed(small_bundle: Path) -> None:
+    done = linnet("bench", small_bundle, "--device", "cpu:onnx, fake", "--quick", "--json")
+    failed, timed = json.loads(done.stdout)["results"]
+    assert failed["device"] == "cpu:onnx"
+    assert "the bundle has none in int8" in failed["error"]
+    assert timed["device"] == "fake"
+    assert timed["latency_ms"]["p50"] > 0
+
+
+def test_when_no_device_could_run_that_is_an_error(small_bundle: Path) -> None:
+    done = linnet("bench", small_bundle, "--device", "cpu:onnx", "--quick", "--json", status=1)
+    assert "cpu:onnx reads onnx and the bundle has none in int8" in one_line_error(done)
+    assert "error" in json.loads(done.stdout)["results"][0]
+
+
+def test_an_unknown_device_is_an_error_before_anything_is_timed(small_bundle: Path) -> None:
+    done = linnet("bench", small_bundle, "--device", "fake,cpu:opnvino", "--quick", status=1)
+    assert one_line_error(done).endswith("Fix: --device cpu:openvino")
+    assert done.stdout == ""
+
+
+def test_a_damaged_bundle_is_one_error(tmp_path: Path) -> None:
+    done = linnet("bench", tmp_path, "--quick", status=1)
+    assert "expected a bundle's manifest" in one_line_error(done)
+    assert done.stdout == ""

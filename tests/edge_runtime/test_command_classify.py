@@ -1,0 +1,101 @@
+"""``linnet classify``: a line of JSON for each picture."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from linnet_runtime import Classifier
+from linnet_runtime.preprocess import read_picture
+from program import linnet, one_line_error
+
+
+@pytest.mark.parametrize("device", ["cpu:litert", "cpu:onnx", "cpu:openvino"])
+def test_each_picture_gets_a_line_with_its_label_and_what_said_so(
+    device: str, bundle_folder: Path, photos_folder: Path
+) -> None:
+    photos = [photos_folder / label / "0000.jpg" for label in ("bolt", "gear")]
+    done = linnet("classify", bundle_folder, *photos, "--device", device, "--threads", 1)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["source"] for line in lines] == [str(photo) for photo in photos]
+    with Classifier.open(bundle_folder, device, threads=1) as classifier:
+        for line, photo in zip(lines, photos, strict=True):
+            expected = classifier.classify(read_picture(photo), color="bgr")
+            assert set(line) == {"source", "label", "probability", "top", "device", "artifact"}
+            assert (line["label"], line["device"], line["artifact"]) == (expected.label, device, expected.artifact)
+            assert line["probability"] == pytest.approx(expected.probability, abs=1e-6)
+            assert [entry["label"] for entry in line["top"]] == [label for label, _ in expected.top]
+            assert line["top"][0] == {"label": line["label"], "probability": line["probability"]}
+    assert done.stderr == ""
+
+
+def test_the_float_artifact_is_used_where_it_is_asked_for(bundle_folder: Path, photos_folder: Path) -> None:
+    done = linnet("classify", bundle_folder, photos_folder / "nut" / "0001.jpg", "--precision", "float")
+    assert json.loads(done.stdout)["artifact"] == "model.fp32.tflite"
+
+
+def test_a_bad_file_gets_a_line_with_its_error_and_the_good_ones_theirs(small_bundle: Path, tmp_path: Path) -> None:
+    good = tmp_path / "good.png"
+    assert cv2.imwrite(str(good), np.full((20, 20, 3), 9, np.uint8))
+    (tmp_path / "cut.png").write_bytes(good.read_bytes()[:-20])
+    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "empty.jpg").touch()
+    names = ["good.png", "cut.png", "text.jpg", "good.png", "empty.jpg", "nowhere.jpg", ".", "good.png"]
+    done = linnet("classify", small_bundle, *names, "--device", "fake", status=1, cwd=tmp_path)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["source"] for line in lines] == names
+    assert [line.get("error") for line in lines] == [
+        None,
+        "cut.png: got a PNG that is damaged or cut short, expected a picture",
+        "text.jpg: got 10 bytes that start with b'no picture', expected a picture",
+        None,
+        "empty.jpg: got an empty file, expected a picture",
+        "nowhere.jpg: got No such file or directory, expected a picture that can be read",
+        ".: got Is a directory, expected a picture that can be read",
+        None,
+    ]
+    assert all(("label" in line) != ("error" in line) for line in lines)
+    assert one_line_error(done) == "linnet classify: got 5 of 8 files unreadable, expected pictures"
+
+
+def test_json_may_be_asked_for_although_it_is_json_anyway(small_bundle: Path, photos_folder: Path) -> None:
+    photo = photos_folder / "nut" / "0001.jpg"
+    plain = linnet("classify", small_bundle, photo, "--device", "fake").stdout
+    assert linnet("classify", small_bundle, photo, "--device", "fake", "--json").stdout == plain
+
+
+def test_ctrl_c_loses_no_line_that_was_written(small_bundle: Path, photos_folder: Path, tmp_path: Path) -> None:
+    photo = photos_folder / "nut" / "0001.jpg"
+    os.mkfifo(tmp_path / "pipe.jpg")  # a picture that does not come
+    command = [sys.executable, "-m", "linnet_runtime.cli", "classify", small_bundle, "--device", "fake"]
+    with (
+        subprocess.Popen(
+            [*command, photo, tmp_path / "pipe.jpg"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process,
+        (tmp_path / "pipe.jpg").open("wb"),  # opens when the program has begun to read it
+    ):
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert [json.loads(line)["source"] for line in out.splitlines()] == [str(photo)]
+    assert err.strip() == "error: stopped by ctrl-C"
+
+
+def test_a_reader_that_leaves_early_is_no_error(small_bundle: Path, photos_folder: Path) -> None:
+    photos = sorted(photos_folder.glob("*/*.jpg"))
+    command = [sys.executable, "-m", "linnet_runtime.cli", "classify", small_bundle, "--device", "fake", *photos]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["source"] == str(photos[0])
+        process.stdout.close()  # as `| head -1` does
+        assert process.stderr.read() == ""
+    assert process.returncode == 0

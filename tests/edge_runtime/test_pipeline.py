@@ -1,0 +1,184 @@
+"""The live pipeline, fed by simulated cameras: what it gives is current, counted and never made up."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import linnet_runtime.pipeline
+from edge_runtime.simulated_camera import SimulatedCamera, frame_of
+from edge_runtime.small_bundle import LABELS
+from linnet_runtime import Classifier
+from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.sources import Frame, Source, SourceError
+
+BOLT, NUT, WASHER = frame_of(0), frame_of(1), frame_of(2)
+
+
+@pytest.fixture
+def classifier(small_bundle: Path) -> Iterator[Classifier]:
+    with Classifier.open(small_bundle, "fake") as classifier:
+        yield classifier
+
+
+@pytest.fixture
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linnet_runtime.pipeline, "_FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(linnet_runtime.pipeline, "_LONGEST_BACKOFF_S", 0.04)
+
+
+def openings(*results: Source | SourceError) -> Callable[[], Source]:
+    """What each opening of the source gives, in order; a further one is the test's mistake."""
+    remaining = iter(results)
+
+    def open_source() -> Source:
+        result = next(remaining)
+        if isinstance(result, SourceError):
+            raise result
+        return result
+
+    return open_source
+
+
+def reading_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "linnet-source"]
+
+
+def test_every_frame_of_a_file_is_classified_in_order(classifier: Classifier) -> None:
+    clip = SimulatedCamera([BOLT, NUT, WASHER, NUT], live=False)
+    with Pipeline(openings(clip), classifier) as pipeline:
+        results = list(pipeline)
+        summary = pipeline.summary()
+    assert [result.classification.label for result in results] == ["bolt", "nut", "washer", "nut"]
+    assert [result.frame for result in results] == [1, 2, 3, 4]
+    assert (summary["frames_read"], summary["frames_classified"], summary["frames_dropped"]) == (4, 4, 0)
+    assert summary["source_reopened"] == 0
+    assert clip.closed == 1
+
+
+def test_a_slow_consumer_gets_the_newest_frame_of_a_fast_camera(classifier: Classifier) -> None:
+    all_put, go_on = threading.Event(), threading.Event()
+    camera = SimulatedCamera([BOLT, BOLT, NUT, NUT, WASHER, all_put.set, go_on])
+    with Pipeline(openings(camera), classifier) as pipeline:
+        assert all_put.wait(20)  # five frames came before the consumer looked
+        assert next(iter(pipeline)).classification.label == "washer"
+        summary = pipeline.summary()
+        go_on.set()
+    assert (summary["frames_read"], summary["frames_classified"], summary["frames_dropped"]) == (5, 1, 4)
+
+
+def test_each_result_has_its_frames_age_and_the_time_in_each_stage(classifier: Classifier) -> None:
+    taken_at = time.monotonic() - 1000
+    old = frame_of(1, captured_at=12345.0, captured_monotonic=taken_at)
+    with Pipeline(openings(SimulatedCamera([old], live=False)), classifier) as pipeline:
+        (result,) = pipeline
+        ages = pipeline.summary()["age_ms"]
+    assert result.captured_at == 12345.0
+    assert result.age_ms >= 1_000_000
+    assert list(result.stages_ms) == ["wait", "preprocess", "inference", "decision"]
+    assert result.stages_ms["wait"] >= 1_000_000  # from the capture until the classifier took it
+    assert result.age_ms >= sum(result.stages_ms.values())
+    assert isinstance(ages, dict)
+    assert ages["mean"] == pytest.approx(result.age_ms)
+    assert set(ages) == {"mean", "p50", "p90", "p99", "min", "max"}
+
+
+def test_a_source_without_a_frame_gives_no_result_and_a_summary(classifier: Classifier) -> None:
+    with Pipeline(openings(SimulatedCamera([], live=False)), classifier) as pipeline:
+        assert list(pipeline) == []
+        assert pipeline.summary()["age_ms"] is None
+
+
+def test_a_source_that_never_was_there_is_an_error_at_once(classifier: Classifier) -> None:
+    with pytest.raises(SourceError, match="no camera"):
+        Pipeline(openings(SourceError("no camera")), classifier)
+    assert reading_threads() == []
+
+
+def test_an_error_of_the_source_comes_out_where_the_results_do(classifier: Classifier) -> None:
+    camera = SimulatedCamera([BOLT, ValueError("frames of another shape")])
+    results = []
+    with (
+        Pipeline(openings(camera), classifier) as pipeline,
+        pytest.raises(ValueError, match="frames of another shape"),
+    ):
+        results.extend(pipeline)
+    assert [result.classification.label for result in results] == ["bolt"]
+    assert camera.closed == 1
+    assert reading_threads() == []
+
+
+@pytest.mark.usefixtures("short_backoff")
+def test_a_camera_that_dies_is_opened_again_with_backoff_and_nothing_is_made_up_meanwhile(
+    classifier: Classifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = threading.Event()
+    first, second = SimulatedCamera([BOLT]), SimulatedCamera([NUT, go_on])
+    gone = SourceError("camera", got="no frame")
+    with (
+        caplog.at_level(logging.WARNING, "linnet"),
+        Pipeline(openings(first, gone, gone, gone, second), classifier) as pipeline,
+    ):
+        results = iter(pipeline)
+        labels = [next(results).classification.label, next(results).classification.label]
+        summary = pipeline.summary()
+        go_on.set()
+    assert labels == ["bolt", "nut"]
+    assert (summary["frames_read"], summary["frames_classified"], summary["source_reopened"]) == (2, 2, 1)
+    assert first.closed == second.closed == 1
+    waits = [message.split(" s: ")[0].split()[-1] for message in caplog.messages if "trying again" in message]
+    assert waits == ["0.02", "0.04", "0.04"]  # doubled, up to the longest
+    assert "source opened again" in caplog.messages
+
+
+@pytest.mark.usefixtures("short_backoff")
+def test_a_camera_that_comes_back_with_another_frame_size_goes_on(classifier: Classifier) -> None:
+    go_on = threading.Event()
+    larger = Frame(np.repeat(np.repeat(NUT.pixels, 5, axis=0), 5, axis=1))
+    cameras = (SimulatedCamera([NUT]), SimulatedCamera([larger, go_on]))
+    with Pipeline(openings(*cameras), classifier) as pipeline:
+        results = iter(pipeline)
+        assert [next(results).classification.label, next(results).classification.label] == ["nut", "nut"]
+        go_on.set()
+
+
+def test_a_file_that_ends_is_not_opened_again(classifier: Classifier) -> None:
+    with Pipeline(openings(SimulatedCamera([BOLT], live=False)), classifier) as pipeline:
+        assert len(list(pipeline)) == 1
+
+
+def test_closing_while_a_lost_camera_is_awaited_ends_the_thread_at_once(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linnet_runtime.pipeline, "_FIRST_BACKOFF_S", 3600.0)
+    with Pipeline(openings(SimulatedCamera([BOLT])), classifier) as pipeline:
+        assert next(iter(pipeline)).classification.label == LABELS[0]
+    assert reading_threads() == []
+
+
+def test_leaving_early_closes_the_source_and_its_thread(classifier: Classifier) -> None:
+    camera = SimulatedCamera([BOLT] * 10_000, live=False)
+    with Pipeline(openings(camera), classifier) as pipeline:
+        next(iter(pipeline))
+    pipeline.close()
+    assert camera.closed == 1
+    assert reading_threads() == []
+
+
+def test_stopping_ends_the_iteration_however_often_it_is_asked(classifier: Classifier) -> None:
+    go_on = threading.Event()
+    camera = SimulatedCamera([BOLT, go_on])
+    with Pipeline(openings(camera), classifier) as pipeline:
+        labels = []
+        for result in pipeline:
+            labels.append(result.classification.label)
+            pipeline.stop()
+            pipeline.stop()
+        go_on.set()
+    assert labels == ["bolt"]

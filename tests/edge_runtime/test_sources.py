@@ -1,0 +1,200 @@
+"""Sources of frames: files, folders and cameras that are not there."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from linnet_runtime.sources import Frame, Source, SourceError, open_source
+from linnet_runtime.sources.opencv import OpenCvSource
+from program import linnet, one_line_error
+
+
+def read_all(source: Source) -> list[Frame]:
+    frames = []
+    while (frame := source.read()) is not None:
+        frames.append(frame)
+    source.close()
+    return frames
+
+
+def brightness(frames: list[Frame]) -> list[int]:
+    """The frames' mean value to the next ten: how a test tells them apart."""
+    return [round(float(frame.pixels.mean()), -1) for frame in frames]
+
+
+def grey(value: int, height: int = 48, width: int = 64) -> np.ndarray:
+    grain = np.random.default_rng(value).integers(-5, 6, (height, width, 3))
+    return np.clip(value + grain, 0, 255).astype(np.uint8)
+
+
+def write_clip(path: Path, values: list[int]) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
+    assert writer.isOpened()
+    for value in values:
+        writer.write(grey(value, 240, 320))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Pictures here and in a folder below, one broken one and two other files."""
+    root = tmp_path / "pictures"
+    (root / "below").mkdir(parents=True)
+    for name, value in (("b.png", 20), ("a.JPG", 10), ("below/c.webp", 30)):
+        suffix = Path(name).suffix.lower()
+        (root / name).write_bytes(cv2.imencode(suffix, grey(value))[1].tobytes())
+    (root / "broken.png").write_bytes(cv2.imencode(".png", grey(99))[1].tobytes()[:-20])
+    (root / "notes.txt").write_text("no picture")
+    (root / "clip.mp4").write_text("no picture either")
+    return root
+
+
+def test_a_video_file_gives_every_frame_in_order_and_then_ends(tmp_path: Path) -> None:
+    values = list(range(20, 220, 10))
+    source = open_source(str(write_clip(tmp_path / "clip.avi", values)))
+    assert not source.live
+    frames = read_all(source)
+    assert brightness(frames) == values
+    assert all((frame.pixels.shape, frame.color) == ((240, 320, 3), "bgr") for frame in frames)
+
+
+@pytest.mark.skipif(cv2.__version__.startswith("4.11"), reason="OpenCV 4.11.0 does not read FFmpeg's options")
+def test_a_video_that_was_cut_short_ends_with_its_last_whole_frame(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.avi", [20, 60, 100, 140, 180, 220])
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size * 8 // 10])
+    frames = read_all(open_source(str(clip)))
+    assert brightness(frames) == [20, 60, 100, 140, 180, 220][: len(frames)]
+    assert 1 < len(frames) < 6
+    for frame in frames:  # the lower half of a frame that was cut off would be the frame's before
+        assert float(frame.pixels[:120].mean()) == pytest.approx(float(frame.pixels[120:].mean()), abs=5)
+
+
+def test_a_folder_gives_its_pictures_by_path_and_leaves_broken_ones_out_by_name(
+    folder: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.WARNING, "linnet"):
+        assert brightness(read_all(open_source(str(folder)))) == [10, 20, 30]
+    assert caplog.messages == [
+        f"left out: {folder / 'broken.png'}: got a PNG that is damaged or cut short, expected a picture"
+    ]
+    assert capfd.readouterr().err == ""  # libpng's own words of it are no second line
+
+
+@pytest.mark.parametrize(
+    ("pattern", "values"),
+    [
+        ("*.png", [20]),
+        ("?.*", [10, 20]),
+        ("**/*", [10, 20, 30]),
+        ("a.JPG", [10]),
+    ],
+)
+def test_a_glob_or_one_picture_gives_what_it_names(pattern: str, values: list[int], folder: Path) -> None:
+    assert brightness(read_all(open_source(str(folder / pattern)))) == values
+
+
+@pytest.mark.parametrize("name", ["shot [1].png", "shot*.png"])
+def test_a_file_whose_name_looks_like_a_glob_is_a_file(name: str, tmp_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / name), grey(50))
+    assert brightness(read_all(open_source(str(tmp_path / name)))) == [50]
+    clip = write_clip(tmp_path / name.replace(".png", ".avi"), [70])
+    assert brightness(read_all(open_source(str(clip)))) == [70]
+
+
+def test_pictures_that_are_all_broken_are_an_error(folder: Path) -> None:
+    source = open_source(str(folder / "broken*"))
+    with pytest.raises(SourceError, match=r"broken\*: got no picture that can be read, expected at least one"):
+        source.read()
+
+
+def test_closing_twice_does_nothing(folder: Path, tmp_path: Path) -> None:
+    for uri in (str(folder), str(write_clip(tmp_path / "clip.avi", [9])), "synthetic:"):
+        source = open_source(uri)
+        source.close()
+        source.close()
+
+
+def test_the_rendered_conveyor_is_a_camera() -> None:
+    source = open_source("synthetic:")
+    assert source.live
+    first, second = source.read(), source.read()
+    source.close()
+    assert first is not None
+    assert second is not None
+    assert first.pixels.dtype == np.uint8
+    assert first.pixels.ndim == 3
+    assert not np.array_equal(first.pixels, second.pixels)
+    assert second.captured_monotonic > first.captured_monotonic
+
+
+@pytest.mark.parametrize(
+    ("uri", "error"),
+    [
+        ("nowhere.mp4", "--source: got 'nowhere.mp4', which is not here, expected a file, a folder, a camera's number"),
+        ("", "--source: got '', which is not here, expected a file"),  # not the working directory's pictures
+        ("nowhere/*.jpg", "nowhere/*.jpg: got no pictures, expected files .bmp, .jpeg"),
+        ("ftp://host/clip.mp4", "got 'ftp://host/clip.mp4', expected a scheme of http, https, picamera2, rtsp, synth"),
+        ("99", "99: got no /dev/video99, expected "),
+        ("/dev/video99", "/dev/video99: got no /dev/video99, expected "),
+        ("v4l2://99", "v4l2://99: got no /dev/video99, expected "),
+        ("v4l2:///dev/video99", "v4l2:///dev/video99: got no /dev/video99, expected "),
+        ("synthetic:fast", "got 'synthetic:fast', expected synthetic: and nothing after it"),
+    ],
+)
+def test_a_source_that_is_not_there_is_one_line(uri: str, error: str, small_bundle: Path) -> None:
+    done = linnet("run", small_bundle, "--device", "fake", "--source", uri, status=1, cwd=small_bundle)
+    assert error in one_line_error(done)
+    assert done.stdout == ""
+
+
+def test_v4l2_alone_is_the_first_camera() -> None:
+    if Path("/dev/video0").exists():
+        pytest.skip("a camera is connected")
+    for uri in ("0", "v4l2:", "v4l2://"):
+        with pytest.raises(SourceError, match="got no /dev/video0"):
+            open_source(uri)
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all\n" * 100, b"\0" * 100_000])
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "clip"])
+def test_a_file_that_is_no_video_is_one_line(name: str, content: bytes, small_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    done = linnet("run", small_bundle, "--device", "fake", "--source", tmp_path / name, status=1)
+    assert one_line_error(done).startswith(f"{tmp_path / name}: got ")
+    assert one_line_error(done).endswith("expected a video that OpenCV can read")
+
+
+class SimulatedCapture:
+    """Simulated: a camera whose driver hands over frames of this shape."""
+
+    def __init__(self, *shape: int) -> None:
+        self._frame = np.full(shape, 7, np.uint8)
+
+    def isOpened(self) -> bool:  # noqa: N802  # OpenCV's name
+        return True
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        return True, self._frame
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("shape", [(1, 691200), (1, 691200, 1), (480, 640, 2), (480, 640, 4)])
+def test_frames_that_were_not_decoded_are_an_error_and_no_picture(shape: tuple[int, ...]) -> None:
+    source = OpenCvSource("camera", lambda: SimulatedCapture(*shape), live=True, expected="a camera")
+    with pytest.raises(SourceError, match=r"camera: got frames of shape \[.*\], expected \[H, W, 3\]"):
+        source.read()
+
+
+def test_a_grey_camera_is_grey() -> None:
+    source = OpenCvSource("camera", lambda: SimulatedCapture(480, 640), live=True, expected="a camera")
+    frame = source.read()
+    assert frame is not None
+    assert (frame.color, frame.pixels.shape) == ("gray", (480, 640))

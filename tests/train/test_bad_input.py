@@ -1,0 +1,160 @@
+"""What ``linnet train`` says of a mistake: one line, and nothing is left behind or lost."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from networks import TINY
+from program import one_line_error
+
+ONE_EPOCH = ("--epochs", 1, "--qat-epochs", 0)
+
+
+def no_images(folder: Path) -> None:
+    for photo in folder.glob("*/*"):
+        photo.rename(photo.with_suffix(".txt"))
+
+
+def one_class(folder: Path) -> None:
+    shutil.rmtree(folder / "green")
+    shutil.rmtree(folder / "red")
+
+
+def a_class_with_one_photo(folder: Path) -> None:
+    for photo in sorted((folder / "green").iterdir())[1:]:
+        photo.unlink()
+
+
+def all_unreadable(folder: Path) -> None:
+    for photo in folder.glob("*/*"):
+        photo.write_bytes(b"")
+
+
+def nothing(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_bytes(b"")
+
+
+def photos_beside_no_folders(folder: Path) -> None:
+    for photo in (folder / "red").iterdir():
+        photo.rename(folder / photo.name)
+    for label in ("blue", "green", "red"):
+        shutil.rmtree(folder / label)
+
+
+BAD_FOLDERS = {
+    no_images: "data: got no photos in folders of classes",
+    photos_beside_no_folders: "data: got no photos in folders of classes",
+    one_class: "data: got one class, blue, expected at least two",
+    a_class_with_one_photo: "green: got 1 photo that can be read, expected at least 5",
+    all_unreadable: "data: got none of 60 photos can be read",
+    nothing: "data: got no such folder",
+    a_file: "data: got no such folder",
+}
+
+
+@pytest.mark.parametrize(("spoil", "says"), BAD_FOLDERS.items(), ids=[spoil.__name__ for spoil in BAD_FOLDERS])
+def test_a_bad_folder_gets_one_line_and_no_run(
+    spoil: Callable[[Path], None], says: str, easy_photos: Path, tmp_path: Path, program: Callable
+) -> None:
+    data = shutil.copytree(easy_photos, tmp_path / "data")
+    spoil(data)
+    error = one_line_error(program("train", data, "--out", tmp_path / "run", *TINY, status=1))
+    assert says in error
+    assert {path.name for path in tmp_path.iterdir()} <= {"data"}, "the next try finds the place as this one did"
+
+
+def test_unreadable_photos_are_counted_and_named_and_the_rest_is_trained_on(
+    easy_photos: Path, tmp_path: Path, program: Callable
+) -> None:
+    data, run = shutil.copytree(easy_photos, tmp_path / "data"), tmp_path / "run"
+    whole = (data / "red" / "00.jpg").read_bytes()
+    (data / "blue" / "zero [bytes].jpg").touch()
+    (data / "green" / "text.jpg").write_text("not a picture")
+    (data / "red" / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    done = program("train", data, "--out", run, *TINY, *ONE_EPOCH)
+    assert re.fullmatch(rf"{run}: top-1 on 12 test photos: float [01]\.\d{{4}}, int8 [01]\.\d{{4}}\n", done.stdout)
+    assert "3 photos left out, unreadable: blue/zero [bytes].jpg, green/text.jpg, red/truncated.jpg" in done.stderr
+    assert json.loads((run / "metrics.json").read_text())["unreadable"] == 3
+    splits = json.loads((run / "splits.json").read_text())
+    assert set(splits["unreadable"]) == {"blue/zero [bytes].jpg", "green/text.jpg", "red/truncated.jpg"}
+    assert sum(len(splits[part]) for part in ("train", "val", "test")) == 60
+
+
+BAD_OPTIONS = {
+    ("--model", "tyni"): "--model: got 'tyni', expected one of",
+    ("--model", "mobilenet_v2", "--weights", "nowhere.weights.h5"): "--weights: got 'nowhere.weights.h5', expected",
+    ("--model", "mobilenet_v2", "--weights", "imagenet", "--alpha", "0.4"): "mobilenet_v2 alpha 0.4 weights imagenet",
+}
+
+
+@pytest.mark.parametrize(("options", "says"), BAD_OPTIONS.items(), ids=["model", "weights", "alpha"])
+def test_a_bad_network_gets_one_line_and_no_run(
+    options: tuple[str, ...], says: str, easy_photos: Path, tmp_path: Path, program: Callable
+) -> None:
+    arguments = ("train", easy_photos, "--out", tmp_path / "run", *TINY, *options)
+    assert one_line_error(program(*arguments, status=1)).startswith(says)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_loss_that_is_not_finite_gets_one_line_and_no_run(
+    easy_photos: Path, tmp_path: Path, program: Callable
+) -> None:
+    arguments = ("train", easy_photos, "--out", tmp_path / "run", *TINY, *ONE_EPOCH, "--learning-rate", 1e30)
+    last = program(*arguments, status=1).stderr.strip().splitlines()[-1]
+    assert last.startswith("error: epoch 1 of 1: got loss nan, expected a finite loss. Fix: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_there_is_kept(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+    (tmp_path / "run").mkdir()
+    error = one_line_error(program("train", easy_photos, "--out", tmp_path / "run", *TINY, status=1))
+    assert "run: got it exists" in error
+    assert "--overwrite" in error
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_run_is_replaced_only_once_there_is_something_to_replace_it(
+    easy_photos: Path, tiny_run: Path, tmp_path: Path, program: Callable
+) -> None:
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    program("train", tmp_path / "nowhere", "--out", run, "--overwrite", *TINY, status=1)
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    program("train", easy_photos, "--out", run, "--overwrite", *TINY, *ONE_EPOCH, "--seed", 5)
+    assert json.loads((run / "config.json").read_text())["recipe"]["seed"] == 5
+    assert len(json.loads((run / "history.json").read_text())) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_overwrite_takes_nothing_but_a_run(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+    photos = shutil.copytree(easy_photos, tmp_path / "photos")
+    error = one_line_error(program("train", photos, "--out", photos, "--overwrite", *TINY, status=1))
+    assert "photos: got not a run, expected a run to replace" in error
+    assert len(list(photos.glob("*/*.jpg"))) == 60
+
+
+def test_a_place_that_cannot_be_written_gets_one_line(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+    (tmp_path / "file").touch()
+    error = one_line_error(program("train", easy_photos, "--out", tmp_path / "file" / "run", *TINY, status=1))
+    assert "Not a directory" in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--out", "run"), ("data",), ("--resume", "run", "--epochs", "9"), ("data", "--resume", "run")],
+    ids=" ".join,
+)
+def test_a_wrong_set_of_arguments_is_a_usage_error(arguments: tuple[str, ...], program: Callable) -> None:
+    error = one_line_error(program("train", *arguments, status=2))
+    assert error == "DATA with --out RUN, or --resume RUN alone. Fix: linnet train --help"

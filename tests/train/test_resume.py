@@ -1,0 +1,189 @@
+"""An interrupted run goes on from where it was and becomes what it would have been."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+import pytest
+
+from linnet_runtime.preprocess import Preprocess
+from linnet_train import checkpoint
+from linnet_train.data import Dataset, load_dataset
+from linnet_train.loop import train_network
+from linnet_train.recipe import Recipe
+from networks import TINY
+from program import ROOT, one_line_error
+
+# Nothing at random in a step, so that two trainings can be compared.
+SETTINGS: dict[str, Any] = {
+    **{"model": "tiny", "size": 32, "weights": "none", "batch_size": 9, "epochs": 3, "qat_epochs": 3},
+    **{"learning_rate": 0.01, "dropout": 0.0, "augment": "none"},
+}
+ROWS = [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (2, 1)]  # (phase, epoch) of three epochs in float and three in int8
+
+
+class StopAt(keras.callbacks.Callback):
+    """Ctrl-C at the end of an epoch; -1 lets training end by itself."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self._stop_at = epoch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if epoch + 1 == self._stop_at:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def photos(easy_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    cache = tmp_path_factory.mktemp("cache") / "pixels.npy"
+    return load_dataset(easy_photos, Preprocess(height=32, width=32), 0, cache, lambda done, total: None)
+
+
+def train(run: Path, photos: Dataset, stop: tuple[str, int] = ("", 0)) -> list[dict[str, Any]]:
+    run.mkdir(exist_ok=True)
+    recipe = Recipe(data="", **SETTINGS)
+    name, epoch = stop
+    return train_network(recipe, photos, run, lambda phase, steps: StopAt(epoch if phase.name == name else -1)).history
+
+
+@pytest.fixture(scope="module")
+def straight(photos: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """A run that nobody interrupted."""
+    run = tmp_path_factory.mktemp("runs") / "straight"
+    return run, train(run, photos)
+
+
+def test_a_run_that_was_interrupted_becomes_what_it_would_have_been(
+    photos: Dataset,
+    straight: tuple[Path, list[dict[str, Any]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checkpoint, "_LEAST_SECONDS_BETWEEN", 0.0)  # these epochs are short
+    run = tmp_path / "run"
+    for stop in (("whole", 2), ("whole", 3), ("int8, ranges moving", 1)):  # within phases and between two
+        with pytest.raises(KeyboardInterrupt):
+            train(run, photos, stop)
+        assert not (run / "qat.keras").exists()
+    history = train(run, photos)
+    other, expected = straight
+    assert [(row["phase"], row["epoch"]) for row in history] == ROWS
+    for mine, theirs in zip(history, expected, strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-4)
+    for file in ("float.keras", "qat.keras"):
+        models = (keras.saving.load_model(path / file, compile=False) for path in (run, other))
+        for mine, theirs in zip(*(model.get_weights() for model in models), strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
+
+
+# The program with the tiny network in its registry, in a process that a signal can be sent to.
+PROGRAM = "import sys, networks\nfrom linnet_runtime.cli import main\nsys.exit(main())"
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    paths = os.pathsep.join([str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": paths},
+    )
+
+
+def test_ctrl_c_says_how_to_go_on_and_loses_nothing(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+    run = tmp_path / "run"
+    with start("train", easy_photos, "--out", run, *TINY, "--epochs", 1, "--qat-epochs", 12) as training:
+        assert training.stderr is not None
+        line = next(line for line in training.stderr if line.startswith("int8, ranges moving: epoch 1/8"))
+        training.send_signal(signal.SIGINT)
+        *_, last = [line, *training.stderr]
+    assert last.strip() == f"error: {run}: got ctrl-C, expected an end. Fix: linnet train --resume {run}"
+    assert training.returncode == 1
+    assert (run / "progress.json").exists()
+    assert not (run / "metrics.json").exists()
+    program("train", "--resume", run)
+    history = json.loads((run / "history.json").read_text())
+    epochs = [(0, 1), *((1, epoch) for epoch in range(1, 9)), *((2, epoch) for epoch in range(1, 5))]
+    assert [(row["phase"], row["epoch"]) for row in history] == epochs
+    assert not (run / "progress.json").exists()
+    assert not list(run.glob("*.h5"))
+
+
+def interrupted(tiny_run: Path, run: Path, *, begun: bool) -> Path:
+    """A run as ctrl-C leaves it: while it still read photos, or in training."""
+    run.mkdir()
+    for name in ("config.json", *(["splits.json", "photos.npz"] if begun else [])):
+        shutil.copy(tiny_run / name, run)
+    if begun:
+        (run / "progress.json").write_bytes(msgspec.json.encode(checkpoint.Progress()))
+    return run
+
+
+def change_recipe(run: Path, **changes: object) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["recipe"] |= changes
+    (run / "config.json").write_text(json.dumps(config))
+
+
+def test_a_run_that_had_read_nothing_yet_can_be_resumed(tiny_run: Path, tmp_path: Path, program: Callable) -> None:
+    run = interrupted(tiny_run, tmp_path / "run", begun=False)
+    change_recipe(run, epochs=1, qat_epochs=0)
+    program("train", "--resume", run)
+    assert {path.name for path in run.iterdir()} == {path.name for path in tiny_run.iterdir()}
+    assert (run / "splits.json").read_bytes() == (tiny_run / "splits.json").read_bytes()
+
+
+def test_other_photos_than_the_run_began_with_are_refused(
+    tiny_run: Path, easy_photos: Path, tmp_path: Path, program: Callable
+) -> None:
+    """Another division would test on photos that were trained on."""
+    run = interrupted(tiny_run, tmp_path / "run", begun=True)
+    data = shutil.copytree(easy_photos, tmp_path / "data")
+    (data / "red" / "00.jpg").rename(data / "red" / "another.jpg")
+    change_recipe(run, data=str(data))
+    error = one_line_error(program("train", "--resume", run, status=1))
+    assert error.startswith(f"{run / 'splits.json'}: got other photos in the folder now")
+
+
+def test_a_run_that_is_done_gets_one_line(tiny_run: Path, program: Callable) -> None:
+    error = one_line_error(program("train", "--resume", tiny_run, status=1))
+    expected = "got a run that is done, expected one to go on with"
+    assert error == f"{tiny_run}: {expected}. Fix: linnet convert {tiny_run} --out {tiny_run.name}.linnet"
+
+
+def test_something_that_is_no_run_gets_one_line(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+    for place in (tmp_path / "nowhere", easy_photos):
+        error = one_line_error(program("train", "--resume", place, status=1))
+        assert "config.json: got" in error
+        assert "expected the config.json that linnet train writes" in error
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", b"{"),
+        ("config.json", b"[]"),
+        ("config.json", b'{"recipe": {"data": "x", "colour": 1}}'),
+        ("progress.json", b'{"phase": "second"}'),
+    ],
+)
+def test_a_damaged_run_gets_one_line(
+    file: str, content: bytes, tiny_run: Path, tmp_path: Path, program: Callable
+) -> None:
+    run = interrupted(tiny_run, tmp_path / "run", begun=True)
+    (run / file).write_bytes(content)
+    error = one_line_error(program("train", "--resume", run, status=1))
+    assert error.startswith(f"{run / file}: got ")

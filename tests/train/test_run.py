@@ -1,0 +1,122 @@
+"""What a run leaves: the files, and that each of them says what is so."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import msgspec
+import numpy as np
+import pytest
+
+from linnet_runtime.photos import load_run_photos
+from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
+from linnet_train.recipe import Recipe
+from networks import TINY
+
+SPEC = Preprocess(height=32, width=32)
+
+
+def read(run: Path, name: str) -> Any:
+    return json.loads((run / name).read_text())
+
+
+def pixels_of(data: Path, names: list[str]) -> np.ndarray:
+    return np.stack([preprocess(read_picture(data / name), SPEC, color="bgr") for name in names])
+
+
+def test_a_run_holds_what_is_promised_and_nothing_more(tiny_run: Path) -> None:
+    assert {path.name for path in tiny_run.iterdir()} == {
+        *("config.json", "splits.json", "history.json", "metrics.json"),
+        *("photos.npz", "float.keras", "qat.keras", "curves.png", "confusion_matrix.png"),
+    }
+
+
+def test_the_configuration_is_exact(tiny_run: Path, easy_photos: Path) -> None:
+    config = read(tiny_run, "config.json")
+    recipe = msgspec.convert(config["recipe"], Recipe)
+    asked = dict(zip(TINY[::2], TINY[1::2], strict=True))
+    assert {flag: getattr(recipe, flag[2:].replace("-", "_")) for flag in asked} == asked
+    assert (recipe.epochs, recipe.qat_epochs, recipe.seed) == (4, 3, 0)
+    assert recipe.data == str(easy_photos)
+    assert config["backend"] == "tensorflow"
+    assert config["versions"]["keras"] == keras.__version__
+
+
+def test_history_has_a_row_for_every_epoch(tiny_run: Path) -> None:
+    history = read(tiny_run, "history.json")
+    assert [(row["phase"], row["epoch"]) for row in history] == [
+        *((0, e) for e in (1, 2, 3, 4)),
+        (1, 1),
+        (1, 2),
+        (2, 1),
+    ]
+    for row in history:
+        assert set(row) == {"phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"}
+        assert all(np.isfinite(value) for value in row.values())
+    assert history[3]["loss"] < history[0]["loss"], "it learns"
+
+
+@pytest.mark.parametrize(("key", "file"), [("float", "float.keras"), ("qat", "qat.keras")])
+def test_metrics_are_those_of_the_models_on_the_test_photos(
+    key: str, file: str, tiny_run: Path, easy_photos: Path
+) -> None:
+    metrics, splits = read(tiny_run, "metrics.json"), read(tiny_run, "splits.json")
+    assert set(metrics) == {"float", "qat", "classes", "splits", "unreadable", "preprocess", "seconds"}
+    assert metrics["classes"] == ["blue", "green", "red"]
+    assert metrics["splits"] == {part: len(splits[part]) for part in ("train", "val", "test")}
+    assert msgspec.convert(metrics["preprocess"], Preprocess) == SPEC
+    model = keras.saving.load_model(tiny_run / file, compile=False)
+    called = np.asarray(model(pixels_of(easy_photos, splits["test"]), training=False)).argmax(axis=1)
+    labels = np.array([metrics["classes"].index(name.split("/")[0]) for name in splits["test"]])
+    assert metrics[key]["top1"] == pytest.approx((called == labels).mean())
+    assert metrics[key]["n"] == len(labels) == 12
+    assert metrics[key]["top1"] >= 0.8, "the photos are easy"
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_the_photos_that_a_run_keeps_are_those_of_its_parts(part: str, tiny_run: Path, easy_photos: Path) -> None:
+    names = read(tiny_run, "splits.json")[part]
+    kept = load_run_photos(tiny_run, SPEC)
+    assert set(kept) == {"train", "val"}, "the test part stays unseen"
+    expected = {
+        photo.tobytes(): name.split("/")[0] for name, photo in zip(names, pixels_of(easy_photos, names), strict=True)
+    }
+    found = [photo.tobytes() for photo in kept[part].pixels]
+    assert sorted(found) == sorted(expected)
+    classes = read(tiny_run, "metrics.json")["classes"]
+    assert [classes[label] for label in kept[part].labels] == [expected[photo] for photo in found]
+
+
+@pytest.mark.parametrize("name", ["curves.png", "confusion_matrix.png"])
+def test_plots_are_pictures(name: str, tiny_run: Path) -> None:
+    assert min(cv2.imread(str(tiny_run / name)).shape[:2]) >= 400
+
+
+def test_no_epochs_with_quantisation_is_post_training_quantisation(
+    easy_photos: Path, tmp_path: Path, program: Any
+) -> None:
+    """And --json gives the metrics."""
+    run = tmp_path / "run"
+    done = program("train", easy_photos, "--out", run, *TINY, "--epochs", 4, "--qat-epochs", 0, "--json")
+    assert json.loads(done.stdout) == read(run, "metrics.json")
+    assert Counter(row["phase"] for row in read(run, "history.json")) == {0: 4}
+    floating, rounded = (keras.saving.load_model(run / f"{name}.keras", compile=False) for name in ("float", "qat"))
+    for layer in floating.layers:
+        # A ReLU has weights only where it rounds: its range.
+        for mine, theirs in zip(rounded.get_layer(layer.name).get_weights(), layer.get_weights(), strict=False):
+            np.testing.assert_array_equal(mine, theirs)
+    metrics = read(run, "metrics.json")
+    assert metrics["qat"]["top1"] >= metrics["float"]["top1"] - 1 / 12
+
+
+def test_a_run_of_mobilenet_holds_the_same(tiny_run: Path, run_folder: Path) -> None:
+    assert {path.name for path in run_folder.iterdir()} == {path.name for path in tiny_run.iterdir()}
+    metrics, kept = read(run_folder, "metrics.json"), load_run_photos(run_folder)
+    assert set(metrics) == set(read(tiny_run, "metrics.json"))
+    assert len(metrics["classes"]) == 7
+    assert kept["val"].pixels.shape == (28, 48, 48, 3)

@@ -1,0 +1,228 @@
+"""What a data check finds: the kinds of findings, and the rule for each."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from linnet_runtime.photos import PARTS, list_photos
+from linnet_runtime.preprocess import PICTURE_SUFFIXES
+from linnet_train.data_check.alike import BITS, AlikeSet, equal_sets, near_pairs, near_sets
+from linnet_train.data_check.examine import Examined, examine_photos, printable
+
+Level = Literal["error", "warning", "note"]
+
+# An error: training refuses it, leaves it out, or its figures would be wrong. Each with its name and what to do.
+KINDS = {
+    "undecodable": ("cannot be decoded", "Training leaves these out. Fetch them again, or delete them."),
+    "conflict": ("conflicting labels", "The same picture in two classes: keep the right one."),
+    "leak": ("leak between parts", "A test photo that training has seen proves nothing: keep it in one part."),
+    "missing_class": (
+        "missing class",
+        "A model learns only the classes of train, and is judged only on those of test.",
+    ),
+    "tiny_class": ("tiny class", "Add photos, or remove the class."),
+    "duplicate": ("exact duplicates", "Keep one of each; a random split puts the others on both sides."),
+    "near_duplicate": ("near duplicates", "Keep one of each, or all of them in one part."),
+    "odd_size": ("odd size", "Look whether these belong here; all photos become one size in training."),
+    "ignored": ("not seen by training", "Pictures lie in a folder with their class's name, in a format that is read."),
+    "grey": ("grey", "Grey among colour is a hint at the class that the camera will not give."),
+    "sixteen_bit": ("16 bits a channel", "Read as 8 bits; dark ones lose most of what they have."),
+    "alpha": ("alpha channel", "Dropped: what is transparent shows the colour that is stored under it."),
+    "exif_rotation": ("turned by EXIF", "Linnet turns these upright; a tool that ignores EXIF sees them lying."),
+}
+SMALLEST_SIDE = 32  # pixels: the smallest input of a network
+_REFUSED_BELOW = 5  # photos of a class in training, as linnet train has it
+_FEW = 20
+_SMALL_SHARE = 0.1  # of the largest class
+_TIMES_SIZE = 4  # from the median side, where the folder itself does not vary more
+_TIMES_ASPECT = 2
+_OUTLIER = 3.5  # modified z-score (Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993)
+_OTHER_FORMATS = frozenset({".avif", ".cr2", ".cr3", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".arw"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to look at. ``files`` are relative to the folder; a missing class has none."""
+
+    kind: str
+    level: Level
+    detail: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A checked folder. ``classes`` counts the readable photos: class -> part (or "all") -> count."""
+
+    photos: int
+    classes: dict[str, dict[str, int]]
+    findings: tuple[Finding, ...]
+
+    def count(self, level: Level) -> int:
+        return sum(finding.level == level for finding in self.findings)
+
+
+def check_folder(
+    folder: Path, near: int, on_photo: Callable[[int, int], None], on_compared: Callable[[int, int], None]
+) -> Check:
+    """Looks at every photo of a folder of classes, or of train/, val/ and test/ with such folders.
+
+    Args:
+        folder: DATA, as ``list_photos`` takes it.
+        near: bits of 255 by which the hashes of near duplicates may differ.
+        on_photo: hears (photos read, photos in all).
+        on_compared: hears (photos compared with all others, photos that can be read).
+
+    Raises:
+        LinnetError: not a folder, or no pictures in folders of classes below it.
+    """
+    files = list_photos(folder)
+    examined = []
+    for photo in examine_photos(folder, files):
+        examined.append(photo)
+        on_photo(len(examined), len(files))
+    readable = [photo for photo in examined if not photo.error]
+    counts = _count(folder, readable, [part for part in PARTS if any(file.part == part for file in files)] or ["all"])
+    findings = [
+        *(Finding("undecodable", "error", photo.error, (photo.name,)) for photo in examined if photo.error),
+        *_alike(readable, near, on_compared),
+        *_classes(counts),
+        *_ignored(folder, {file.path for file in files}),
+        *(_sizes(readable) if readable else ()),
+        *_storage(readable),
+    ]
+    order = list(KINDS)
+    findings.sort(key=lambda finding: order.index(finding.kind))
+    return Check(len(files), counts, tuple(findings))
+
+
+def _alike(photos: list[Examined], near: int, on_compared: Callable[[int, int], None]) -> Iterator[Finding]:
+    equal = equal_sets(
+        [photo.sha256 for photo in photos], [photo.label for photo in photos], [photo.part for photo in photos]
+    )
+    for found in equal:
+        yield from _set_findings(photos, found, "duplicate", "the same file")
+    copies = {i for found in equal for i in found.members[1:]}
+    single = [photo for i, photo in enumerate(photos) if i not in copies]
+    if not single:
+        return
+    pairs = near_pairs(
+        np.stack([photo.hash for photo in single if photo.hash is not None]),
+        np.stack([photo.colours for photo in single if photo.colours is not None]),
+        near,
+        lambda done: on_compared(done, len(single)),
+    )
+    for found in near_sets(pairs, [photo.label for photo in single], [photo.part for photo in single]):
+        what = f"{'up to ' * (len(found.members) > 2)}{found.bits} of {BITS} bits apart"
+        yield from _set_findings(single, found, "near_duplicate", what)
+
+
+def _set_findings(photos: list[Examined], found: AlikeSet, kind: str, what: str) -> Iterator[Finding]:
+    def names(members: list[int]) -> tuple[str, ...]:
+        return tuple(photos[i].name for i in members)
+
+    yield Finding(kind, "warning", what, names(found.members))
+    if found.conflicting:
+        labels = sorted({photos[i].label for i in found.conflicting})
+        yield Finding("conflict", "error", f"{what}, labelled {' and '.join(labels)}", names(found.conflicting))
+    if found.leaking:
+        parts = [part for part in PARTS if part in {photos[i].part for i in found.leaking}]
+        yield Finding("leak", "error", f"{what}, in {' and '.join(parts)}", names(found.leaking))
+
+
+def _count(folder: Path, photos: list[Examined], parts: list[str]) -> dict[str, dict[str, int]]:
+    """Readable photos by class and part; a folder of a class without any counts too."""
+    roots = [folder] if parts == ["all"] else [folder / part for part in parts]
+    folders = {path.name for root in roots for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
+    classes = {printable(name) for name in folders} | {photo.label for photo in photos}
+    counted = Counter((photo.label, photo.part or "all") for photo in photos)
+    return {label: {part: counted[label, part] for part in parts} for label in sorted(classes)}
+
+
+def _classes(counts: dict[str, dict[str, int]]) -> Iterator[Finding]:
+    if len(counts) == 1:
+        yield Finding("missing_class", "error", f"one class only, {next(iter(counts))}; training needs two", ())
+    parts = list(next(iter(counts.values())))
+    if parts != ["all"] and (len(parts) == 1 or "train" not in parts):
+        yield Finding(
+            "missing_class", "error", f"only {' and '.join(parts)}; training needs train, and val or test", ()
+        )
+    for label, by_part in counts.items():
+        for part, count in by_part.items():
+            learnt = part in ("train", "all")
+            place = "" if part == "all" else f" in {part}"
+            if count == 0:
+                yield Finding("missing_class", "error" if learnt else "warning", f"{label}: no photo{place}", ())
+                continue
+            detail = f"{label}: {count} photo{'s' * (count != 1)}{place}"
+            largest = max(other[part] for other in counts.values())
+            if count < _REFUSED_BELOW:
+                least = f", training needs {_REFUSED_BELOW}" if learnt else ""
+                yield Finding("tiny_class", "error" if learnt else "warning", detail + least, ())
+            elif learnt and (count < _FEW or count < _SMALL_SHARE * largest):
+                yield Finding("tiny_class", "warning", f"{detail}, the largest class has {largest}", ())
+
+
+def _ignored(folder: Path, seen: set[Path]) -> Iterator[Finding]:
+    other: dict[str, list[str]] = defaultdict(list)
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(root, name)
+            suffix = path.suffix.lower()
+            if path in seen or name.startswith(".") or suffix not in PICTURE_SUFFIXES | _OTHER_FORMATS:
+                continue
+            reason = "in no class's folder" if suffix in PICTURE_SUFFIXES else f"{suffix} is not read"
+            other[reason].append(printable(path.relative_to(folder).as_posix()))
+    for reason, files in other.items():
+        yield Finding("ignored", "warning", reason, tuple(files))
+
+
+def _sizes(photos: list[Examined]) -> Iterator[Finding]:
+    """Pictures smaller than any network's input, and those far from the others in size or aspect."""
+    width = np.array([photo.width for photo in photos])
+    height = np.array([photo.height for photo in photos])
+    side = np.log2(width * height) / 2
+    aspect = np.abs(np.log2(width / height))  # lying or standing is the same
+    middle = np.median(side)
+    far = max(np.log2(_TIMES_SIZE), _spread(side))
+    narrow = max(np.log2(_TIMES_ASPECT), _spread(aspect))
+    usual = f"most have about {2**middle:.0f} pixels a side"
+    for chosen, what in (
+        (np.minimum(width, height) < SMALLEST_SIDE, f"a side below {SMALLEST_SIDE} pixels"),
+        (side < middle - far, f"far smaller than the others; {usual}"),
+        (side > middle + far, f"far larger than the others; {usual}"),
+        (aspect > np.median(aspect) + narrow, "far longer or narrower than the others; most are cropped away"),
+    ):
+        odd = np.flatnonzero(chosen)
+        if len(odd):
+            sizes = Counter(f"{width[i]}x{height[i]}" for i in odd).most_common(3)
+            shown = ", ".join(size for size, _ in sizes)
+            detail = f"{what}: {shown}{', ...' * (len(odd) > sum(count for _, count in sizes))}"
+            yield Finding("odd_size", "warning", detail, tuple(photos[i].name for i in odd))
+
+
+def _spread(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    """How far from the median a value may be before it is an outlier, by the median absolute deviation."""
+    return float(_OUTLIER * 1.4826 * np.median(np.abs(values - np.median(values))))
+
+
+def _storage(photos: list[Examined]) -> Iterator[Finding]:
+    for kind in ("grey", "sixteen_bit", "alpha", "exif_rotation"):
+        attribute = "turned" if kind == "exif_rotation" else kind
+        chosen = [photo for photo in photos if getattr(photo, attribute)]
+        if not chosen:
+            continue
+        labels = Counter(photo.label for photo in chosen).most_common(3)
+        shown = ", ".join(f"{label} ({count})" for label, count in labels)
+        others = ", ..." if len(chosen) > sum(count for _, count in labels) else ""
+        level: Level = "warning" if kind == "grey" and len(chosen) < len(photos) else "note"
+        detail = f"{len(chosen)} of {len(photos)} photos: {shown}{others}"
+        yield Finding(kind, level, detail, tuple(photo.name for photo in chosen))

@@ -1,0 +1,66 @@
+"""The page of a data check: every finding, with thumbnails, in one HTML file that needs no other."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from importlib import resources
+from itertools import groupby
+from pathlib import Path
+
+import cv2
+import jinja2
+
+from linnet_runtime.files import write_whole
+from linnet_runtime.preprocess import PictureError, read_picture
+from linnet_train.data_check.examine import printable
+from linnet_train.data_check.findings import KINDS, Check, Finding
+
+_FINDINGS = 30  # of a kind: a page of thousands of pictures opens in no browser
+_PICTURES = 6  # of a finding
+_FRAME = (180, 120)  # width and height in pixels that a thumbnail fits into
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A finding on the page; ``pictures`` are (file, data URI), the first few."""
+
+    finding: Finding
+    pictures: list[tuple[str, str]]
+
+
+def write_page(page: Path, folder: Path, found: Check) -> None:
+    """Writes the page about the checked ``folder``, replacing an older one."""
+    sections = []
+    for kind, group in groupby(found.findings, key=lambda finding: finding.kind):
+        findings = list(group)
+        sections.append((kind, *KINDS[kind], findings, [_show(folder, finding) for finding in findings[:_FINDINGS]]))
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string((resources.files("linnet_train.data_check") / "page.html").read_text())
+    html = template.render(
+        name=printable(str(folder.resolve().name)),
+        found=found,
+        sections=sections,
+        parts=list(next(iter(found.classes.values()))),
+        largest=max(max(count for count in by_part.values()) for by_part in found.classes.values()),
+    )
+    write_whole(page, html.encode())
+
+
+def _show(folder: Path, finding: Finding) -> _Shown:
+    if finding.kind in ("undecodable", "ignored"):
+        return _Shown(finding, [])
+    return _Shown(finding, [(name, _thumbnail(folder / name)) for name in finding.files[:_PICTURES]])
+
+
+def _thumbnail(path: Path) -> str:
+    """The picture as a data URI; empty where the file's name is not UTF-8 and has been changed to be shown."""
+    try:
+        picture = read_picture(path)
+    except PictureError:
+        return ""
+    height, width = picture.shape[:2]
+    scale = min(_FRAME[0] / width, _FRAME[1] / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return "data:image/jpeg;base64," + base64.b64encode(cv2.imencode(".jpg", small)[1].tobytes()).decode()

@@ -1,0 +1,59 @@
+"""What published weights take pixels to be, and how they come to take Linnet's.
+
+Every network here sees (p - 128) / 128, which eight bits hold exactly. Weights that were trained on pixels normalised in
+another way see a linear function of that, and the first convolution is linear: its kernel takes in the scale, its bias
+(or the mean of the normalisation behind it) the offset. That is exact but where the convolution sees the border of
+zeros around the picture: a zero is grey 128 here and the mean colour there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+SCALE, OFFSET = 1 / 128, -1.0  # pixels to -1 .. 127/128
+_GREY_LEVEL = SCALE
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """(p / 255 - mean) / std for each of red, green and blue; ``bgr`` where blue is the first channel."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    bgr: bool = False
+
+    @property
+    def is_ours(self) -> bool:
+        """It differs from (p - 128) / 128 by a grey level at most."""
+        scale, offset = self._from_ours()
+        return not self.bgr and bool((np.abs(scale - 1) + np.abs(offset) <= _GREY_LEVEL + 1e-6).all())
+
+    def _from_ours(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Scale and offset, a colour each, that take a pixel normalised by us to one normalised like this."""
+        mean, std = np.array(self.mean), np.array(self.std)
+        return 128 / 255 / std, (128 / 255 - mean) / std
+
+    def fold_into(self, model: keras.Model) -> None:
+        """Makes a model whose weights are for such pixels one for Linnet's; see the module."""
+        stem, norm = [layer for layer in model.layers if layer.weights][:2]
+        kernel, *bias = stem.get_weights()
+        if self.bgr:
+            kernel = kernel[:, :, ::-1]
+        scale, offset = self._from_ours()
+        shift = np.einsum("hwco,c->o", kernel, offset)
+        kernel = kernel * scale[:, np.newaxis]
+        if bias:
+            stem.set_weights([kernel, bias[0] + shift])
+            return
+        stem.set_weights([kernel])
+        norm.moving_mean.assign(norm.moving_mean - shift)
+
+
+HALF = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # -1 .. 1
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
+CAFFE = Normalisation(_CAFFE_MEAN, (1 / 255, 1 / 255, 1 / 255), bgr=True)

@@ -1,0 +1,273 @@
+"""The networks by name: a literal table, and what their authors published of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+
+from linnet_train.errors import TrainingError
+from linnet_train.models.classics import alexnet, cifar_cnn, lenet5, vgg16
+from linnet_train.models.efficientnet_lite import (
+    efficientnet_lite0,
+    efficientnet_lite1,
+    efficientnet_lite2,
+    efficientnet_lite3,
+    efficientnet_lite4,
+)
+from linnet_train.models.mobilenet import mobilenet_v1, mobilenet_v2
+from linnet_train.models.mobilenet_v3 import (
+    mobilenet_v3_large,
+    mobilenet_v3_large_minimalistic,
+    mobilenet_v3_small,
+    mobilenet_v3_small_minimalistic,
+)
+from linnet_train.models.mobilenet_v4 import mobilenet_v4_conv_medium, mobilenet_v4_conv_small
+from linnet_train.models.normalisation import CAFFE, HALF, IMAGENET, Normalisation
+from linnet_train.models.resnet import resnet8, resnet18, resnet50
+
+_MOBILENET_V1 = "arXiv:1704.04861"
+_MOBILENET_V2 = "arXiv:1801.04381"
+_MOBILENET_V3 = "arXiv:1905.02244"
+_MOBILENET_V4 = "arXiv:2404.10518"
+_EFFICIENTNET = "arXiv:1905.11946"
+_RESNET = "arXiv:1512.03385"
+
+_SLIM = "tensorflow/models, research/slim/nets/mobilenet/README.md"
+_LITE = "tensorflow/tpu, models/official/efficientnet/lite/README.md"
+_TIMM = "timm, results/benchmark-infer-amp-nhwc-pt240-cu124-rtx4090.csv"
+_TORCHVISION = "torchvision 0.29, the weights' meta"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What others say of a network.
+
+    Args:
+        parameters: those that training moves.
+        macs: multiply-adds of the convolutions and dense layers, for one picture.
+        source: who says so.
+        size: of the picture there, height and width in pixels.
+        alpha: the width there, where there are several.
+        within: how near ours have to be, as a share.
+    """
+
+    parameters: float
+    macs: float
+    source: str
+    size: int = 224
+    alpha: float | None = None
+    within: float = 0.01
+
+
+@dataclass(frozen=True)
+class Timm:
+    """timm's network of the same layers, and what its first checkpoint takes pixels to be."""
+
+    name: str
+    pixels: Normalisation
+
+
+@dataclass(frozen=True)
+class Network:
+    """A row of the table.
+
+    Args:
+        build: the layers from normalised pixels [N, size, size, 3] up to the last feature map [N, H, W, C], or up to
+            the classifier [N, C] where the network has a head of its own. What ends the feature map is named "pool"
+            or "flatten".
+        size: height and width in pixels where none is asked for.
+        paper: where it is described.
+        published: what others count.
+        classes: of the data that it was made for.
+        alpha: the width multiplier where none is asked for; None: the network has one width.
+        smallest: the least size that its steps leave anything of.
+        application: the same network in keras.applications, for its weights.
+        application_pixels: what those weights take pixels to be.
+        timm: the same network in timm, for its checkpoints.
+    """
+
+    build: Callable[..., Any]
+    size: int
+    paper: str
+    published: Published
+    classes: int = 1000
+    alpha: float | None = None
+    smallest: int = 32
+    application: Callable[..., keras.Model] | None = None
+    application_pixels: Normalisation = HALF
+    timm: Timm | None = None
+
+
+_V3_SMALL = partial(keras.applications.MobileNetV3Small, include_preprocessing=False)
+_V3_LARGE = partial(keras.applications.MobileNetV3Large, include_preprocessing=False)
+
+NETWORKS: dict[str, Network] = {
+    "mobilenet_v1": Network(
+        mobilenet_v1,
+        size=224,
+        paper=_MOBILENET_V1,
+        published=Published(4.2e6, 569e6, _MOBILENET_V1, alpha=1.0),
+        alpha=1.0,
+        application=keras.applications.MobileNet,
+    ),
+    "mobilenet_v2": Network(
+        mobilenet_v2,
+        size=160,
+        paper=_MOBILENET_V2,
+        published=Published(3_504_872, 301e6, _TORCHVISION, alpha=1.0),
+        alpha=0.35,
+        application=keras.applications.MobileNetV2,
+    ),
+    "mobilenet_v3_small": Network(
+        mobilenet_v3_small,
+        size=224,
+        paper=_MOBILENET_V3,
+        published=Published(2_542_856, 57e6, _TORCHVISION, alpha=1.0),
+        alpha=1.0,
+        application=_V3_SMALL,
+    ),
+    "mobilenet_v3_large": Network(
+        mobilenet_v3_large,
+        size=224,
+        paper=_MOBILENET_V3,
+        published=Published(5_483_032, 217e6, _TORCHVISION, alpha=1.0),
+        alpha=1.0,
+        application=_V3_LARGE,
+    ),
+    "mobilenet_v3_small_minimalistic": Network(
+        mobilenet_v3_small_minimalistic,
+        size=224,
+        paper=_MOBILENET_V3,
+        # timm rounds to 10 M, and counts normalisation: 2.8 M. The README's 65 M are of an earlier network, as its 66 M
+        # of V3-small are.
+        published=Published(2.04e6, 0.06e9, _TIMM, alpha=1.0, within=0.13),
+        alpha=1.0,
+        application=partial(_V3_SMALL, minimalistic=True),
+    ),
+    "mobilenet_v3_large_minimalistic": Network(
+        mobilenet_v3_large_minimalistic,
+        size=224,
+        paper=_MOBILENET_V3,
+        published=Published(3.9e6, 209e6, _SLIM, alpha=1.0),
+        alpha=1.0,
+        application=partial(_V3_LARGE, minimalistic=True),
+    ),
+    "mobilenet_v4_conv_small": Network(
+        mobilenet_v4_conv_small,
+        size=224,
+        paper=_MOBILENET_V4,
+        published=Published(3.77e6, 0.19e9, _TIMM, within=0.025),  # timm counts normalisation too
+        timm=Timm("mobilenetv4_conv_small", IMAGENET),
+    ),
+    "mobilenet_v4_conv_medium": Network(
+        mobilenet_v4_conv_medium,
+        size=256,
+        paper=_MOBILENET_V4,
+        published=Published(9.72e6, 1.10e9, _TIMM, size=256, within=0.025),  # timm counts normalisation too
+        timm=Timm("mobilenetv4_conv_medium", IMAGENET),
+    ),
+    # The README counts the work of normalisation and activations too: 3 to 6 % above the convolutions'.
+    "efficientnet_lite0": Network(
+        efficientnet_lite0,
+        size=224,
+        paper=_EFFICIENTNET,
+        published=Published(4.7e6, 407e6, _LITE, within=0.06),
+        timm=Timm("tf_efficientnet_lite0", HALF),
+    ),
+    "efficientnet_lite1": Network(
+        efficientnet_lite1,
+        size=240,
+        paper=_EFFICIENTNET,
+        published=Published(5.4e6, 631e6, _LITE, size=240, within=0.06),
+        timm=Timm("tf_efficientnet_lite1", HALF),
+    ),
+    "efficientnet_lite2": Network(
+        efficientnet_lite2,
+        size=260,
+        paper=_EFFICIENTNET,
+        published=Published(6.1e6, 899e6, _LITE, size=260, within=0.06),
+        timm=Timm("tf_efficientnet_lite2", HALF),
+    ),
+    "efficientnet_lite3": Network(
+        efficientnet_lite3,
+        size=280,
+        paper=_EFFICIENTNET,
+        published=Published(8.2e6, 1.44e9, _LITE, size=280, within=0.06),
+        timm=Timm("tf_efficientnet_lite3", HALF),
+    ),
+    "efficientnet_lite4": Network(
+        efficientnet_lite4,
+        size=300,
+        paper=_EFFICIENTNET,
+        published=Published(13.0e6, 2.64e9, _LITE, size=300, within=0.06),
+        timm=Timm("tf_efficientnet_lite4", HALF),
+    ),
+    "resnet8": Network(
+        resnet8,
+        size=32,
+        paper="arXiv:2106.07597",
+        # 77,706 in mlcommons/tiny's pretrainedResnet.tflite, where 240 channels' normalisation is folded.
+        published=Published(77_706 + 2 * 240, 12.5e6, "arXiv:2106.07597", size=32),
+        classes=10,
+    ),
+    "resnet18": Network(
+        resnet18,
+        size=224,
+        paper=_RESNET,
+        published=Published(11_689_512, 1.814e9, _TORCHVISION),
+        timm=Timm("resnet18", IMAGENET),
+    ),
+    "resnet50": Network(
+        resnet50,
+        size=224,
+        paper=_RESNET,
+        published=Published(25.6e6, 3.8e9, "keras.io/api/applications, and the paper", within=0.016),
+        application=keras.applications.ResNet50,
+        application_pixels=CAFFE,
+    ),
+    "lenet5": Network(
+        lenet5,
+        size=32,
+        paper="LeCun et al. (1998)",
+        # As taught, on grey pictures, and what two more colours add to the first convolution.
+        published=Published(61_706 + 300, 416_520 + 235_200, "d2l.ai, LeNet, with padded 28 px", size=32),
+        classes=10,
+    ),
+    "cifar_cnn": Network(
+        cifar_cnn,
+        size=32,
+        paper="arXiv:1408.5093",
+        published=Published(145_578, 12.35e6, "BVLC/caffe, examples/cifar10/cifar10_quick_train_test.prototxt", size=32),
+        classes=10,
+    ),
+    "alexnet": Network(
+        alexnet,
+        size=224,
+        paper="arXiv:1404.5997",
+        published=Published(61_100_840, 0.714e9, _TORCHVISION),
+        smallest=63,
+    ),
+    "vgg16": Network(
+        vgg16,
+        size=224,
+        paper="arXiv:1409.1556",
+        published=Published(138_357_544, 15.47e9, _TORCHVISION),
+        application=keras.applications.VGG16,
+        application_pixels=CAFFE,
+    ),
+}
+
+
+def network_named(name: str) -> Network:
+    """The row of a network. Raises TrainingError for a name that is not there, with the nearest ones."""
+    if name not in NETWORKS:
+        nearest = difflib.get_close_matches(name, NETWORKS, n=3)
+        raise TrainingError(
+            "--model", got=repr(name), expected="one of " + ", ".join(nearest or NETWORKS), fix="linnet models"
+        )
+    return NETWORKS[name]

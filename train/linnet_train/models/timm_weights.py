@@ -1,0 +1,74 @@
+"""timm's checkpoints, for networks that keras.applications lacks.
+
+The networks here name their layers as timm names its modules, with an underscore for each dot, and have timm's padding
+and epsilons; so a checkpoint is read by turning each array into Keras's order of axes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from keras import layers
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from linnet_train.errors import TrainingError
+from linnet_train.models.normalisation import Normalisation
+from linnet_train.models.registry import Timm
+
+_log = logging.getLogger(__name__)
+
+_NORM = ("weight", "bias", "running_mean", "running_var")
+_CONFIG = "config.json"
+
+
+def read_timm(
+    path: Path, name: str, timm: Timm | None, wanted: list[Any]
+) -> tuple[dict[str, list[np.ndarray[Any, Any]]], Normalisation]:
+    """The weights of those layers that the checkpoint has, and what it takes pixels to be.
+
+    timm publishes ``config.json`` beside ``model.safetensors``; checkpoints of one network differ in their pixels.
+
+    Raises:
+        TrainingError: timm has no such network, the file is none of safetensors, or of another network.
+    """
+    if timm is None:
+        raise TrainingError(str(path), got="a checkpoint of timm's", expected=f"a .weights.h5 or .keras file for {name}")
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError, KeyError, TypeError) as error:  # the last two: types that NumPy does not have
+        raise TrainingError(str(path), got=str(error), expected=f"a checkpoint of timm's {timm.name}") from error
+    modules: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
+    for key, tensor in tensors.items():
+        module, _, kind = key.rpartition(".")
+        modules.setdefault(module.replace(".", "_"), {})[kind] = tensor
+    arrays = {layer.name: _in_keras_order(layer, modules[layer.name]) for layer in wanted if layer.name in modules}
+    return arrays, _pixels(path.with_name(_CONFIG), path, timm)
+
+
+def _in_keras_order(layer: Any, module: dict[str, np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+    if isinstance(layer, layers.BatchNormalization):
+        return [module[kind] for kind in _NORM if kind in module]
+    kernel = module.get("weight", np.empty(0))
+    if kernel.ndim == 4:  # out, in, height, width
+        kernel = kernel.transpose((2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0))
+    return [kernel, *(module[kind] for kind in ("bias",) if kind in module)]
+
+
+def _pixels(config: Path, path: Path, timm: Timm) -> Normalisation:
+    if not config.is_file():
+        _log.warning("%s: no %s beside it; mean %s and std %s are taken", path, _CONFIG, timm.pixels.mean, timm.pixels.std)
+        return timm.pixels
+    try:
+        said = json.loads(config.read_bytes())
+        architecture, pretrained = said["architecture"], said["pretrained_cfg"]
+        pixels = Normalisation(tuple(pretrained["mean"]), tuple(pretrained["std"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(str(config), got=repr(error), expected="timm's, with architecture, mean and std") from error
+    if architecture != timm.name:
+        raise TrainingError(str(config), got=f"architecture {architecture}", expected=timm.name)
+    return pixels

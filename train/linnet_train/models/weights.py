@@ -1,0 +1,139 @@
+"""Weights for a network: keras.applications' own by download, and those of files, matched layer by layer by name."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from linnet_train.errors import TrainingError
+from linnet_train.models.normalisation import Normalisation
+from linnet_train.models.registry import Network
+from linnet_train.models.timm_weights import read_timm
+
+Arrays = dict[str, list[np.ndarray[Any, Any]]]
+"""The weights of layers by name, in the order of ``layer.weights``."""
+
+_OWN_INPUT = "normalise"  # the layer that a file has which Linnet wrote
+_NAMED_MISFITS = 4
+
+
+def load_weights(
+    model: keras.Model, name: str, network: Network, weights: str, alpha: float | None, head: tuple[str, ...]
+) -> None:
+    """Gives a model the weights of its backbone, and those of its head that fit; its classifier stays new.
+
+    Args:
+        model: of ``build_model``.
+        name, network: its row in the registry.
+        weights: "imagenet", or a .weights.h5, .keras or .safetensors file.
+        alpha: the model's width; None where the network has one.
+        head: the layers behind the backbone, the classifier last.
+
+    Raises:
+        TrainingError: a download that fails or does not exist, a file that cannot be read, or one that lacks a layer
+            of the backbone or has it in another shape; the layers are named.
+    """
+    what = name if alpha is None else f"{name} with alpha {alpha:g}"
+    source, path, pixels = weights, Path(weights), network.application_pixels
+    if weights == "imagenet":
+        source, arrays = f"{name} weights imagenet", _download(name, network, alpha, with_head=len(head) > 1)
+    elif not path.is_file():
+        raise TrainingError(
+            "--weights", got=repr(weights), expected="imagenet, none, or a .weights.h5, .keras or .safetensors file"
+        )
+    elif path.suffix == ".safetensors":
+        arrays, pixels = read_timm(path, name, network.timm, [layer for layer in model.layers if layer.weights])
+    else:
+        arrays = _read_keras(path, what)
+    layers = [layer for layer in model.layers if layer.weights]
+    _assign([layer for layer in layers if layer.name not in head], arrays, source, what)
+    own_head = [layer for layer in layers if layer.name in head[:-1]]
+    if all(_shapes(arrays.get(layer.name, ())) == _shapes(layer.weights) for layer in own_head):
+        _assign(own_head, arrays, source, what)
+    if not pixels.is_ours and _OWN_INPUT not in arrays:
+        pixels.fold_into(model)
+
+
+def _assign(layers: list[Any], arrays: Arrays, source: str, what: str) -> None:
+    misfits = {
+        layer.name: _shapes(arrays[layer.name]) if layer.name in arrays else None
+        for layer in layers
+        if layer.name not in arrays or _shapes(arrays[layer.name]) != _shapes(layer.weights)
+    }
+    if misfits:
+        named = [f"{name} {found or 'missing'}" for name, found in list(misfits.items())[:_NAMED_MISFITS]]
+        more = [f"{len(misfits) - len(named)} more"] if len(misfits) > len(named) else []
+        raise TrainingError(
+            source,
+            got=f"{len(misfits)} of {len(layers)} layers that do not fit: " + ", ".join(named + more),
+            expected=f"the backbone of {what}",
+        )
+    for layer in layers:
+        layer.set_weights(arrays[layer.name])
+
+
+def _shapes(weights: Iterable[Any]) -> str:
+    return " ".join("x".join(map(str, weight.shape)) for weight in weights)
+
+
+def _download(name: str, network: Network, alpha: float | None, *, with_head: bool) -> Arrays:
+    if network.application is None:
+        raise TrainingError(
+            "--weights imagenet",
+            got=name,
+            expected="a network of keras.applications",
+            fix=f"--weights FILE.safetensors of timm's {network.timm.name}" if network.timm else "--weights none",
+        )
+    width = {} if alpha is None else {"alpha": alpha}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            donor = network.application(
+                weights="imagenet", include_top=with_head, input_shape=(224, 224, 3), **width
+            )
+    except Exception as error:  # Keras raises bare ValueError and Exception, for a width and for a failed download
+        alpha_text = "" if alpha is None else f" alpha {alpha:g}"
+        raise TrainingError(f"{name}{alpha_text} weights imagenet", got=_first_sentence(error)) from error
+    return {layer.name: layer.get_weights() for layer in donor.layers}
+
+
+def _read_keras(path: Path, what: str) -> Arrays:
+    """The weights in a file of Keras 3's; of a .keras file too, whose layers need not be known for that."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return _read_hdf5(io.BytesIO(archive.read("model.weights.h5")), path)
+        return _read_hdf5(path, path)
+    except (OSError, KeyError, ValueError) as error:
+        raise TrainingError(str(path), got=_first_sentence(error), expected=f"the backbone of {what}") from error
+
+
+def _read_hdf5(file: Path | io.BytesIO, path: Path) -> Arrays:
+    arrays: Arrays = {}
+
+    def visit(group_path: str, group: Any) -> None:
+        if group_path.endswith("vars") and "name" in group.attrs:
+            arrays[str(group.attrs["name"])] = [np.asarray(group[key]) for key in sorted(group, key=int)]
+
+    with h5py.File(file) as weights:
+        if "layer_names" in weights.attrs:  # its layers are in order, and some have other names now
+            raise TrainingError(
+                str(path),
+                got="a file of Keras 2",
+                expected="one of Keras 3",
+                fix="load it with its network in Keras, then save_weights('NAME.weights.h5')",
+            )
+        weights.visititems(visit)
+    return arrays
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].split(". ")[0]
