@@ -20,7 +20,8 @@ import tensorflow as tf
 from keras import layers
 
 from linnet_runtime.cli import main
-from linnet_train.models import BUILDERS
+from linnet_train.models import NETWORKS, Network
+from linnet_train.models.registry import Published
 
 # One process traces more networks here than a user's does in a week; TensorFlow would say so each time.
 tf.get_logger().setLevel("ERROR")
@@ -31,9 +32,9 @@ TINY = ("--model", "tiny", "--size", 32, "--weights", "none", "--batch-size", 9,
 SCHEDULE = ("--epochs", 4, "--qat-epochs", 3)
 
 
-def tiny(inputs: Any, *, alpha: float, weights: str) -> keras.Model:
+def tiny(inputs: Any, *, alpha: float) -> Any:
     """Every kind of layer that MobileNetV2 has, once: a convolution, a depthwise one, a residual addition."""
-    del alpha, weights
+    del alpha
     x = layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False, name="stem")(inputs)
     x = layers.BatchNormalization(name="stem_bn")(x)
     x = layers.ReLU(6.0, name="stem_relu")(x)
@@ -42,11 +43,11 @@ def tiny(inputs: Any, *, alpha: float, weights: str) -> keras.Model:
     y = layers.ReLU(6.0, name="depthwise_relu")(y)
     y = layers.Conv2D(8, 1, use_bias=False, name="project")(y)
     y = layers.BatchNormalization(name="project_bn")(y)
-    return keras.Model(keras.utils.get_source_inputs(inputs), layers.Add(name="add")([x, y]))
+    return layers.Add(name="add")([x, y])
 
 
 # In the registry, as a network of Linnet's own would be: ``--model tiny``.
-BUILDERS["tiny"] = tiny
+NETWORKS["tiny"] = Network(tiny, size=32, paper="", published=Published(0, 0, ""), alpha=1.0)
 
 
 def write_easy_photos(folder: Path) -> None:
@@ -106,8 +107,10 @@ def random_weights(model: keras.Model, pixels: np.ndarray, seed: int) -> None:
         layer.gamma.assign(rng.uniform(0.7, 1.4, layer.gamma.shape))
         layer.beta.assign(rng.normal(0, 0.3, layer.beta.shape))
         layer.momentum = 0.0  # the statistics of this one batch
-    model.get_layer("logits").kernel.assign(rng.normal(0, 1.0, model.get_layer("logits").kernel.shape))
-    model.get_layer("logits").bias.assign(rng.normal(0, 0.1, model.get_layer("logits").bias.shape))
+    for layer in model.layers:
+        if isinstance(layer, layers.Dense):
+            layer.kernel.assign(rng.normal(0, 1.0, layer.kernel.shape))
+            layer.bias.assign(rng.normal(0, 0.1, layer.bias.shape))
     model(pixels, training=True)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum

@@ -20,6 +20,7 @@ from linnet_convert.to_openvino import to_openvino
 from linnet_convert.to_tflite import to_tflite
 from linnet_devices.api import Artifact
 from linnet_train.quantize import calibrate, quantize
+from networks import random_weights
 
 HEIGHT, WIDTH = 11, 14  # neither equal nor both even: an exchange of the two, or of before and after, shows
 Body = Callable[[Any], Any]
@@ -81,7 +82,7 @@ def photos() -> NDArray[np.uint8]:
 def test_the_onnx_is_the_tflite(name: str, photos: NDArray[np.uint8], tmp_path: Path) -> None:
     keras.utils.set_random_seed(5)
     model = network(BODIES[name], hidden=name == "two dense layers")
-    model(photos, training=True)  # batch statistics that are not 0 and 1
+    random_weights(model, photos, 5)
     quantized = quantize(model)
     calibrate(quantized, photos)
 

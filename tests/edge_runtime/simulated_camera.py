@@ -13,11 +13,11 @@ from linnet_runtime.sources.api import Frame
 Step = Frame | Exception | threading.Event | Callable[[], None]
 
 
-def frame_of(label: int, **times: float) -> Frame:
+def frame_of(label: int) -> Frame:
     """A frame that the simulated device gives this label, an index."""
     pixels = np.full((SIDE, SIDE, 3), 10, np.uint8)
     pixels[:, label * SIDE // 3 : (label + 1) * SIDE // 3] = 200
-    return Frame(pixels, **times)
+    return Frame(pixels)
 
 
 class SimulatedCamera:

@@ -75,7 +75,7 @@ def test_json_may_be_asked_for_although_it_is_json_anyway(small_bundle: Path, ph
 def test_ctrl_c_loses_no_line_that_was_written(small_bundle: Path, photos_folder: Path, tmp_path: Path) -> None:
     photo = photos_folder / "nut" / "0001.jpg"
     os.mkfifo(tmp_path / "pipe.jpg")  # a picture that does not come
-    command = [sys.executable, "-m", "linnet_runtime.cli", "classify", small_bundle, "--device", "fake"]
+    command = [sys.executable, "-m", "linnet_runtime.cli", "classify", str(small_bundle), "--device", "fake"]
     with (
         subprocess.Popen(
             [*command, photo, tmp_path / "pipe.jpg"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -91,8 +91,8 @@ def test_ctrl_c_loses_no_line_that_was_written(small_bundle: Path, photos_folder
 
 def test_a_reader_that_leaves_early_is_no_error(small_bundle: Path, photos_folder: Path) -> None:
     photos = sorted(photos_folder.glob("*/*.jpg"))
-    command = [sys.executable, "-m", "linnet_runtime.cli", "classify", small_bundle, "--device", "fake", *photos]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "linnet_runtime.cli", "classify", str(small_bundle), "--device", "fake"]
+    with subprocess.Popen([*command, *photos], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert json.loads(process.stdout.readline())["source"] == str(photos[0])

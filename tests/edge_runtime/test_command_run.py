@@ -92,7 +92,8 @@ def test_pictures_that_are_all_unreadable_are_an_error_after_the_summary(small_b
 
 
 def start_conveyor(bundle: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "linnet_runtime.cli", "run", bundle, "--device", "fake", "--source", "synthetic:"]
+    command = [sys.executable, "-m", "linnet_runtime.cli", "run", str(bundle), "--device", "fake"]
+    command += ["--source", "synthetic:"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

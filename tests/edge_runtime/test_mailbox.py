@@ -30,7 +30,13 @@ def test_a_frame_that_was_taken_is_not_dropped() -> None:
 def test_where_every_frame_matters_the_writer_waits_and_nothing_is_dropped() -> None:
     mailbox = Mailbox(keep_all=True)
     frames = [frame_of(i % 3) for i in range(50)]
-    writer = threading.Thread(target=lambda: [mailbox.put(frame) for frame in frames] and mailbox.close())
+
+    def write() -> None:
+        for frame in frames:
+            mailbox.put(frame)
+        mailbox.close()
+
+    writer = threading.Thread(target=write)
     writer.start()
     taken = []
     while (frame := mailbox.get()) is not None:

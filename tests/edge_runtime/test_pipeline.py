@@ -75,7 +75,7 @@ def test_a_slow_consumer_gets_the_newest_frame_of_a_fast_camera(classifier: Clas
 
 def test_each_result_has_its_frames_age_and_the_time_in_each_stage(classifier: Classifier) -> None:
     taken_at = time.monotonic() - 1000
-    old = frame_of(1, captured_at=12345.0, captured_monotonic=taken_at)
+    old = Frame(NUT.pixels, captured_at=12345.0, captured_monotonic=taken_at)
     with Pipeline(openings(SimulatedCamera([old], live=False)), classifier) as pipeline:
         (result,) = pipeline
         ages = pipeline.summary()["age_ms"]
@@ -103,13 +103,14 @@ def test_a_source_that_never_was_there_is_an_error_at_once(classifier: Classifie
 
 def test_an_error_of_the_source_comes_out_where_the_results_do(classifier: Classifier) -> None:
     camera = SimulatedCamera([BOLT, ValueError("frames of another shape")])
-    results = []
+    labels = []
     with (
         Pipeline(openings(camera), classifier) as pipeline,
         pytest.raises(ValueError, match="frames of another shape"),
     ):
-        results.extend(pipeline)
-    assert [result.classification.label for result in results] == ["bolt"]
+        for result in pipeline:
+            labels.append(result.classification.label)
+    assert labels == ["bolt"]
     assert camera.closed == 1
     assert reading_threads() == []
 

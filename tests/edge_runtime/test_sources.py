@@ -22,7 +22,7 @@ def read_all(source: Source) -> list[Frame]:
     return frames
 
 
-def brightness(frames: list[Frame]) -> list[int]:
+def brightness(frames: list[Frame]) -> list[float]:
     """The frames' mean value to the next ten: how a test tells them apart."""
     return [round(float(frame.pixels.mean()), -1) for frame in frames]
 
@@ -170,10 +170,11 @@ def test_a_file_that_is_no_video_is_one_line(name: str, content: bytes, small_bu
     assert one_line_error(done).endswith("expected a video that OpenCV can read")
 
 
-class SimulatedCapture:
+class SimulatedCapture(cv2.VideoCapture):
     """Simulated: a camera whose driver hands over frames of this shape."""
 
     def __init__(self, *shape: int) -> None:
+        super().__init__()
         self._frame = np.full(shape, 7, np.uint8)
 
     def isOpened(self) -> bool:  # noqa: N802  # OpenCV's name

@@ -14,7 +14,7 @@ import pytest
 from program import ROOT
 
 _PLACES = re.compile(
-    rb"(?<![\w.])/(?:home|root|work|Users)/\w|pythonhosted|pypi\.\w+|--(?:extra-)?index-url|--find-links|/simple/"
+    rb"(?<![\w.])/(?:home|root|work|Users)/[\w.]|pythonhoste[d]|pypi\.\w+|--(?:extra-)?index-url|--find-link[s]|/simpl[e]/"
 )
 _PIN = re.compile(r"[A-Za-z0-9][\w.-]*==[0-9][\w.]*")
 _CONSTRAINTS = ("constraints.txt", "constraints-tflite.txt")

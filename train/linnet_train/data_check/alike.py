@@ -19,9 +19,9 @@ from linnet_devices.api import Pixels
 
 SIDE = 64  # pixels of the picture that is hashed
 BITS = 255
-# Of 255 bits. Encoding again (JPEG quality 50), resizing and noise change up to 20 of 99 in 100 real photos, cutting 2 %
-# off each side up to 58; photos of different things differ in about 127. TrashNet and the sign-language digits have no
-# pair at 32 or below that is not of the same scene.
+# Of 255 bits. Encoding again (JPEG quality 50), resizing and noise change up to 20 in 99 of 100 real photos, cutting
+# 2 % off each side up to 58; photos of different things differ in about 127. TrashNet and the sign-language digits have
+# no pair at 32 or below that is not of one scene.
 NEAR = 32
 _LOW = 16  # the lowest frequencies of the cosine transform, each way; the constant is left out
 _GRID = 8

@@ -24,12 +24,15 @@ KINDS = {
     "conflict": ("conflicting labels", "The same picture in two classes: keep the right one."),
     "leak": ("leak between parts", "A test photo that training has seen proves nothing: keep it in one part."),
     "missing_class": (
-        "missing class",
+        "missing class or part",
         "A model learns only the classes of train, and is judged only on those of test.",
     ),
     "tiny_class": ("tiny class", "Add photos, or remove the class."),
     "duplicate": ("exact duplicates", "Keep one of each; a random split puts the others on both sides."),
-    "near_duplicate": ("near duplicates", "Keep one of each, or all of them in one part."),
+    "near_duplicate": (
+        "near duplicates",
+        "Second shots or altered copies (unlike pictures are 127 bits apart): keep one, or all in one part.",
+    ),
     "odd_size": ("odd size", "Look whether these belong here; all photos become one size in training."),
     "ignored": ("not seen by training", "Pictures lie in a folder with their class's name, in a format that is read."),
     "grey": ("grey", "Grey among colour is a hint at the class that the camera will not give."),
@@ -199,7 +202,7 @@ def _sizes(photos: list[Examined]) -> Iterator[Finding]:
         (np.minimum(width, height) < SMALLEST_SIDE, f"a side below {SMALLEST_SIDE} pixels"),
         (side < middle - far, f"far smaller than the others; {usual}"),
         (side > middle + far, f"far larger than the others; {usual}"),
-        (aspect > np.median(aspect) + narrow, "far longer or narrower than the others; most are cropped away"),
+        (aspect > np.median(aspect) + narrow, "far longer or narrower than the others; a crop loses most of each"),
     ):
         odd = np.flatnonzero(chosen)
         if len(odd):

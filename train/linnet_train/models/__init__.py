@@ -2,56 +2,68 @@
 
 from __future__ import annotations
 
-import difflib
-
 import keras
 
 from linnet_train.errors import TrainingError
-from linnet_train.models.mobilenet_v2 import mobilenet_v2
+from linnet_train.models.normalisation import OFFSET, SCALE
+from linnet_train.models.registry import NETWORKS, Network, network_named
+from linnet_train.models.weights import load_weights
 
-BUILDERS = {"mobilenet_v2": mobilenet_v2}
+__all__ = ["NETWORK", "NETWORKS", "Network", "build_model", "head_layers", "network_named"]
 
 NETWORK = "network"  # the name of the layer that is the network in a model that also augments
-SCALE, OFFSET = 1 / 128, -1.0  # pixels to -1 .. 127/128: exact in eight bits
+_CLASSIFIER = "logits"
+_ENDS_FEATURES = ("pool", "flatten")  # the layer behind the last feature map, in every network
 # keras.applications' 0.999 needs tens of thousands of steps to forget where it started; small data has hundreds.
 _BATCH_NORM_MOMENTUM = 0.9
 
 
-def build_model(name: str, *, classes: int, size: int, alpha: float, weights: str, dropout: float) -> keras.Model:
-    """A network of the registry with a new head.
+def build_model(
+    name: str,
+    *,
+    classes: int,
+    size: int | None = None,
+    alpha: float | None = None,
+    weights: str = "none",
+    dropout: float = 0.0,
+) -> keras.Model:
+    """A network of the registry with a new classifier.
 
     Args:
-        name: a key of ``BUILDERS``.
-        classes: outputs of the head.
-        size: height and width in pixels.
-        alpha: the width multiplier.
-        weights: "imagenet" (a download), a ``.weights.h5`` file of the backbone, or "none".
-        dropout: the share of features that the head does not see in a training step.
+        name: a key of ``NETWORKS``.
+        classes: outputs of the classifier.
+        size: height and width in pixels; None: the network's own.
+        alpha: the width multiplier; None: the network's own.
+        weights: "imagenet" (a download), a .weights.h5, .keras or .safetensors file, or "none"; see ``load_weights``.
+        dropout: the share of features that the classifier does not see in a training step.
 
     Raises:
         TrainingError: an unknown name, a size or width that the network cannot take, or weights that do not fit.
     """
-    if name not in BUILDERS:
-        nearest = difflib.get_close_matches(name, BUILDERS, n=1)
-        raise TrainingError(
-            "--model",
-            got=repr(name),
-            expected="one of " + ", ".join(BUILDERS),
-            fix=f"--model {nearest[0]}" if nearest else None,
-        )
+    network = network_named(name)
+    size = network.size if size is None else size
+    if size < network.smallest:
+        raise TrainingError("--size", got=size, expected=f"at least {network.smallest} for {name}")
+    if network.alpha is None and alpha is not None:
+        raise TrainingError("--alpha", got=f"{alpha:g}", expected=f"none: {name} has one width")
+    alpha = network.alpha if alpha is None else alpha
     pixels = keras.Input((size, size, 3), dtype="uint8", name="pixels")
     normalised = keras.layers.Rescaling(SCALE, OFFSET, name="normalise")(pixels)
-    backbone = BUILDERS[name](normalised, alpha=alpha, weights=weights)
-    features = keras.layers.GlobalAveragePooling2D(name="pool")(backbone.output)
+    features = network.build(normalised) if alpha is None else network.build(normalised, alpha=alpha)
+    if len(features.shape) == 4:
+        features = keras.layers.GlobalAveragePooling2D(name="pool")(features)
     features = keras.layers.Dropout(dropout, name="dropout")(features)
-    logits = keras.layers.Dense(classes, name="logits")(features)
-    model = keras.Model(pixels, logits, name=NETWORK)
+    model = keras.Model(pixels, keras.layers.Dense(classes, name=_CLASSIFIER)(features), name=NETWORK)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = _BATCH_NORM_MOMENTUM
+    if weights != "none":
+        load_weights(model, name, network, weights, alpha, head_layers(model))
     return model
 
 
 def head_layers(model: keras.Model) -> tuple[str, ...]:
-    """The names of the layers with weights that ``build_model`` put behind the backbone."""
-    return ("logits",)
+    """The names of the layers with weights behind a model's last feature map, the classifier last."""
+    names = [layer.name for layer in model.layers]
+    end = min(names.index(name) for name in _ENDS_FEATURES if name in names)
+    return tuple(layer.name for layer in model.layers[end:] if layer.weights)

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import keras
 
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
-# Beside its weights, an output channel has a bias of four bytes, and for both a scale of four and a zero point of eight.
+# In a .tflite, beside the weights: an output channel has a bias of four bytes, and for kernel and bias a scale of four
+# and a zero point of eight; a layer has names, shapes and activations, measured on MobileNetV2 and ResNet-8.
 _BYTES_A_CHANNEL = 4 + 2 * (4 + 8)
+_BYTES_A_LAYER = 900
 
 
 @contextlib.contextmanager
@@ -47,9 +49,9 @@ def count_macs(model: keras.Model) -> int:
 
 
 def int8_kilobytes(model: keras.Model) -> float:
-    """About the size of the int8 .tflite, in 1000 bytes: the weights, and what each output channel needs."""
+    """About the size of the int8 .tflite, in 1000 bytes."""
     return sum(
-        (math.prod(weight.shape) + _BYTES_A_CHANNEL * layer.output.shape[-1]) / 1000
+        (math.prod(weight.shape) + _BYTES_A_CHANNEL * layer.output.shape[-1] + _BYTES_A_LAYER) / 1000
         for layer in model.layers
         for weight in layer.weights
         if weight.name in _KERNELS

@@ -1,9 +1,9 @@
 """What published weights take pixels to be, and how they come to take Linnet's.
 
-Every network here sees (p - 128) / 128, which eight bits hold exactly. Weights that were trained on pixels normalised in
-another way see a linear function of that, and the first convolution is linear: its kernel takes in the scale, its bias
-(or the mean of the normalisation behind it) the offset. That is exact but where the convolution sees the border of
-zeros around the picture: a zero is grey 128 here and the mean colour there.
+Every network here sees (p - 128) / 128, which eight bits hold exactly. Weights that were trained on pixels normalised
+in another way see a linear function of that, and the first convolution is linear: its kernel takes in the scale, its
+bias (or the mean of the normalisation behind it) the offset. That is exact but where the convolution reads the border
+of zeros around the picture: a zero is grey 128 here and the mean colour there.
 """
 
 from __future__ import annotations

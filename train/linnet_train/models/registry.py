@@ -39,6 +39,7 @@ _RESNET = "arXiv:1512.03385"
 
 _SLIM = "tensorflow/models, research/slim/nets/mobilenet/README.md"
 _LITE = "tensorflow/tpu, models/official/efficientnet/lite/README.md"
+_CAFFE = "BVLC/caffe, examples/cifar10/cifar10_quick_train_test.prototxt"
 _TIMM = "timm, results/benchmark-infer-amp-nhwc-pt240-cu124-rtx4090.csv"
 _TORCHVISION = "torchvision 0.29, the weights' meta"
 
@@ -242,7 +243,7 @@ NETWORKS: dict[str, Network] = {
         cifar_cnn,
         size=32,
         paper="arXiv:1408.5093",
-        published=Published(145_578, 12.35e6, "BVLC/caffe, examples/cifar10/cifar10_quick_train_test.prototxt", size=32),
+        published=Published(145_578, 12.35e6, _CAFFE, size=32),
         classes=10,
     ),
     "alexnet": Network(

@@ -37,7 +37,8 @@ def read_timm(
         TrainingError: timm has no such network, the file is none of safetensors, or of another network.
     """
     if timm is None:
-        raise TrainingError(str(path), got="a checkpoint of timm's", expected=f"a .weights.h5 or .keras file for {name}")
+        fits = f"a .weights.h5 or .keras file for {name}"
+        raise TrainingError(str(path), got="a checkpoint of timm's", expected=fits)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError, KeyError, TypeError) as error:  # the last two: types that NumPy does not have
@@ -61,8 +62,9 @@ def _in_keras_order(layer: Any, module: dict[str, np.ndarray[Any, Any]]) -> list
 
 def _pixels(config: Path, path: Path, timm: Timm) -> Normalisation:
     if not config.is_file():
-        _log.warning("%s: no %s beside it; mean %s and std %s are taken", path, _CONFIG, timm.pixels.mean, timm.pixels.std)
-        return timm.pixels
+        guess = timm.pixels
+        _log.warning("%s: no %s beside it; mean %s and std %s are taken", path, _CONFIG, guess.mean, guess.std)
+        return guess
     try:
         said = json.loads(config.read_bytes())
         architecture, pretrained = said["architecture"], said["pretrained_cfg"]

@@ -14,7 +14,6 @@ import keras
 import numpy as np
 
 from linnet_train.errors import TrainingError
-from linnet_train.models.normalisation import Normalisation
 from linnet_train.models.registry import Network
 from linnet_train.models.timm_weights import read_timm
 
@@ -32,7 +31,8 @@ def load_weights(
 
     Args:
         model: of ``build_model``.
-        name, network: its row in the registry.
+        name: a key of the registry.
+        network: its row there.
         weights: "imagenet", or a .weights.h5, .keras or .safetensors file.
         alpha: the model's width; None where the network has one.
         head: the layers behind the backbone, the classifier last.
@@ -96,9 +96,7 @@ def _download(name: str, network: Network, alpha: float | None, *, with_head: bo
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            donor = network.application(
-                weights="imagenet", include_top=with_head, input_shape=(224, 224, 3), **width
-            )
+            donor = network.application(weights="imagenet", include_top=with_head, input_shape=(224, 224, 3), **width)
     except Exception as error:  # Keras raises bare ValueError and Exception, for a width and for a failed download
         alpha_text = "" if alpha is None else f" alpha {alpha:g}"
         raise TrainingError(f"{name}{alpha_text} weights imagenet", got=_first_sentence(error)) from error
