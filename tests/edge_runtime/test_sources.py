@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -170,11 +171,10 @@ def test_a_file_that_is_no_video_is_one_line(name: str, content: bytes, small_bu
     assert one_line_error(done).endswith("expected a video that OpenCV can read")
 
 
-class SimulatedCapture(cv2.VideoCapture):
+class SimulatedCapture:
     """Simulated: a camera whose driver hands over frames of this shape."""
 
     def __init__(self, *shape: int) -> None:
-        super().__init__()
         self._frame = np.full(shape, 7, np.uint8)
 
     def isOpened(self) -> bool:  # noqa: N802  # OpenCV's name
@@ -187,15 +187,20 @@ class SimulatedCapture(cv2.VideoCapture):
         pass
 
 
+def open_simulated(*shape: int) -> OpenCvSource:
+    capture: Any = SimulatedCapture(*shape)
+    return OpenCvSource("camera", lambda: capture, live=True, expected="a camera")
+
+
 @pytest.mark.parametrize("shape", [(1, 691200), (1, 691200, 1), (480, 640, 2), (480, 640, 4)])
 def test_frames_that_were_not_decoded_are_an_error_and_no_picture(shape: tuple[int, ...]) -> None:
-    source = OpenCvSource("camera", lambda: SimulatedCapture(*shape), live=True, expected="a camera")
+    source = open_simulated(*shape)
     with pytest.raises(SourceError, match=r"camera: got frames of shape \[.*\], expected \[H, W, 3\]"):
         source.read()
 
 
 def test_a_grey_camera_is_grey() -> None:
-    source = OpenCvSource("camera", lambda: SimulatedCapture(480, 640), live=True, expected="a camera")
+    source = open_simulated(480, 640)
     frame = source.read()
     assert frame is not None
     assert (frame.color, frame.pixels.shape) == ("gray", (480, 640))

@@ -20,17 +20,18 @@ from program import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
 SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.name != "common.py")
 
-_SHELL_BLOCK = re.compile(r"^```(?:sh|bash|console)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Fenced as a shell's, or indented.
+_BLOCK = re.compile(r"^```(?:sh|bash|console)?\n(.*?)^```$|^((?: {4}.*\n)+)", re.MULTILINE | re.DOTALL)
 _LINNET = re.compile(r"(?:\$ )?(?:\S*/)?linnet (.*)")
 _BENCHMARK = re.compile(r"(?:\$ )?\S*python3? benchmarks/(.*)")
 _LOCAL_LINK = re.compile(r"\]\((?!\w+:)([^)#]+)")
 
 
 def _typed(pages: list[Path], command: re.Pattern[str]) -> list[str]:
-    """What follows ``command`` on each line of the pages' shell blocks that begins with it."""
-    blocks = "".join(block for page in pages for block in _SHELL_BLOCK.findall(page.read_text()))
+    """What follows ``command`` on each line of the pages' code blocks that begins with it."""
+    blocks = "".join("".join(found) for page in pages for found in _BLOCK.findall(page.read_text()))
     lines = blocks.replace("\\\n", " ").splitlines()
-    return [found[1].strip() for line in lines if (found := command.fullmatch(line))]
+    return [found[1].strip() for line in lines if (found := command.fullmatch(line.strip()))]
 
 
 def _words(line: str) -> list[str]:
