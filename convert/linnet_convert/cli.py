@@ -43,7 +43,7 @@ def convert(run: Path, out: Path, formats: str, no_canary_photos: bool, overwrit
 
     wanted = [name.strip() for name in formats.split(",")]
     if unknown := set(wanted) - set(FORMATS):
-        raise LinnetError("--formats", got=", ".join(sorted(unknown)), expected="some of " + ",".join(FORMATS))
+        raise LinnetError("--formats", got=", ".join(sorted(unknown)) or "''", expected="some of " + ",".join(FORMATS))
     # Standard error is held back while the converter writes to it; this console writes to a copy.
     with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status:
         convert_source(

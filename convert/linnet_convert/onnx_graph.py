@@ -37,8 +37,9 @@ class OnnxGraph:
         self, pixels: tuple[str, tuple[int, ...]], logits: tuple[str, np.dtype[Any], tuple[int, ...]]
     ) -> onnx.ModelProto:
         """The finished model with one uint8 input and one output, checked. Raises onnx.checker.ValidationError."""
+        read = {name for node in self._nodes for name in node.input} | {logits[0]}
         graph = helper.make_graph(
-            self._nodes,
+            [node for node in self._nodes if node.output[0] in read],  # nobody reads the logits as float
             "linnet",
             [helper.make_tensor_value_info(pixels[0], TensorProto.UINT8, pixels[1])],
             [helper.make_tensor_value_info(logits[0], helper.np_dtype_to_tensor_dtype(logits[1]), logits[2])],

@@ -50,7 +50,7 @@ def load_run(run: Path) -> RunSource:
             validation=photos["val"],
             metrics={"float_top1": metrics["float"]["top1"], "int8_top1": metrics["qat"]["top1"]},
         )
-    except (KeyError, ValueError, msgspec.ValidationError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ConversionError(str(run), got=str(error), expected="a run of linnet train") from error
 
 

@@ -12,8 +12,8 @@ import openvino
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from linnet_convert.to_tflite import to_tflite
 from linnet_convert.tflite_graph import Graph, read_graph
+from linnet_convert.to_tflite import to_tflite
 from linnet_devices.api import Artifact
 from linnet_runtime.bundle import open_bundle
 from linnet_runtime.photos import load_run_photos
@@ -36,8 +36,7 @@ def artifacts(bundle_folder: Path) -> dict[str, Artifact]:
 
 def interpreter(path: Path) -> Interpreter:
     """Without a delegate, which would take operators out of sight."""
-    with path.open("rb"):
-        return Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    return Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
 
 
 def optimised(path: Path, tmp_path: Path) -> onnx.ModelProto:
@@ -129,7 +128,6 @@ def test_the_int8_tflite_computes_in_integers_alone(bundle_folder: Path) -> None
         "QUANTIZE": 2,  # uint8 to int8 and back: the same steps
         "CONV_2D": CONVOLUTIONS,
         "DEPTHWISE_CONV_2D": DEPTHWISE,
-        "PAD": 4,
         "ADD": ADDITIONS,
         "MEAN": 1,
         "FULLY_CONNECTED": 1,
@@ -140,7 +138,7 @@ def test_onnx_runtime_runs_every_convolution_in_integers(bundle_folder: Path, tm
     names = [node.op_type for node in optimised(bundle_folder / "model.int8.onnx", tmp_path).graph.node]
     assert names.count("QLinearConv") == CONVOLUTIONS + DEPTHWISE + 1  # the head is a convolution too
     assert names.count("QLinearAdd") == ADDITIONS
-    assert not {"Conv", "FusedConv", "Gemm", "MatMul", "Add", "DequantizeLinear", "QuantizeLinear"} & set(names)
+    assert set(names) == {"QLinearConv", "QLinearAdd", "QLinearGlobalAveragePool", "Transpose", "Flatten"}
 
 
 def test_openvino_runs_every_convolution_in_integers(bundle_folder: Path) -> None:

@@ -100,11 +100,12 @@ def test_a_block_waits_for_another_threads(capfd: pytest.CaptureFixture) -> None
     thread = threading.Thread(target=second)
     with no_chatter():
         thread.start()
-        assert not entered.wait(timeout=0.1)
+        overlapped = entered.wait(timeout=0.1)
         os.write(2, b"first\n")
     first_has_left.set()
     thread.join()
     os.write(2, b"after\n")
+    assert not overlapped
     assert capfd.readouterr().err == "first\nsecond\nafter\n"
 
 

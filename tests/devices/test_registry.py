@@ -21,7 +21,7 @@ class Good(Fake):
 
 class CannotProbe(Fake):
     def probe(self):
-        raise RuntimeError("the bus is gone")
+        raise RuntimeError("the bus\\nis gone")
 
 class CannotBeMade:
     def __init__(self):

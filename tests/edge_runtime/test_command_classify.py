@@ -45,7 +45,7 @@ def test_the_float_artifact_is_used_where_it_is_asked_for(bundle_folder: Path, p
 def test_a_bad_file_gets_a_line_with_its_error_and_the_good_ones_theirs(small_bundle: Path, tmp_path: Path) -> None:
     good = tmp_path / "good.png"
     assert cv2.imwrite(str(good), np.full((20, 20, 3), 9, np.uint8))
-    (tmp_path / "cut.png").write_bytes(good.read_bytes()[:-20])
+    (tmp_path / "cut.png").write_bytes(good.read_bytes()[:-4])
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "empty.jpg").touch()
     names = ["good.png", "cut.png", "text.jpg", "good.png", "empty.jpg", "nowhere.jpg", ".", "good.png"]

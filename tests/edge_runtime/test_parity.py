@@ -87,6 +87,13 @@ def test_a_clear_label_may_not_change() -> None:
     assert str(result) == "off by 5 logits where 0.5 is allowed, 2 labels changed"
 
 
+def test_a_clear_label_may_not_change_within_the_tolerance_either() -> None:
+    known = np.array([[0.75, 0, -9]] * 8, np.float32)
+    changed = np.array([[0.25, 0.5, -9]] * 8, np.float32)
+    result = compare_canary(Canary(PIXELS, {"model": known}, {"model": 0.5}), "model", changed)
+    assert (result.passed, result.difference, result.flipped) == (False, 0.5, 8)
+
+
 def test_logits_that_are_no_numbers_fail() -> None:
     assert not compare_canary(CANARY, "model", np.full_like(KNOWN, np.nan)).passed
 
@@ -117,7 +124,7 @@ def test_a_reference_knows_its_photos_by_their_pixels_whatever_their_order(tmp_p
     assert reference.find(PIXELS[[6, 0, 3]]).tolist() == [6, 0, 3]
     assert np.array_equal(reference.logits["int8"], KNOWN)
     changed = PIXELS[:1].copy()
-    changed[0, 0, 0, 0] ^= 1
+    changed[0, -1, -1, -1] ^= 1
     assert reference.find(np.concatenate([changed, PIXELS[1:2]])).tolist() == [-1, 1]
 
 

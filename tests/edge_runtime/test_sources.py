@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     for name, value in (("b.png", 20), ("a.JPG", 10), ("below/c.webp", 30)):
         suffix = Path(name).suffix.lower()
         (root / name).write_bytes(cv2.imencode(suffix, grey(value))[1].tobytes())
-    (root / "broken.png").write_bytes(cv2.imencode(".png", grey(99))[1].tobytes()[:-20])
+    (root / "broken.png").write_bytes(cv2.imencode(".png", grey(99))[1].tobytes()[:-4])
     (root / "notes.txt").write_text("no picture")
     (root / "clip.mp4").write_text("no picture either")
     return root
@@ -68,12 +69,10 @@ def test_a_video_file_gives_every_frame_in_order_and_then_ends(tmp_path: Path) -
 @pytest.mark.skipif(cv2.__version__.startswith("4.11"), reason="OpenCV 4.11.0 does not read FFmpeg's options")
 def test_a_video_that_was_cut_short_ends_with_its_last_whole_frame(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.avi", [20, 60, 100, 140, 180, 220])
-    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size * 8 // 10])
-    frames = read_all(open_source(str(clip)))
-    assert brightness(frames) == [20, 60, 100, 140, 180, 220][: len(frames)]
-    assert 1 < len(frames) < 6
-    for frame in frames:  # the lower half of a frame that was cut off would be the frame's before
-        assert float(frame.pixels[:120].mean()) == pytest.approx(float(frame.pixels[120:].mean()), abs=5)
+    data = clip.read_bytes()
+    starts = [match.start() for match in re.finditer(b"\xff\xd8\xff", data)]
+    clip.write_bytes(data[: (starts[3] + starts[4]) // 2])  # the fourth frame's lower half would be the third's
+    assert brightness(read_all(open_source(str(clip)))) == [20, 60, 100]
 
 
 def test_a_folder_gives_its_pictures_by_path_and_leaves_broken_ones_out_by_name(
@@ -106,6 +105,14 @@ def test_a_file_whose_name_looks_like_a_glob_is_a_file(name: str, tmp_path: Path
     assert brightness(read_all(open_source(str(tmp_path / name)))) == [50]
     clip = write_clip(tmp_path / name.replace(".png", ".avi"), [70])
     assert brightness(read_all(open_source(str(clip)))) == [70]
+
+
+def test_pictures_come_in_the_order_of_their_names_whatever_the_file_systems(tmp_path: Path) -> None:
+    for value in (90, 30, 70, 10, 50, 80, 20, 60, 40):
+        assert cv2.imwrite(str(tmp_path / f"{value}.png"), grey(value))
+    in_order = [10, 20, 30, 40, 50, 60, 70, 80, 90]
+    for uri in (tmp_path, tmp_path / "*.png"):
+        assert brightness(read_all(open_source(str(uri)))) == in_order
 
 
 def test_pictures_that_are_all_broken_are_an_error(folder: Path) -> None:

@@ -36,11 +36,12 @@ class Camera(BaseHTTPRequestHandler):
     """
 
     connections = 0
+    left_waiting = False
     done = threading.Event()
 
     def do_GET(self) -> None:
         if self.path == "/silent":
-            self.done.wait(20)
+            type(self).left_waiting = not self.done.wait(20)
             return
         if self.path not in ("/ends", "/drops"):
             self.send_error(404)
@@ -66,7 +67,7 @@ class Camera(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[str]:
     """The address of a camera on the loopback interface, host:port."""
-    Camera.connections = 0
+    Camera.connections, Camera.left_waiting = 0, False
     Camera.done.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -137,3 +138,4 @@ def test_a_camera_that_never_answers_is_given_up(server: str, monkeypatch: pytes
     monkeypatch.setattr(linnet_runtime.sources.opencv, "_TIMEOUT_MS", 200)
     with pytest.raises(SourceError, match="expected a stream that OpenCV can read"):
         open_source(f"http://{server}/silent")
+    assert not Camera.left_waiting  # it was the source that gave up

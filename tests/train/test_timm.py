@@ -25,16 +25,20 @@ CLASSES = 5
 
 
 def random_network(name: str) -> Any:
-    """timm's network with weights and batch statistics that are not trivial."""
+    """timm's network with random weights, and the batch statistics that noise has in it.
+
+    With statistics that do not fit, rounding in float32 grows from layer to layer, in timm as here.
+    """
     torch.manual_seed(0)
-    network = timm.create_model(THEIRS[name].name, pretrained=False, num_classes=CLASSES).eval()
+    network = timm.create_model(THEIRS[name].name, pretrained=False, num_classes=CLASSES).train()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.7, 1.4)
             torch.nn.init.normal_(module.bias, std=0.3)
-            torch.nn.init.normal_(module.running_mean, std=0.2)
-            torch.nn.init.uniform_(module.running_var, 0.3, 1.2)
-    return network
+            module.momentum = None  # the average of the batches
+    with torch.no_grad():
+        network(torch.rand(16, 3, 96, 96) * 2 - 1)
+    return network.eval()
 
 
 def checkpoint(network: Any, name: str, folder: Path, mean: tuple[float, ...], std: tuple[float, ...]) -> Path:
@@ -73,8 +77,7 @@ def test_outputs_are_timms(name: str, size: int, tmp_path: Path) -> None:
     pixels = photos(size)
     expected = outputs(network, pixels, OURS, OURS)
     assert expected.std() > 0.01, "outputs that say nothing"
-    scale = np.abs(expected).max()
-    np.testing.assert_allclose(model.predict(pixels, verbose=0) / scale, expected / scale, atol=1e-4)
+    np.testing.assert_allclose(model.predict(pixels, verbose=0), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", THEIRS)
@@ -104,19 +107,7 @@ def test_the_first_convolution_takes_in_timms_normalisation(name: str, tmp_path:
     stem = keras.Model(model.input, model.get_layer("bn1").output)
     pixels = photos(64)
     features: list[Any] = []
-    network.bn1.register_forward_hook(
-        lambda _, inputs, output: features.append(
-            torch.nn.functional.batch_norm(
-                inputs[0],
-                network.bn1.running_mean,
-                network.bn1.running_var,
-                network.bn1.weight,
-                network.bn1.bias,
-                eps=network.bn1.eps,
-            )
-        )
-    )
-    logits = outputs(network, pixels, mean, std)
+    network.conv1 if name == "resnet18" else network.conv_stem
     expected = features[0].numpy().transpose(0, 2, 3, 1)
     np.testing.assert_allclose(stem.predict(pixels, verbose=0)[:, 2:-2, 2:-2], expected[:, 2:-2, 2:-2], atol=1e-4)
     mine = with_classifier(model, network).predict(pixels, verbose=0)

@@ -1,0 +1,215 @@
+"""``linnet convert``: what is in the bundle, and what is said, and left, where there is none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from linnet_runtime.bundle import check_file, files_of, open_bundle
+from linnet_runtime.canary import load_canary
+from linnet_runtime.photos import load_run_photos
+from linnet_train.quantize import calibrate, quantize
+from program import one_line_error
+
+Program = Callable[..., subprocess.CompletedProcess[str]]
+ALWAYS = {"bundle.json", "canary.npz", "reference.npz"}
+OF_FORMAT = {
+    "tflite": {"model.int8.tflite", "model.fp32.tflite"},
+    "onnx": {"model.int8.onnx", "model.fp32.onnx"},
+    "openvino": {"openvino/int8.xml", "openvino/int8.bin", "openvino/fp16.xml", "openvino/fp16.bin"},
+}
+
+
+def files(bundle: Path) -> set[str]:
+    return {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def dead_run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose quantised head has died: weights of almost zero need integer biases beyond 32 bits, so that no
+    engine can compute what Keras does.
+    """
+    run = shutil.copytree(tiny_run, tmp_path_factory.mktemp("runs") / "dead-run")
+    model = keras.saving.load_model(run / "float.keras", compile=False)
+    head = model.get_layer("logits")
+    head.kernel.assign(head.kernel * 1e-9)
+    head.bias.assign([5.0, 6.0, 7.0])
+    quantized = quantize(model)
+    calibrate(quantized, load_run_photos(run)["train"].pixels)
+    quantized.save(run / "qat.keras")
+    return run
+
+
+@pytest.mark.parametrize("formats", ["onnx", "openvino", "openvino, tflite"])
+def test_the_bundle_has_the_formats_that_were_asked_for(
+    formats: str, tiny_run: Path, tmp_path: Path, program: Program
+) -> None:
+    out = tmp_path / "colours.linnet"
+    program("convert", tiny_run, "--out", out, "--formats", formats)
+    wanted = [OF_FORMAT[name.strip()] for name in formats.split(",")]
+    assert files(out) == ALWAYS.union(*wanted)
+    for file in files_of(open_bundle(out)):
+        check_file(file)
+    assert [path.name for path in tmp_path.iterdir()] == ["colours.linnet"]
+
+
+def test_the_bundle_says_what_it_is_and_where_it_came_from(tiny_run: Path, tmp_path: Path, program: Program) -> None:
+    out = tmp_path / "colours.linnet"
+    done = program("convert", tiny_run, "--out", out, "--formats", "tflite", "--json")
+    assert files(out) == ALWAYS | OF_FORMAT["tflite"]
+    bundle, metrics = open_bundle(out), json.loads((tiny_run / "metrics.json").read_text())
+    assert bundle.name == "colours"
+    assert list(bundle.labels) == metrics["classes"] == ["blue", "green", "red"]
+    assert (bundle.preprocess.height, bundle.preprocess.width, bundle.preprocess.crop) == (32, 32, "centre")
+    assert bundle.metrics == {"float_top1": metrics["float"]["top1"], "int8_top1": metrics["qat"]["top1"]}
+    assert bundle.provenance.source == tiny_run.name
+    age = datetime.now(UTC) - datetime.fromisoformat(bundle.provenance.created)
+    assert 0 <= age.total_seconds() < 3600
+    assert bundle.provenance.versions["keras"] == keras.__version__
+    assert {"linnet", "tensorflow", "onnx", "openvino", "ai-edge-litert"} <= set(bundle.provenance.versions)
+    said = json.loads(done.stdout)
+    assert said["bundle"] == str(out)
+    assert [row["path"] for row in said["artifacts"]] == ["model.int8.tflite", "model.fp32.tflite"]
+    for row, artifact in zip(said["artifacts"], bundle.artifacts, strict=True):
+        assert artifact.parity is not None
+        assert row["agreement"] == artifact.parity.agreement >= 0.9
+        assert row["n"] == 12
+
+
+def test_a_table_shows_every_artifact(tiny_run: Path, tmp_path: Path, program: Program) -> None:
+    done = program("convert", tiny_run, "--out", tmp_path / "x.linnet", "--formats", "tflite")
+    for name in ("model.int8.tflite", "model.fp32.tflite"):
+        assert name in done.stdout
+    assert done.stderr == ""
+
+
+def photos_in(run: Path) -> set[bytes]:
+    return {photo.tobytes() for photos in load_run_photos(run).values() for photo in photos.pixels}
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_photos_are_in_the_bundle_only_where_they_may_be(
+    private: bool, tiny_run: Path, tmp_path: Path, program: Program
+) -> None:
+    out = tmp_path / "x.linnet"
+    program("convert", tiny_run, "--out", out, "--formats", "tflite", *(["--no-canary-photos"] if private else []))
+    bundle = open_bundle(out)
+    assert bundle.canary is not None
+    canaries = load_canary(bundle.canary).pixels
+    assert canaries.shape == (8, 32, 32, 3)
+    photos = photos_in(tiny_run)
+    assert {canary.tobytes() in photos for canary in canaries} == {not private}
+    assert np.std(canaries) > 20, "pictures that make a network say something"
+    assert bundle.reference is not None
+    with np.load(bundle.reference.path) as arrays:
+        assert all(array.ndim == 2 for array in arrays.values()), "digests and logits"
+
+
+def test_an_artifact_that_disagrees_costs_the_bundle(dead_run: Path, tmp_path: Path, program: Program) -> None:
+    done = program("convert", dead_run, "--out", tmp_path / "x.linnet", "--formats", "tflite", status=1)
+    error = one_line_error(done)
+    assert error.startswith("parity with Keras: got model.int8.tflite agrees on 0.0000 of 12 photos (interval 0.0000")
+    assert "fp32" not in error
+    assert "expected an interval that reaches 0.97 in int8" in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_that_is_there_is_kept_and_nothing_is_begun(tmp_path: Path, program: Program) -> None:
+    out = tmp_path / "x.linnet"
+    out.mkdir()
+    error = one_line_error(program("convert", tmp_path / "not even a run", "--out", out, status=1))
+    assert error == f"{out}: got it exists, expected a new name. Fix: --overwrite, or another --out"
+
+
+def test_overwrite_replaces_the_whole_bundle(tiny_run: Path, dead_run: Path, tmp_path: Path, program: Program) -> None:
+    out = tmp_path / "x.linnet"
+    (out / "openvino").mkdir(parents=True)
+    (out / "openvino" / "int8.xml").write_text("an older bundle's")
+    program("convert", dead_run, "--out", out, "--formats", "tflite", "--overwrite", status=1)
+    assert files(out) == {"openvino/int8.xml"}, "the older one, whole"
+    program("convert", tiny_run, "--out", out, "--formats", "tflite", "--overwrite")
+    assert files(out) == ALWAYS | OF_FORMAT["tflite"]
+    assert [path.name for path in tmp_path.iterdir()] == ["x.linnet"]
+
+
+@pytest.mark.parametrize(
+    ("formats", "got"), [("tflite,coreml", "coreml"), ("TFLITE", "TFLITE"), ("", "''"), ("tflite,", "''")]
+)
+def test_an_unknown_format_gets_one_line(
+    formats: str, got: str, tiny_run: Path, tmp_path: Path, program: Program
+) -> None:
+    done = program("convert", tiny_run, "--out", tmp_path / "x.linnet", "--formats", formats, status=1)
+    assert one_line_error(done) == f"--formats: got {got}, expected some of tflite,onnx,openvino"
+    assert not list(tmp_path.iterdir())
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    return lambda run: (run / name).unlink()
+
+
+def write(name: str, content: bytes) -> Callable[[Path], None]:
+    def spoil(run: Path) -> None:
+        (run / name).write_bytes(content)
+
+    return spoil
+
+
+def cut(name: str) -> Callable[[Path], None]:
+    return lambda run: write(name, (run / name).read_bytes()[:1000])(run)
+
+
+def empty(run: Path) -> None:
+    for path in run.iterdir():
+        path.unlink()
+
+
+SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "no folder": (shutil.rmtree, "run: got no metrics.json, expected a run of linnet train"),
+    "an empty folder": (empty, "run: got no metrics.json, expected a run of linnet train"),
+    "not done": (remove("metrics.json"), "run: got a run that is not done, expected a trained one. Fix: linnet train"),
+    "no photos": (remove("photos.npz"), "photos.npz: got"),
+    "no float model": (remove("float.keras"), "run: got"),
+    "no int8 model": (remove("qat.keras"), "run: got"),
+    "half a model": (cut("qat.keras"), "run: got"),
+    "half of the photos": (cut("photos.npz"), "photos.npz: got"),
+    "text for photos": (write("photos.npz", b"photos"), "photos.npz: got"),
+    "metrics that are no JSON": (write("metrics.json", b"{"), "metrics.json: got"),
+    "metrics of something else": (write("metrics.json", b'{"accuracy": 1}'), "run: got"),
+    "metrics that are a list": (write("metrics.json", b"[1]"), "run: got"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_folder_that_is_no_whole_run_gets_one_line(
+    case: str, tiny_run: Path, tmp_path: Path, program: Program
+) -> None:
+    run, (spoil, says) = shutil.copytree(tiny_run, tmp_path / "run"), SPOILT[case]
+    spoil(run)
+    error = one_line_error(program("convert", run, "--out", tmp_path / "x.linnet", "--formats", "tflite", status=1))
+    assert says in error
+    assert {path.name for path in tmp_path.iterdir()} <= {"run"}
+
+
+def test_ctrl_c_leaves_no_part_of_a_bundle(tiny_run: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "linnet_runtime.cli", "convert", tiny_run, "--out", tmp_path / "x.linnet"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as converting:
+        while not list(tmp_path.glob(".x.linnet.*/model.int8.tflite")):  # half of the work is done
+            assert converting.poll() is None, "it ended before it could be stopped"
+            time.sleep(0.005)
+        converting.send_signal(signal.SIGINT)
+        _, errors = converting.communicate()
+    assert errors.strip() == "error: stopped by ctrl-C"
+    assert converting.returncode == 130
+    assert not list(tmp_path.iterdir())

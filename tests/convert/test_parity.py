@@ -1,0 +1,199 @@
+"""Every artifact computes what its Keras model computes, and one that does not is not let through."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+import pytest
+
+from linnet_convert.convert import FORMATS, convert
+from linnet_convert.errors import ConversionError
+from linnet_convert.parity import artifact_logits, keras_logits, measure_parity
+from linnet_convert.run_source import RunSource
+from linnet_devices.api import Artifact
+from linnet_runtime.bundle import Bundle, open_bundle
+from linnet_runtime.canary import load_canary
+from linnet_runtime.photos import Photos
+from linnet_runtime.preprocess import Preprocess, preprocess
+from linnet_runtime.reference import load_reference
+from linnet_runtime.sources.synthetic import CLASSES, render_photo
+from linnet_train.models import build_model
+from linnet_train.quantize import calibrate, quantize
+from networks import random_weights
+
+SIDE, LABELS = 40, ("a", "b", "c", "d", "e")
+# The artifact, and how far its logits may be from its model's: in output steps for int8, else in logits.
+ALLOWED = {
+    "model.int8.tflite": 1.01,
+    "model.int8.onnx": 1.01,
+    "int8.xml": 3.01,  # OpenVINO rounds sums and averages in its own way
+    "model.fp32.tflite": 1e-4,
+    "model.fp32.onnx": 1e-4,
+    "fp16.xml": 0.05,  # weights of 11 bits
+}
+
+
+@pytest.fixture(scope="module")
+def source() -> RunSource:
+    """A network with random weights, whose logits differ from photo to photo, and its quantised twin."""
+    spec = Preprocess(height=SIDE, width=SIDE)
+    pictures = (render_photo(CLASSES[i % len(CLASSES)], np.random.default_rng(i), (64, 64)) for i in range(96))
+    pixels = np.stack([preprocess(picture, spec, color="bgr") for picture in pictures])
+    keras.utils.set_random_seed(1)
+    model = build_model("tiny", classes=len(LABELS), size=SIDE, alpha=1.0, weights="none", dropout=0.2)
+    random_weights(model, pixels, 5)
+    quantized = quantize(model)
+    calibrate(quantized, pixels[:64])
+    labels = np.random.default_rng(1).integers(0, len(LABELS), 96)
+    return RunSource(
+        name="random",
+        float_model=model,
+        int8_model=quantized,
+        labels=LABELS,
+        preprocess=spec,
+        calibration=Photos(pixels[:64], labels[:64]),
+        validation=Photos(pixels, labels),
+        metrics={"float_top1": 0.2, "int8_top1": 0.2},
+    )
+
+
+@pytest.fixture(scope="module")
+def bundle(source: RunSource, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    out = tmp_path_factory.mktemp("bundles") / "random.linnet"
+    convert(source, out, formats=FORMATS, canary_photos=True, overwrite=False, on_step=lambda step: None)
+    return open_bundle(out)
+
+
+def model_of(source: RunSource, artifact: Artifact) -> keras.Model:
+    return source.int8_model if artifact.is_int8 else source.float_model
+
+
+def named(bundle: Bundle, name: str) -> Artifact:
+    return next(artifact for artifact in bundle.artifacts if Path(artifact.path).name == name)
+
+
+def test_the_logits_say_something(source: RunSource) -> None:
+    """Or every comparison here would be one of constants."""
+    logits = keras_logits(source.int8_model, source.validation.pixels)
+    assert len(np.unique(logits.argmax(axis=1))) >= 3
+    assert logits.std(axis=0).min() > 0.5
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_logits_are_those_of_the_model_that_the_artifact_came_from(
+    name: str, source: RunSource, bundle: Bundle
+) -> None:
+    artifact = named(bundle, name)
+    pixels = source.validation.pixels
+    expected = keras_logits(model_of(source, artifact), pixels)
+    found = artifact_logits(artifact, Path("/"), pixels)
+    assert np.abs(found - expected).max() <= ALLOWED[name] * (artifact.output.scale or 1)
+    parity = artifact.parity
+    assert parity is not None
+    assert parity.reference == ("keras int8" if artifact.is_int8 else "keras float")
+    assert parity.n == 96
+    assert parity.agreement == pytest.approx((found.argmax(axis=1) == expected.argmax(axis=1)).mean())
+    assert parity.max_abs_logit_diff == pytest.approx(np.abs(found - expected).max(), rel=1e-6)
+    assert parity.accuracy == pytest.approx((found.argmax(axis=1) == source.validation.labels).mean())
+    assert parity.reference_accuracy == pytest.approx((expected.argmax(axis=1) == source.validation.labels).mean())
+
+
+def test_the_two_models_differ(source: RunSource) -> None:
+    """Or a float artifact held against the int8 model would pass."""
+    pixels = source.validation.pixels
+    difference = keras_logits(source.int8_model, pixels) - keras_logits(source.float_model, pixels)
+    assert np.abs(difference).max() > 0.1
+
+
+def test_the_reference_is_keras_s_own_logits_and_no_picture(source: RunSource, bundle: Bundle) -> None:
+    assert bundle.reference is not None
+    reference = load_reference(bundle.reference)
+    pixels = source.validation.pixels
+    assert reference.find(pixels).tolist() == list(range(96))
+    np.testing.assert_array_equal(reference.logits["int8"], keras_logits(source.int8_model, pixels))
+    np.testing.assert_array_equal(reference.logits["float"], keras_logits(source.float_model, pixels))
+    with np.load(bundle.reference.path) as arrays:
+        assert set(arrays.files) == {"digests", "int8", "float"}
+
+
+def test_canaries_know_what_each_artifact_says_of_eight_photos(source: RunSource, bundle: Bundle) -> None:
+    assert bundle.canary is not None
+    canary = load_canary(bundle.canary)
+    np.testing.assert_array_equal(canary.pixels, source.validation.pixels[:8])
+    assert set(canary.logits) == set(ALLOWED)
+    steps = {artifact.is_int8: artifact.output.scale for artifact in bundle.artifacts if artifact.is_int8}
+    for name, logits in canary.logits.items():
+        artifact = named(bundle, name)
+        np.testing.assert_array_equal(logits, artifact_logits(artifact, Path("/"), canary.pixels))
+        assert canary.tolerance[name] >= 8 * steps[True]
+
+
+def relative(bundle: Bundle, *names: str) -> list[Artifact]:
+    root = bundle_root(bundle)
+    return [
+        msgspec.structs.replace(artifact, path=str(Path(artifact.path).relative_to(root)), parity=None)
+        for artifact in bundle.artifacts
+        if Path(artifact.path).name in names
+    ]
+
+
+def bundle_root(bundle: Bundle) -> Path:
+    return Path(named(bundle, "model.int8.tflite").path).parent
+
+
+def test_an_artifact_of_another_model_is_named_with_its_figures(source: RunSource, bundle: Bundle) -> None:
+    """The int8 artifacts are held against a model with another head; the float one passes beside them."""
+    pixels = source.validation.pixels
+    logits = keras_logits(source.int8_model, pixels)
+    reference = {"int8": np.roll(logits, 1, axis=1), "float": keras_logits(source.float_model, pixels)}
+    artifacts = relative(bundle, "model.int8.tflite", "model.fp32.tflite", "int8.xml")
+    heard: list[str] = []
+    with pytest.raises(ConversionError) as error:
+        measure_parity(
+            artifacts, bundle_root(bundle), source.validation, reference, lambda artifact: heard.append(artifact.path)
+        )
+    line = str(error.value)
+    assert line.startswith("parity with Keras: got model.int8.tflite agrees on 0.0")
+    figures = r"agrees on 0\.0\d+ of 96 photos \(interval 0\.0\d+\.\.0\.\d+, logits off by up to \d+\.?\d*\)"
+    assert re.search(rf"got model\.int8\.tflite {figures}; openvino/int8\.xml {figures}, expected", line)
+    assert "fp32" not in line
+    assert "expected an interval that reaches 0.97 in int8, 0.99 in float16, 0.99 in float32" in line
+    assert heard == [artifact.path for artifact in artifacts], "all are measured before one is refused"
+
+
+@pytest.mark.parametrize(("wrong", "passes"), [(0, True), (2, True), (20, False)])
+def test_the_gate_is_the_interval_of_the_agreement(wrong: int, passes: bool, source: RunSource, bundle: Bundle) -> None:
+    (artifact,) = relative(bundle, "model.fp32.tflite")
+    logits = artifact_logits(artifact, bundle_root(bundle), source.validation.pixels)
+    reference = {"float": logits.copy()}
+    reference["float"][:wrong] = -reference["float"][:wrong]
+
+    def measure() -> Any:
+        return measure_parity([artifact], bundle_root(bundle), source.validation, reference, lambda artifact: None)
+
+    if passes:
+        (measured,) = measure()
+        assert measured.parity.agreement == pytest.approx(1 - wrong / 96)
+    else:
+        with pytest.raises(ConversionError, match=r"agrees on 0\.7917 of 96"):
+            measure()
+
+
+def test_a_failure_leaves_no_bundle(source: RunSource, tmp_path: Path) -> None:
+    stopped = SimpleNamespace(steps=[])
+
+    def on_step(step: str) -> None:
+        stopped.steps.append(step)
+        if step == "canaries":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(source, tmp_path / "x.linnet", formats=["tflite"], canary_photos=True, overwrite=False, on_step=on_step)
+    assert stopped.steps[0] == "TensorFlow Lite, int8"
+    assert not list(tmp_path.iterdir())
