@@ -67,15 +67,26 @@ def test_weights_come_from_a_file_of_the_backbone(backbone_file: Path) -> None:
     expected = keras.applications.MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=(32, 32, 3))
     expected.load_weights(backbone_file)
     model = build(weights=str(backbone_file))
-    for layer in expected.layers[1:]:  # but for its input
+    for layer in expected.layers[3:]:  # behind its input and the stem
         for mine, theirs in zip(model.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True):
             np.testing.assert_array_equal(mine, theirs)
 
 
+def test_the_stem_sees_its_weights_own_normalisation_of_the_pixels(backbone_file: Path) -> None:
+    """Theirs is p / 127.5 - 1; at the edge a zero of the padding is another grey than ours."""
+    expected = keras.applications.MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=(32, 32, 3))
+    expected.load_weights(backbone_file)
+    model = build(weights=str(backbone_file))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    mine = keras.Model(model.input, model.get_layer("Conv1_relu").output)(pixels)
+    theirs = keras.Model(expected.input, expected.get_layer("Conv1_relu").output)(pixels / np.float32(127.5) - 1)
+    inner = np.s_[:, :-1, :-1]
+    np.testing.assert_allclose(np.asarray(mine)[inner], np.asarray(theirs)[inner], atol=1e-5)
+
+
 def test_weights_of_another_width_are_refused(backbone_file: Path) -> None:
-    with pytest.raises(TrainingError, match=r"expected the backbone of MobileNetV2 with alpha 0\.5$") as error:
+    with pytest.raises(TrainingError, match=r"layers that do not fit: .*, expected the backbone of .* alpha 0\.5$"):
         build(alpha=0.5, weights=str(backbone_file))
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", ["text", "another network"])
@@ -85,10 +96,9 @@ def test_a_file_that_is_no_backbone_is_refused(content: str, tmp_path: Path) -> 
         path.write_text("not weights")
     else:
         keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(path)
-    with pytest.raises(TrainingError, match=r"expected the backbone of MobileNetV2 with alpha 0\.35$") as error:
+    with pytest.raises(TrainingError, match=r"expected the backbone of mobilenet_v2 with alpha 0\.35$") as error:
         build(weights=str(path))
     assert str(error.value).startswith(f"{path}: got ")
-    assert "\n" not in str(error.value)
 
 
 @needs_data

@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch", reason="compares with timm: pip install tor
 timm = pytest.importorskip("timm", reason="compares with timm: pip install torch timm")
 
 pytestmark = pytest.mark.timm
+torch.set_num_threads(1)  # its threads and TensorFlow's would wait for each other
 
 THEIRS = {name: network.timm for name, network in NETWORKS.items() if network.timm}
 OURS = (128 / 255,) * 3  # mean and std that make timm's pixels Linnet's
@@ -98,17 +99,17 @@ def test_every_layer_computes_as_much_as_timms(name: str) -> None:
     assert count_parameters(model) == sum(parameter.numel() for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v4_conv_small"])
-def test_the_first_convolution_takes_in_timms_normalisation(name: str, tmp_path: Path) -> None:
-    """Away from the border of zeros, which is of another colour there."""
+@pytest.mark.parametrize(("name", "behind_stem"), [("resnet18", "act1"), ("mobilenet_v4_conv_small", "bn1")])
+def test_the_first_convolution_takes_in_timms_normalisation(name: str, behind_stem: str, tmp_path: Path) -> None:
+    """But for the border of zeros, which has another colour there."""
     mean, std = THEIRS[name].pixels.mean, THEIRS[name].pixels.std
-    network = random_network(name)
-    model = build_model(name, classes=CLASSES, size=64, weights=str(checkpoint(network, name, tmp_path, mean, std)))
-    stem = keras.Model(model.input, model.get_layer("bn1").output)
-    pixels = photos(64)
+    network, pixels = random_network(name), photos(64)
     features: list[Any] = []
-    network.conv1 if name == "resnet18" else network.conv_stem
-    expected = features[0].numpy().transpose(0, 2, 3, 1)
-    np.testing.assert_allclose(stem.predict(pixels, verbose=0)[:, 2:-2, 2:-2], expected[:, 2:-2, 2:-2], atol=1e-4)
+    getattr(network, behind_stem).register_forward_hook(lambda *call: features.append(call[-1].numpy()))
+    logits = outputs(network, pixels, mean, std)
+    model = build_model(name, classes=CLASSES, size=64, weights=str(checkpoint(network, name, tmp_path, mean, std)))
+    stem = keras.Model(model.input, model.get_layer("bn1_relu").output).predict(pixels, verbose=0)
+    expected = features[0].transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(stem[:, 2:-2, 2:-2], expected[:, 2:-2, 2:-2], atol=1e-4)
     mine = with_classifier(model, network).predict(pixels, verbose=0)
-    assert np.abs(mine - logits).max() < 0.1 * np.ptp(logits), "the border is a small part"
+    assert np.corrcoef(mine.ravel(), logits.ravel())[0, 1] > 0.98, "the border is a small part"
