@@ -29,7 +29,8 @@ from linnet_runtime.classifier import open_session
 from linnet_runtime.parity import compare_logits
 from linnet_runtime.photos import PhotoFile, decode_photos
 from linnet_train.loop import QAT_MODEL, predict_logits
-from linnet_train.run import CONFIG, METRICS, SPLITS
+from linnet_train.recipe import CONFIG
+from linnet_train.run import METRICS, SPLITS
 
 PHOTOS = "photos/trash"
 WEIGHTS = "weights/mobilenet_v2_0.35_224_imagenet_no_top.weights.h5"

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from linnet_devices.api import Artifact, LinnetError
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
-from linnet_runtime.bundle import open_bundle
+from linnet_runtime.bundle import MANIFEST, open_bundle
 from linnet_runtime.commands.options import json_option, overwrite_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing
@@ -34,7 +34,7 @@ _GATE = ", ".join(f"{least} in {precision}" for precision, least in LEAST_AGREEM
 @json_option
 def convert(run: Path, out: Path, formats: str, no_canary_photos: bool, overwrite: bool, as_json: bool) -> None:
     """Converts and shows the parity; the command's help is above."""
-    refuse_existing(out, overwrite=overwrite)
+    refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
     quiet_tensorflow()
     with no_chatter():  # imports TensorFlow: seconds that --help need not take, and a page of greetings
         from linnet_convert.convert import FORMATS

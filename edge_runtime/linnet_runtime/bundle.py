@@ -197,7 +197,7 @@ def write_bundle(path: Path, fill: Callable[[Path], Bundle], *, overwrite: bool)
     Raises:
         LinnetError: ``path`` exists and ``overwrite`` is False.
     """
-    with new_directory(path, overwrite=overwrite) as directory:
+    with new_directory(path, overwrite=overwrite, marker=MANIFEST) as directory:
         bundle = fill(directory)
         (directory / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(bundle), indent=2) + b"\n")
         for file in files_of(open_bundle(directory)):

@@ -18,23 +18,31 @@ from linnet_devices.api import LinnetError
 NPZ_ERRORS = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raises LinnetError where ``path`` exists and must not be replaced; asked before a long job, not after it."""
+def refuse_existing(path: Path, *, overwrite: bool, marker: str) -> None:
+    """Raises LinnetError where ``path`` exists and must not be replaced; asked before a long job, not after it.
+
+    ``marker`` is a file that is in every directory of the kind that may be replaced: a wrong --out with --overwrite
+    must not cost a user's own folder.
+    """
     if path.exists() and not path.is_dir():
         raise LinnetError(str(path), got="a file of that name", expected="a new name", fix="another --out")
     if path.exists() and not overwrite:
         raise LinnetError(str(path), got="it exists", expected="a new name", fix="--overwrite, or another --out")
+    if path.exists() and not (path / marker).is_file() and any(path.iterdir()):
+        raise LinnetError(
+            str(path), got=f"a directory without {marker}", expected="one that linnet made", fix="another --out"
+        )
 
 
 @contextlib.contextmanager
-def new_directory(path: Path, *, overwrite: bool) -> Iterator[Path]:
+def new_directory(path: Path, *, overwrite: bool, marker: str) -> Iterator[Path]:
     """Gives an empty directory beside ``path`` to fill; it takes the name ``path`` at the end of the block, and is
     removed when the block fails. An older ``path`` stays whole until then.
 
     Raises:
-        LinnetError: ``path`` exists and ``overwrite`` is False, or its parent cannot be written.
+        LinnetError: its parent cannot be written; and as ``refuse_existing``.
     """
-    refuse_existing(path, overwrite=overwrite)
+    refuse_existing(path, overwrite=overwrite, marker=marker)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         working = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

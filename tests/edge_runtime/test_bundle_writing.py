@@ -87,6 +87,13 @@ def test_a_manifest_that_would_not_open_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_overwrite_does_not_take_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years")
+    with pytest.raises(LinnetError, match=r"a directory without bundle\.json"):
+        write_small_bundle(tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.txt").read_text() == "years"
+
+
 def test_an_existing_bundle_needs_overwrite(small_bundle: Path) -> None:
     with pytest.raises(LinnetError, match=r"small\.linnet: got it exists, expected a new name\. Fix: --overwrite"):
         write_small_bundle(small_bundle, labels=("new", "newer", "newest"))

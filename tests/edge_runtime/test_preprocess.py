@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -64,6 +65,20 @@ def test_a_picture_that_fits_already_keeps_its_pixels_and_is_not_written_to() ->
     before = frame.copy()
     assert np.array_equal(preprocess(frame, centre(32, 32), color="rgb"), frame)
     assert np.array_equal(frame, before)
+
+
+def test_a_result_is_the_callers_own_whatever_comes_after_it() -> None:
+    frame = picture(480, 640, "bgr")
+    first = preprocess(frame, centre(224, 224), color="bgr")
+    before = first.copy()
+    preprocess(255 - frame, centre(224, 224), color="bgr")
+    assert np.array_equal(first, before)
+
+
+def test_threads_that_preprocess_at_once_do_not_disturb_each_other() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        cases = list(CASES.values()) * 4
+        assert list(pool.map(digest, cases)) == [case.sha256 for case in cases]
 
 
 def test_the_centre_crop_leaves_the_outer_parts_out_and_stretch_keeps_them() -> None:

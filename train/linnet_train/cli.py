@@ -17,7 +17,7 @@ from linnet_devices.api import LinnetError
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.commands.options import Function, json_option, overwrite_option
 from linnet_runtime.files import refuse_existing
-from linnet_train.recipe import Recipe
+from linnet_train.recipe import CONFIG, Recipe
 
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Recipe)}
 
@@ -69,7 +69,7 @@ def train(
     if not (alone if resume is not None else data is not None and out is not None):
         raise click.UsageError("DATA with --out RUN, or --resume RUN alone")
     if out is not None:
-        refuse_existing(out, overwrite=overwrite)
+        refuse_existing(out, overwrite=overwrite, marker=CONFIG)
     quiet_tensorflow()
     with no_chatter():  # imports Keras: seconds that --help need not take, and a page of greetings
         from linnet_train.run import finish_run, load_recipe, new_run

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+CONFIG = "config.json"  # in a run's directory
+
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``linnet train`` was asked for; ``RUN/config.json`` keeps it.

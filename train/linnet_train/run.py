@@ -24,7 +24,7 @@ import keras
 import msgspec
 import numpy as np
 
-from linnet_runtime.files import write_whole
+from linnet_runtime.files import refuse_existing, write_whole
 from linnet_runtime.photos import save_run_photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_train.checkpoint import PROGRESS
@@ -32,10 +32,10 @@ from linnet_train.data import Dataset, load_dataset
 from linnet_train.errors import TrainingError
 from linnet_train.loop import FLOAT_MODEL, QAT_MODEL, Watch, predict_logits, train_network
 from linnet_train.phases import phases_of
-from linnet_train.recipe import Recipe
+from linnet_train.recipe import CONFIG, Recipe
 from linnet_train.report import classification_metrics, confusion_matrix, draw_confusion, draw_curves
 
-CONFIG, SPLITS, HISTORY, METRICS = "config.json", "splits.json", "history.json", "metrics.json"
+SPLITS, HISTORY, METRICS = "splits.json", "history.json", "metrics.json"
 _PIXELS = "pixels.npy"
 _KEPT_PHOTOS = {"val": 512, "train": 256}
 
@@ -52,8 +52,7 @@ def new_run(recipe: Recipe, run: Path) -> Iterator[None]:
     """
     older = run.with_name(f".{run.name}.{os.getpid()}.old") if run.exists() else None
     if older:
-        if not (run / CONFIG).is_file():
-            raise TrainingError(str(run), got="not a run", expected="a run to replace, or a new name")
+        refuse_existing(run, overwrite=True, marker=CONFIG)
         run.rename(older)
     try:
         _start(recipe, run)

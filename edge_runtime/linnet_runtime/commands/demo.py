@@ -16,6 +16,8 @@ from linnet_runtime.demo.page import PAGE, write_page
 from linnet_runtime.demo.steps import Step, render, run_steps
 from linnet_runtime.files import refuse_existing
 
+_MARKER = ".linnet-demo"
+
 
 @click.command()
 @click.option(
@@ -28,10 +30,11 @@ def demo(context: click.Context, out: Path, overwrite: bool) -> None:
 
     Ends in a table and a page. Every step is an ordinary command and is printed as it is run.
     """
-    refuse_existing(out, overwrite=overwrite)
+    refuse_existing(out, overwrite=overwrite, marker=_MARKER)
     if out.exists():
         shutil.rmtree(out)
     out.mkdir(parents=True)
+    (out / _MARKER).touch()
     console = Console(stderr=True)
     started = time.monotonic()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

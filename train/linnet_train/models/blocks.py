@@ -46,7 +46,7 @@ def conv_bn(
 
 
 def activation(x: Any, kind: str, *, name: str) -> Any:
-    """ "relu", "relu6", or any activation that Keras has by name."""
+    """Any activation that Keras has by name; "relu" and "relu6" are ReLU layers."""
     if kind in ("relu", "relu6"):
         return layers.ReLU(6.0 if kind == "relu6" else None, name=name)(x)
     return layers.Activation(kind, name=name)(x)
