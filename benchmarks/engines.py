@@ -17,7 +17,7 @@ from common import ENGINES, Row, arguments, median_ratio, report, time_side_by_s
 
 from linnet_devices import OpenOptions
 from linnet_runtime import open_bundle
-from linnet_runtime.classifier import open_session
+from linnet_runtime.sessions import open_session
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from ai_edge_litert.interpreter import Interpreter
 from common import Row, arguments, median_ratio, report, time_side_by_side
 
 from linnet_convert.to_tflite import to_tflite
+from linnet_devices import OpenOptions
 from linnet_devices.chatter import no_chatter
 from linnet_runtime import Bundle, Classifier, Preprocess, preprocess
 from linnet_runtime.bundle import SCHEMA, Provenance, write_bundle
@@ -41,7 +42,7 @@ def main() -> None:
         bundle = Path(directory) / "untrained.linnet"
         with no_chatter():
             write_bundle(bundle, lambda root: untrained_bundle(root, args.alpha), overwrite=False)
-        with Classifier.open(bundle, "cpu:litert", threads=1) as classifier:
+        with Classifier.open(bundle, "cpu:litert", options=OpenOptions(threads=1)) as classifier:
             spec = classifier.bundle.preprocess
             with no_chatter():
                 interpreter = Interpreter(model_path=classifier.session.artifact.path, num_threads=1)

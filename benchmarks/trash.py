@@ -25,9 +25,9 @@ from common import ENGINES, Row, arguments, report
 
 from linnet_devices import LinnetError, OpenOptions
 from linnet_runtime import open_bundle
-from linnet_runtime.classifier import open_session
 from linnet_runtime.parity import compare_logits
 from linnet_runtime.photos import PhotoFile, decode_photos
+from linnet_runtime.sessions import open_session
 from linnet_train.loop import QAT_MODEL, predict_logits
 from linnet_train.recipe import CONFIG
 from linnet_train.run import METRICS, SPLITS

@@ -110,7 +110,8 @@ def random_weights(model: keras.Model, pixels: np.ndarray, seed: int) -> None:
     for layer in model.layers:
         if isinstance(layer, layers.Dense):
             layer.kernel.assign(rng.normal(0, 1.0, layer.kernel.shape))
-            layer.bias.assign(rng.normal(0, 0.1, layer.bias.shape))
+            if layer.use_bias:
+                layer.bias.assign(rng.normal(0, 0.1, layer.bias.shape))
     model(pixels, training=True)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum

@@ -12,9 +12,11 @@ from linnet_convert.onnx_graph import OnnxGraph
 from linnet_convert.tflite_graph import Graph, Operator, Tensor
 
 PIXELS, LOGITS = "pixels", "logits"
-_TO_NCHW = [0, 3, 1, 2]
+TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+Shape = tuple[int, ...]
+Limits = tuple[float | None, float | None]
 _UNSIGNED = 128  # int8 to uint8: the same steps, the zero point moved
-_LIMITS: dict[str, tuple[float | None, float | None]] = {
+LIMITS: dict[str, Limits] = {
     "NONE": (None, None),
     "RELU": (0.0, None),
     "RELU6": (0.0, 6.0),
@@ -22,21 +24,22 @@ _LIMITS: dict[str, tuple[float | None, float | None]] = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Value:
-    """A tensor in the ONNX graph: its float value in NCHW, and its stored one where it is quantised.
+    """A tensor in the ONNX graph: its float value, and its stored one where it is quantised.
 
-    ``padding`` is what a PAD put around it and the next convolution takes over: top, left, bottom, right.
+    Args:
+        real: the float value's name.
+        nhwc: what its shape, [N, C, H, W], would be in NHWC. The .tflite's tensor may be another reading of the same
+            numbers in the same order, as behind a RESHAPE.
+        stored: the integers' name.
+        padding: what a PAD put around it and the next convolution takes over: top, left, bottom, right.
     """
 
     real: str
+    nhwc: Shape
     stored: str | None = None
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-
-    def padded(self, *padding: int) -> Value:
-        """The same value with a PAD around it."""
-        top, left, bottom, right = padding
-        return Value(self.real, self.stored, (top, left, bottom, right))
 
 
 class Translation:
@@ -54,9 +57,9 @@ class Translation:
     def take_in(self, index: int) -> None:
         """Makes the model's input, pixels uint8 [1, H, W, 3], the value of a tensor."""
         pixels = self.tensor(index)
-        moved = self.onnx.node("Transpose", PIXELS, perm=_TO_NCHW)
+        moved = self.onnx.node("Transpose", PIXELS, perm=TO_NCHW)
         if pixels.quantization is None:
-            self.values[index] = Value(self.onnx.node("Cast", moved, to=onnx.TensorProto.FLOAT))
+            self.values[index] = Value(self.onnx.node("Cast", moved, to=onnx.TensorProto.FLOAT), pixels.shape)
             return
         # Rounding the pixels to themselves once more tells OpenVINO their range: without the pair it leaves the first
         # convolution in float. ONNX Runtime removes it.
@@ -65,33 +68,61 @@ class Translation:
 
     def finish(self, index: int) -> onnx.ModelProto:
         """The model whose output is that tensor, [1, classes], in its stored form where it has one."""
-        logits = self.tensor(index)
-        self.onnx.node("Flatten", self.values[index].stored or self.values[index].real, output=LOGITS)
+        logits, value = self.tensor(index), self.value(index)
+        self.onnx.node("Flatten", value.stored or value.real, output=LOGITS)
         return self.onnx.model((PIXELS, self.tensor(self.graph.inputs[0]).shape), (LOGITS, logits.dtype, logits.shape))
 
     def store(self, index: int, real: str) -> None:
-        """Sets a tensor's value, rounded to its quantisation where it has one."""
-        if self.tensor(index).quantization is None:
-            self.values[index] = Value(real)
-            return
-        parameters = self._scale_and_zero(self.tensor(index))
+        """Sets a tensor's value, [N, C, H, W], rounded to its quantisation where it has one."""
+        self.values[index] = self._rounded(index, real)
+
+    def picture(self, index: int) -> Value:
+        """A tensor's value in the tensor's own shape, or with padding around it still to be done."""
+        value, nhwc = self.values[index], as_nhwc(self.tensor(index).shape)
+        if any(value.padding) or value.nhwc == nhwc:
+            return value
+        rows = self.onnx.node("Transpose", value.real, perm=TO_NHWC)
+        rows = self.onnx.node("Reshape", rows, self.onnx.constant(np.array(nhwc)))
+        return self._rounded(index, self.onnx.node("Transpose", rows, perm=TO_NCHW))
+
+    def value(self, index: int) -> Value:
+        """A tensor's value in the tensor's own shape, with nothing left to do."""
+        value = self.picture(index)
+        if not any(value.padding):
+            return value
+        top, left, bottom, right = value.padding
+        pads = self.onnx.constant(np.array([0, 0, top, left, 0, 0, bottom, right]))
+        return self._rounded(index, self.onnx.node("Pad", value.real, pads))
+
+    def real(self, index: int) -> str:
+        """The float value of a tensor, computed or constant, that broadcasts with others."""
+        data = self.tensor(index).data
+        return self.value(index).real if data is None else self.constant(index, as_nhwc(data.shape), TO_NCHW)
+
+    def _rounded(self, index: int, real: str) -> Value:
+        tensor = self.tensor(index)
+        nhwc = as_nhwc(tensor.shape)
+        if tensor.quantization is None:
+            return Value(real, nhwc)
+        parameters = self._scale_and_zero(tensor)
         stored = self.onnx.node("QuantizeLinear", real, *parameters)
-        self.values[index] = Value(self.onnx.node("DequantizeLinear", stored, *parameters), stored)
+        return Value(self.onnx.node("DequantizeLinear", stored, *parameters), nhwc, stored)
 
     def _scale_and_zero(self, tensor: Tensor) -> tuple[str, str]:
         scale, zero_point = _per_tensor(tensor)
         unsigned = zero_point + (_UNSIGNED if tensor.dtype == np.int8 else 0)
         return self.onnx.constant(np.float32(scale)), self.onnx.constant(np.uint8(unsigned))
 
-    def constant(self, index: int, axes: tuple[int, ...] = ()) -> str:
-        """A constant's float value with its axes in another order; a quantised one stays in integers behind a
-        DequantizeLinear. An axis beyond its own is a new one of length 1.
+    def constant(self, index: int, shape: Shape | None = None, axes: tuple[int, ...] | None = None) -> str:
+        """A constant's float value in another shape and then with its axes in another order; a quantised one stays in
+        integers behind a DequantizeLinear.
         """
         tensor = self.tensor(index)
         if tensor.data is None:
             raise ConversionError(f"tensor {tensor.name}", got="computed weights", expected="constant ones")
-        axes = axes or tuple(range(tensor.data.ndim))
-        data = tensor.data.reshape(tensor.shape + (1,) * (len(axes) - tensor.data.ndim)).transpose(axes)
+        shape = tensor.shape if shape is None else shape
+        axes = tuple(range(len(shape))) if axes is None else axes
+        data = tensor.data.reshape(shape).transpose(axes)
         quantization = tensor.quantization
         if quantization is None:
             return self.onnx.constant(data)
@@ -104,17 +135,19 @@ class Translation:
         return self.onnx.node("DequantizeLinear", self.onnx.constant(data), *parameters, axis=axis)
 
     def activated(self, operator: Operator, real: str) -> str:
-        """A fused activation, unless the output's quantisation ends where the activation does and so does its work."""
+        """What the operator's fused activation makes of a value."""
         activation = operator.options.get("fusedActivationFunction", "NONE")
-        if activation not in _LIMITS:
-            raise ConversionError(f"{operator.name} with {activation}", expected="one of " + ", ".join(_LIMITS))
-        low, high = _LIMITS[activation]
+        if activation not in LIMITS:
+            raise ConversionError(f"{operator.name} with {activation}", expected="one of " + ", ".join(LIMITS))
+        return self.clipped(operator, real, LIMITS[activation])
+
+    def clipped(self, operator: Operator, real: str, limits: Limits) -> str:
+        """A value within limits, unless the output's quantisation ends where they do and so does their work."""
+        low, high = limits
         tensor = self.tensor(operator.outputs[0])
         if tensor.quantization is not None:
-            scale, zero_point = _per_tensor(tensor)
-            limits = np.iinfo(tensor.dtype)
-            smallest, largest = (limits.min - zero_point) * scale, (limits.max - zero_point) * scale
-            slack = scale / 2  # what rounds into the last step is within the limit
+            smallest, largest = real_range(tensor)
+            slack = _per_tensor(tensor)[0] / 2  # what rounds into the last step is within the limit
             low = None if low is None or smallest >= low - slack else low
             high = None if high is None or largest <= high + slack else high
         if low is None and high is None:
@@ -123,6 +156,20 @@ class Translation:
             return self.onnx.node("Relu", real)
         bounds = ["" if bound is None else self.onnx.constant(np.float32(bound)) for bound in (low, high)]
         return self.onnx.node("Clip", real, *bounds)
+
+
+def as_nhwc(shape: Shape) -> Shape:
+    """A shape of up to four axes as one of a picture: [1, C] is [1, 1, 1, C], as it is where tensors broadcast."""
+    if len(shape) > 4:
+        raise ConversionError("a tensor", got=f"shape {list(shape)}", expected="four axes at most")
+    return (*[1] * (4 - len(shape)), *shape)
+
+
+def real_range(tensor: Tensor) -> tuple[float, float]:
+    """The smallest and the largest value that a quantised tensor can hold."""
+    scale, zero_point = _per_tensor(tensor)
+    limits = np.iinfo(tensor.dtype)
+    return (limits.min - zero_point) * scale, (limits.max - zero_point) * scale
 
 
 def same_steps(first: Tensor, second: Tensor) -> bool:

@@ -12,9 +12,9 @@ import numpy as np
 from linnet_convert.errors import ConversionError
 from linnet_devices.api import Artifact, Logits, OpenOptions, Pixels
 from linnet_devices.registry import load_device
-from linnet_runtime.classifier import artifact_device
 from linnet_runtime.parity import LEAST_AGREEMENT, agrees, compare_logits
 from linnet_runtime.photos import Photos
+from linnet_runtime.sessions import artifact_device
 
 _BATCH = 64
 

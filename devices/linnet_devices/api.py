@@ -97,7 +97,7 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """One model file. ``path`` is relative in ``bundle.json`` and absolute in the Artifact that an open bundle gives.
 
     ``weights`` is the file beside it that it needs (OpenVINO's ``.bin``); ``requires`` names what a reader must have
-    ({"onnx_opset": "17"}).
+    ({"onnx_opset": "17"}). {"delegate": "edgetpu"} is a model compiled for that accelerator, which nothing else reads.
     """
 
     path: str
@@ -114,6 +114,11 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     @property
     def is_int8(self) -> bool:
         return self.precision == "int8"
+
+    @property
+    def compiled_for(self) -> str | None:
+        """The accelerator that it was compiled for; None for one that any device may read."""
+        return self.requires.get("delegate")
 
 
 @dataclass(frozen=True)
@@ -143,13 +148,21 @@ class Placement:
 
 @dataclass(frozen=True)
 class OpenOptions:
-    """What a user may ask of a session. ``threads`` None is one a core, at most four; accelerators ignore it."""
+    """What a user may ask of a session. ``threads`` None is one a core, at most four; accelerators ignore it.
+
+    A device of which no operation of the model makes use is an error unless ``allow_fallback``; one that runs less
+    than ``require_placement``, 0..1, of the operations always is.
+    """
 
     threads: int | None = None
+    allow_fallback: bool = False
+    require_placement: float = 0.0
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise LinnetError("threads", got=self.threads, expected="at least 1", fix="--threads 1")
+        if not 0 <= self.require_placement <= 1:
+            raise LinnetError("require_placement", got=self.require_placement, expected="a share of 0 to 1")
 
 
 class Session(Protocol):
@@ -183,7 +196,11 @@ class Session(Protocol):
 
 
 class Device(Protocol):
-    """A kind of hardware, or an engine on the CPU."""
+    """A kind of hardware, or an engine on the CPU.
+
+    One that reads only models compiled for it has ``compiled_for = "edgetpu"`` as well, and gets the artifacts whose
+    ``requires`` says so.
+    """
 
     @property
     def name(self) -> str:

@@ -18,6 +18,8 @@ _CHATTER = re.compile(
     rb"WARNING: All log messages before absl|To enable the following|fully_quantize: |"
     rb"\[[\w,]+ @ 0x[0-9a-f]+\] |Unexpected element\. Expected: |libpng (?:error|warning): "
 )
+# Set in the environment of an IsolatedSession's child, whose parent reads what it writes.
+IN_CHILD = "LINNET_ISOLATED_CHILD"
 _LOCK = threading.RLock()  # two threads that each put back what they found would lose standard error
 
 
@@ -27,14 +29,22 @@ def quiet_tensorflow() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
+def is_chatter(line: bytes) -> bool:
+    """Whether a line of standard error says nothing that matters."""
+    return _CHATTER.match(line) is not None
+
+
 @contextlib.contextmanager
 def no_chatter() -> Iterator[list[str]]:
     """Holds standard error back for the block, the process's own and not just Python's; at the end everything that is
-    not chatter is written after all.
+    not chatter is written after all. The child of an ``IsolatedSession`` holds nothing back.
 
     Gives a list that holds the lines of chatter when the block has ended.
     """
     chatter: list[str] = []
+    if IN_CHILD in os.environ:  # an abort would take along what is held back
+        yield chatter
+        return
     with _LOCK:
         with contextlib.suppress(OSError, ValueError):  # a closed or captured stream has nothing to flush
             sys.stderr.flush()
@@ -52,7 +62,7 @@ def no_chatter() -> Iterator[list[str]]:
                 os.close(kept)
                 log.seek(0)
                 for line in log:
-                    if _CHATTER.match(line):
+                    if is_chatter(line):
                         chatter.append(line.decode(errors="replace").strip())
                     else:
                         os.write(2, line)

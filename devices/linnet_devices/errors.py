@@ -2,7 +2,9 @@
 
 LinnetError
 ├── DeviceError            a device that cannot do what was asked
-│   └── DeviceUnavailable  it is not here: no library, no hardware, no permission
+│   ├── DeviceUnavailable  it is not here: no library, no hardware, no permission
+│   ├── DeviceCrashed      its process ended: an abort, a segmentation fault
+│   └── DeviceHung         it gave no answer in time
 ├── BundleError            a bundle that is damaged, incomplete or too new      (linnet_runtime.bundle)
 ├── PictureError           a picture that cannot be decoded                     (linnet_runtime.preprocess)
 ├── SourceError            a camera, stream or file that cannot be opened       (linnet_runtime.sources)
@@ -43,3 +45,11 @@ class DeviceError(LinnetError):
 
 class DeviceUnavailable(DeviceError):  # noqa: N818  # the state's name says it
     """A device that is not here: its library, hardware or permission is missing."""
+
+
+class DeviceCrashed(DeviceError):  # noqa: N818  # see above
+    """A device whose process has ended. The program goes on: see ``linnet_devices.isolated``."""
+
+
+class DeviceHung(DeviceError):  # noqa: N818  # see above
+    """A device that gave no answer in time, and whose process was therefore ended."""

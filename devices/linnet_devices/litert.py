@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,16 +14,18 @@ from linnet_devices.chatter import no_chatter
 from linnet_devices.session import EngineSession, thread_count
 
 try:
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert.interpreter import Delegate, Interpreter, load_delegate
 
     PACKAGE = "ai-edge-litert"
 except ModuleNotFoundError as error:
     try:
-        from tflite_runtime.interpreter import Interpreter
+        from tflite_runtime.interpreter import Delegate, Interpreter, load_delegate
     except ModuleNotFoundError:
         raise error from None  # the line then names what its fix installs
 
     PACKAGE = "tflite-runtime"
+
+_DELEGATE = "DELEGATE"  # what both packages call the operation that stands for those that a delegate took
 
 
 class LiteRT:
@@ -47,16 +51,22 @@ class LiteRT:
 
 
 class LiteRTSession(EngineSession):
-    """A .tflite in an interpreter."""
+    """A .tflite in an interpreter, with an accelerator's delegate or without."""
 
-    def __init__(self, device: str, artifact: Artifact, options: OpenOptions) -> None:
-        self._interpreter = _interpreter(artifact, num_threads=thread_count(options))
-        super().__init__(device, artifact)
+    def __init__(self, device: str, artifact: Artifact, options: OpenOptions, delegate: Delegate | None = None) -> None:
+        delegates = [delegate] if delegate else None
+        with _told_in_one_line(artifact, device):
+            self._interpreter = Interpreter(
+                model_path=artifact.path, num_threads=thread_count(options), experimental_delegates=delegates
+            )
+            # The delegate has its operations. XNNPACK, which is the CPU too, takes the rest with the allocation.
+            operations = self._interpreter._get_ops_details()
+            self._interpreter.allocate_tensors()
+        self.placement = _placement(device, operations, delegated=delegate is not None)
+        super().__init__(device if self.placement.on_device else LiteRT.name, artifact)
         self._input_index = self._interpreter.get_input_details()[0]["index"]
         self._output_index = self._interpreter.get_output_details()[0]["index"]
-        # Delegated operations stay in this list, and the delegate (XNNPACK, on the CPU too) joins it as one more.
-        operations = sum(op["op_name"] != "DELEGATE" for op in self._interpreter._get_ops_details())
-        self.placement = Placement(device, operations, operations)
+        self._said = ""
 
     def _infer(self, model_input: NDArray[Any]) -> NDArray[Any]:
         try:
@@ -64,21 +74,59 @@ class LiteRTSession(EngineSession):
             self._interpreter.invoke()
             output: NDArray[Any] = self._interpreter.get_tensor(self._output_index)
         except (RuntimeError, ValueError) as error:
-            raise DeviceError(f"{self.device} running {self.artifact.path}", got=str(error)) from error
+            before, self._said = self._said, str(error)  # the interpreter appends to what it said before
+            reason = self._said.removeprefix(before)
+            raise DeviceError(f"{self.device} running {self.artifact.path}", got=reason) from error
         return output
 
     def _release(self) -> None:
         del self._interpreter
 
 
-def _interpreter(artifact: Artifact, **options: Any) -> Any:
-    """Raises DeviceError where the file is not a model that this interpreter reads."""
+def create_delegate(library: str, options: dict[str, str]) -> Delegate:
+    """A library's delegate. Raises ValueError with the reason that the library gives, which may be empty."""
     try:
         with no_chatter():
-            interpreter = Interpreter(model_path=artifact.path, **options)
-            interpreter.allocate_tensors()
+            return load_delegate(library, options)
+    except ValueError as error:  # "Failed to load delegate from LIBRARY", a new line and the library's reason
+        raise ValueError(str(error).partition("\n")[2].strip()) from error
+
+
+def operation_names(artifact: Artifact) -> list[str]:
+    """The operations of a model, custom ones by their own names. Raises DeviceError where the file is not a model."""
+    with _told_in_one_line(artifact, LiteRT.name):
+        return [operation["op_name"] for operation in Interpreter(model_path=artifact.path)._get_ops_details()]
+
+
+@contextlib.contextmanager
+def _told_in_one_line(artifact: Artifact, device: str) -> Iterator[None]:
+    """Turns the errors of an interpreter, which lacks an operation or cannot read the file, into DeviceError."""
+    try:
+        with no_chatter():
+            yield
     except (RuntimeError, ValueError) as error:
-        raise DeviceError(
-            f"{artifact.path} in {PACKAGE}", got=str(error), expected="a .tflite that it reads"
-        ) from error
-    return interpreter
+        where = PACKAGE if device == LiteRT.name else f"{PACKAGE} on {device}"
+        raise DeviceError(f"{artifact.path} in {where}", got=str(error), expected="a .tflite that it reads") from error
+
+
+def _placement(device: str, operations: list[dict[str, Any]], *, delegated: bool) -> Placement:
+    """Which operations a delegate took, from the list that holds them all and a DELEGATE for each neighbouring group.
+
+    Those that a group replaced are found backwards, from its outputs to its inputs.
+    """
+    own = [operation for operation in operations if operation["op_name"] != _DELEGATE]
+    if not delegated:
+        return Placement(device, len(own), len(own))
+    maker = {int(output): operation for operation in own for output in operation["outputs"]}
+    taken = set()
+    for group in (operation for operation in operations if operation["op_name"] == _DELEGATE):
+        given = set(map(int, group["inputs"]))
+        wanted = list(map(int, group["outputs"]))
+        while wanted:
+            tensor = wanted.pop()
+            if tensor in given or tensor not in maker or maker[tensor]["index"] in taken:
+                continue
+            taken.add(maker[tensor]["index"])
+            wanted += map(int, maker[tensor]["inputs"])
+    elsewhere = tuple(f"{operation['op_name']}: CPU" for operation in own if operation["index"] not in taken)
+    return Placement(device, len(taken), len(own), elsewhere)

@@ -1,57 +1,102 @@
-"""OpenVINO on the CPU."""
+"""OpenVINO on the CPU and on Intel's NPU and GPU."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import openvino
 from numpy.typing import NDArray
 
-from linnet_devices.api import Artifact, DeviceError, Format, OpenOptions, Placement, Probe
-from linnet_devices.session import EngineSession, thread_count
+from linnet_devices.api import Artifact, DeviceError, DeviceUnavailable, Format, OpenOptions, Placement, Probe
+from linnet_devices.session import EngineSession, check_placement, thread_count
 
-_NOT_COMPUTED = ("Const", "Input", "Output")
+_CPU = "CPU"
+_NOT_COMPUTED = ("Const", "Input", "Output", "Constant", "Parameter", "Result")
 
 
-class OpenVinoCpu:
+class OpenVino:
+    """One of OpenVINO's devices, under the name that it has there: ``target``."""
+
+    name: str
+    target: str
+    fix: str
+    formats: tuple[Format, ...] = ("openvino",)
+
+    def core(self) -> openvino.Core:
+        """OpenVINO with its plug-ins; a stand-in registers its own."""
+        return openvino.Core()
+
+    def probe(self) -> Probe:
+        core = self.core()
+        # NPU where there is one, GPU.0 and GPU.1 where there are two. Of a device that is not here only this list says
+        # so plainly: to ask for its properties raises whatever its plug-in meets first.
+        found = [device for device in core.available_devices if _is(self.target, device)]
+        if not found:
+            return Probe(False, f"OpenVINO finds {', '.join(core.available_devices)} and no {self.target}", self.fix)
+        details = {"engine": f"openvino {openvino.__version__}"}
+        if self.target != _CPU:
+            details["hardware"] = str(core.get_property(found[0], "FULL_DEVICE_NAME"))
+        return Probe(True, details=details)
+
+    def open(self, artifact: Artifact, options: OpenOptions) -> OpenVinoSession:
+        found = self.probe()
+        if not found.available:
+            raise DeviceUnavailable(f"device {self.name}", got=found.reason, fix=found.fix)
+        return check_placement(OpenVinoSession(self, artifact, options), options)
+
+
+class OpenVinoCpu(OpenVino):
     """The device ``cpu:openvino``."""
 
     name = "cpu:openvino"
-    formats: tuple[Format, ...] = ("openvino",)
+    target = _CPU
+    fix = "pip install --force-reinstall openvino"
 
-    def probe(self) -> Probe:
-        return Probe(True, details={"engine": f"openvino {openvino.__version__}"})
 
-    def open(self, artifact: Artifact, options: OpenOptions) -> OpenVinoSession:
-        return OpenVinoSession(self.name, artifact, options)
+class OpenVinoNpu(OpenVino):
+    """The device ``npu``: Intel Core Ultra's."""
+
+    name = "npu"
+    target = "NPU"
+    fix = (
+        "Linux 6.8 or newer with intel_vpu and /dev/accel/accel0, the user in the group render, and Intel's "
+        "linux-npu-driver with Level Zero (libze_loader.so.1, libze_intel_npu.so.1)"
+    )
+
+
+class OpenVinoGpu(OpenVino):
+    """The device ``gpu``: Intel's, built in or not."""
+
+    name = "gpu"
+    target = "GPU"
+    fix = "sudo apt install intel-opencl-icd, and put the user into the group render"
 
 
 class OpenVinoSession(EngineSession):
-    """An IR compiled for the CPU."""
+    """An IR compiled for a device: for that one alone, never for AUTO or HETERO, which would use the CPU silently."""
 
-    def __init__(self, device: str, artifact: Artifact, options: OpenOptions) -> None:
-        properties = {
-            "INFERENCE_NUM_THREADS": thread_count(options),
-            "PERFORMANCE_HINT": "LATENCY",
-            # On a CPU with bf16 the default would compute a float32 model in bf16.
-            "INFERENCE_PRECISION_HINT": "f32",
-        }
+    def __init__(self, device: OpenVino, artifact: Artifact, options: OpenOptions) -> None:
+        core = device.core()
         try:
-            core = openvino.Core()
-            compiled = core.compile_model(core.read_model(artifact.path), "CPU", properties)
+            model = core.read_model(artifact.path)
+            if model.is_dynamic():  # as others export it; an NPU takes fixed shapes only
+                model.reshape(list(artifact.input.shape))
+            compiled = core.compile_model(model, device.target, _properties(device.target, options))
         except RuntimeError as error:
-            raise DeviceError(f"{artifact.path} in openvino", got=str(error), expected="an IR that it reads") from error
+            raise DeviceError(
+                f"{artifact.path} in openvino", got=str(error), expected=f"an IR that {device.target} takes"
+            ) from error
         dtype = compiled.inputs[0].element_type.to_dtype()
         if dtype != artifact.input.dtype:  # OpenVINO would convert, and cut values off, without a word
             raise DeviceError(
                 f"input of {artifact.path}", got=dtype, expected=f"{artifact.input.dtype}, as its entry says"
             )
-        super().__init__(device, artifact)
+        self.placement = _placement(device, compiled, model)
+        super().__init__(device.name if self.placement.on_device else OpenVinoCpu.name, artifact)
         self._request = compiled.create_infer_request()
         self._output = compiled.outputs[0]
-        kinds = [op.get_rt_info()["layerType"].astype(str) for op in compiled.get_runtime_model().get_ops()]
-        operations = sum(kind not in _NOT_COMPUTED for kind in kinds)
-        self.placement = Placement(device, operations, operations)
 
     def _infer(self, model_input: NDArray[Any]) -> NDArray[Any]:
         try:
@@ -62,3 +107,32 @@ class OpenVinoSession(EngineSession):
 
     def _release(self) -> None:
         del self._request, self._output
+
+
+def _properties(target: str, options: OpenOptions) -> dict[str, Any]:
+    properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if target == _CPU:
+        # On a CPU with bf16 the default would compute a float32 model in bf16.
+        return properties | {"INFERENCE_NUM_THREADS": thread_count(options), "INFERENCE_PRECISION_HINT": "f32"}
+    # To compile for an accelerator takes seconds, and is the same each time.
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linnet" / "openvino"
+    return properties | {"CACHE_DIR": str(folder)}
+
+
+def _placement(device: OpenVino, compiled: Any, model: Any) -> Placement:
+    """Where EXECUTION_DEVICES says that it runs, with the runtime model's operations, or the file's where a plug-in
+    shows none of its own.
+    """
+    kinds = [op.get_rt_info()["layerType"].astype(str) for op in compiled.get_runtime_model().get_ops()]
+    if all(kind in _NOT_COMPUTED for kind in kinds):
+        kinds = [op.get_type_name() for op in model.get_ops()]
+    computed = [kind for kind in kinds if kind not in _NOT_COMPUTED]
+    used = [name.strip("()") for name in compiled.get_property("EXECUTION_DEVICES")]  # "(CPU)" is one fallen back to
+    if all(_is(device.target, name) for name in used):
+        return Placement(device.name, len(computed), len(computed))
+    return Placement(device.name, 0, len(computed), tuple(f"{kind}: {'+'.join(used)}" for kind in computed))
+
+
+def _is(target: str, name: str) -> bool:
+    """Whether a device of OpenVINO's is of that kind: GPU, or GPU.0 where there are two."""
+    return name.partition(".")[0] == target

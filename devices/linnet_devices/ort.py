@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU."""
+"""ONNX Runtime on the CPU, and its execution providers by name: ``ort:QNN``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from typing import Any
 import onnxruntime
 from numpy.typing import NDArray
 
-from linnet_devices.api import Artifact, DeviceError, Format, OpenOptions, Placement, Probe
-from linnet_devices.session import EngineSession, thread_count
+from linnet_devices.api import Artifact, DeviceError, DeviceUnavailable, Format, OpenOptions, Placement, Probe
+from linnet_devices.session import EngineSession, check_placement, thread_count
 
-_PROVIDER = "CPUExecutionProvider"
+_CPU = "CPUExecutionProvider"
+_SUFFIX = "ExecutionProvider"
 _ERRORS_ONLY = 3  # a warning per unsupported optimisation is noise to a user
+# The packages that have a provider, in place of onnxruntime.
+_PACKAGES = {
+    "CUDA": "onnxruntime-gpu",
+    "Dml": "onnxruntime-directml",
+    "OpenVINO": "onnxruntime-openvino",
+    "QNN": "onnxruntime-qnn",
+}
 
 
 class OnnxRuntimeCpu:
@@ -27,27 +35,59 @@ class OnnxRuntimeCpu:
         return OnnxSession(self.name, artifact, options)
 
 
+class OnnxRuntimeProvider:
+    """The device ``ort:NAME``: an execution provider. It takes the whole model, unless a fallback is allowed."""
+
+    formats: tuple[Format, ...] = ("onnx",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        wanted = name.partition(":")[2]
+        known = {provider.removesuffix(_SUFFIX): provider for provider in onnxruntime.get_all_providers()}
+        if wanted not in known:
+            raise DeviceError("--device", got=repr(name), expected=f"one of {', '.join(sorted(known))} after ort:")
+        self._short, self._provider = wanted, known[wanted]
+
+    def probe(self) -> Probe:
+        here = onnxruntime.get_available_providers()
+        if self._provider not in here:
+            package = _PACKAGES.get(self._short)
+            return Probe(
+                False,
+                f"this onnxruntime has {', '.join(provider.removesuffix(_SUFFIX) for provider in here)}",
+                f"pip uninstall onnxruntime, then pip install {package}" if package else "build onnxruntime with it",
+            )
+        return Probe(True, details={"engine": f"onnxruntime {onnxruntime.__version__}", "provider": self._provider})
+
+    def open(self, artifact: Artifact, options: OpenOptions) -> OnnxSession:
+        found = self.probe()
+        if not found.available:  # onnxruntime would take the CPU
+            raise DeviceUnavailable(f"device {self.name}", got=found.reason, fix=found.fix)
+        return check_placement(OnnxSession(self.name, artifact, options, self._provider), options, whole=True)
+
+
 class OnnxSession(EngineSession):
     """An .onnx in an inference session."""
 
-    def __init__(self, device: str, artifact: Artifact, options: OpenOptions) -> None:
+    def __init__(self, device: str, artifact: Artifact, options: OpenOptions, provider: str = _CPU) -> None:
         try:
             self._session = onnxruntime.InferenceSession(
-                artifact.path, _session_options(thread_count(options)), providers=[_PROVIDER]
+                artifact.path, _session_options(thread_count(options)), providers=[provider]
             )
+            self._session.disable_fallback()  # a run that fails must not go on elsewhere
         except Exception as error:  # onnxruntime's errors share no base class below Exception
             raise DeviceError(
                 f"{artifact.path} in onnxruntime", got=str(error), expected="an .onnx it reads"
             ) from error
-        super().__init__(device, artifact)
-        self._input_name = self._session.get_inputs()[0].name
         nodes = [
             (node.op_type, subgraph.ep_name)
             for subgraph in self._session.get_provider_graph_assignment_info()
             for node in subgraph.get_nodes()
         ]
-        elsewhere = tuple(f"{op}: {provider}" for op, provider in nodes if provider != _PROVIDER)
+        elsewhere = tuple(f"{op}: {used}" for op, used in nodes if used != provider)
         self.placement = Placement(device, len(nodes) - len(elsewhere), len(nodes), elsewhere)
+        super().__init__(device if self.placement.on_device else OnnxRuntimeCpu.name, artifact)
+        self._input_name = self._session.get_inputs()[0].name
 
     def _infer(self, model_input: NDArray[Any]) -> NDArray[Any]:
         try:

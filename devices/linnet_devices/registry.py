@@ -1,7 +1,7 @@
-"""The devices by name: a literal table, groups of names in order of preference, and the entry points of plug-ins.
+"""The devices by name: literal tables, groups of names in order of preference, and the entry points of plug-ins.
 
 A plug-in registers a class in the entry point group ``linnet.devices``; the group is read only for a name that is
-not in the table.
+not in the tables.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 from linnet_devices.api import Device, DeviceError, DeviceUnavailable, Probe
+from linnet_devices.presets import PRESETS
 
 ENTRY_POINT_GROUP = "linnet.devices"
 _PLUGIN_FIX = "install what the plug-in needs, or report it to its maker"
@@ -33,13 +34,45 @@ DEVICES = {
     "cpu:openvino": Entry(
         "linnet_devices.openvino:OpenVinoCpu", "pip install 'linnet[openvino]'", "OpenVINO on the CPU"
     ),
+    "coral": Entry("linnet_devices.coral:Coral", "pip install 'linnet[litert]'", "Coral's Edge TPU"),
+    "npu": Entry(
+        "linnet_devices.openvino:OpenVinoNpu", "pip install 'linnet[openvino]'", "Intel's NPU through OpenVINO"
+    ),
+    "gpu": Entry(
+        "linnet_devices.openvino:OpenVinoGpu", "pip install 'linnet[openvino]'", "Intel's GPU through OpenVINO"
+    ),
     "fake": Entry("linnet_devices.fake:Fake", "", "simulated: reads no model, for tests and rehearsals"),
 }
 
-# Groups are tried in this order; the first device that is here and reads an artifact of the bundle is taken.
+# Devices whose names go on after these: the class, or function, is given the whole name.
+FAMILIES = {
+    "coral:": Entry(
+        "linnet_devices.coral:Coral", "pip install 'linnet[litert]'", "coral:usb, coral:usb:1, coral:pci:0"
+    ),
+    "delegate:": Entry(
+        "linnet_devices.delegate:named",
+        "pip install 'linnet[litert]'",
+        "a preset or /path/lib.so?option=value: TensorFlow Lite's external delegates",
+    ),
+    "ort:": Entry("linnet_devices.ort:OnnxRuntimeProvider", "pip install 'linnet[onnx]'", "ONNX Runtime's providers"),
+}
+
+_CPU = ("cpu:litert", "cpu:onnx", "cpu:openvino")
+# Groups are tried in this order; the first device that is here and reads an artifact of the bundle is taken. The one
+# for "auto" has to pass its canary too.
 GROUPS = {
-    "cpu": ("cpu:litert", "cpu:onnx", "cpu:openvino"),
-    "auto": ("cpu:litert", "cpu:onnx", "cpu:openvino"),
+    "cpu": _CPU,
+    "auto": (
+        "coral",
+        "delegate:ethosu",
+        "delegate:neutron",
+        "delegate:vx",
+        "delegate:qnn",
+        "delegate:teflon",
+        "npu",
+        "gpu",
+        *_CPU,
+    ),
 }
 
 
@@ -55,20 +88,21 @@ def load_device(name: str) -> Device:
         DeviceUnavailable: its package is not installed; the line says what to install.
         DeviceError: no device has that name; the line lists the known ones and the nearest.
     """
-    entry = DEVICES.get(name)
+    family = "".join(name.partition(":")[:2])
+    entry = DEVICES.get(name) or FAMILIES.get(family)
     if entry is None:
         return _load_plugin(name)
     module, _, attribute = entry.target.partition(":")
     try:
-        factory: Callable[[], Device] = getattr(importlib.import_module(module), attribute)
+        factory: Callable[..., Device] = getattr(importlib.import_module(module), attribute)
     except ImportError as error:
         raise DeviceUnavailable(f"device {name}", got=str(error), fix=entry.hint) from error
-    return factory()
+    return factory() if name in DEVICES else factory(name)
 
 
 def probe_all() -> dict[str, Probe]:
-    """Every device of the table and of the plug-ins, and whether it can be used here. Never raises."""
-    names = [*DEVICES, *(point.name for point in _plugins())]
+    """Every device with a name of its own, and whether it can be used here. Never raises."""
+    names = [name for name in known_names() if name not in GROUPS]
     return {name: probe(name) for name in names}
 
 
@@ -83,8 +117,8 @@ def probe(name: str) -> Probe:
 
 
 def known_names() -> list[str]:
-    """Every name that ``--device`` takes."""
-    return [*GROUPS, *DEVICES, *(point.name for point in _plugins())]
+    """Every name that ``--device`` takes, but for those of families that go on as the user wants."""
+    return [*GROUPS, *DEVICES, *(f"delegate:{name}" for name in PRESETS), *(point.name for point in _plugins())]
 
 
 def _one_line(text: str) -> str:
@@ -92,8 +126,12 @@ def _one_line(text: str) -> str:
 
 
 def _plugins() -> tuple[EntryPoint, ...]:
-    """The plug-ins' entry points; the table's own names are not theirs to take."""
-    return tuple(point for point in entry_points(group=ENTRY_POINT_GROUP) if point.name not in {*GROUPS, *DEVICES})
+    """The plug-ins' entry points; the tables' own names are not theirs to take."""
+    return tuple(
+        point
+        for point in entry_points(group=ENTRY_POINT_GROUP)
+        if point.name not in {*GROUPS, *DEVICES} and not point.name.startswith(tuple(FAMILIES))
+    )
 
 
 def _load_plugin(name: str) -> Device:

@@ -5,17 +5,31 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
+from collections import Counter
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_devices.api import Artifact, DeviceError, LinnetError, Logits, OpenOptions, Pixels, Placement, TensorSpec
+from linnet_devices.api import (
+    Artifact,
+    DeviceError,
+    LinnetError,
+    Logits,
+    OpenOptions,
+    Pixels,
+    Placement,
+    Session,
+    TensorSpec,
+)
 
 _DTYPES: dict[str, type[np.generic]] = {"uint8": np.uint8, "int8": np.int8, "float32": np.float32}
 _MOST_THREADS = 4  # a small network gains nothing from more, and a busy machine loses
 _SMALLEST_PROBABILITY = 1e-7  # log(0) has no logit
+_MOST_NAMED = 5
+
+AnySession = TypeVar("AnySession", bound=Session)
 
 
 class EngineSession(ABC):
@@ -123,7 +137,7 @@ def _input_table(spec: TensorSpec) -> NDArray[Any]:
 
 class OutputAdapter:
     """An artifact's output tensor to float32 logits [1, classes]. Raises DeviceError where it is another tensor than
-    the artifact's entry says: its numbers would be read wrongly.
+    the artifact's entry says, whose numbers would be read wrongly, and where it is not finite.
     """
 
     def __init__(self, spec: TensorSpec) -> None:
@@ -139,6 +153,8 @@ class OutputAdapter:
         values = raw.reshape(1, -1).astype(np.float32)
         if self.spec.scale is not None and self.spec.zero_point is not None:
             values = (values - np.float32(self.spec.zero_point)) * np.float32(self.spec.scale)
+        elif not np.isfinite(values).all():
+            raise DeviceError(f"output {self.spec.name} of the model", got="numbers that are not finite")
         if self.spec.values == "probabilities":
             values = np.log(np.maximum(values, np.float32(_SMALLEST_PROBABILITY)))
         return values
@@ -150,3 +166,26 @@ def thread_count(options: OpenOptions) -> int:
         return options.threads
     has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
     return min(_MOST_THREADS, len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
+
+
+def check_placement(session: AnySession, options: OpenOptions, *, whole: bool = False) -> AnySession:
+    """Gives the session back, or closes it and raises DeviceError: asked for a device, and running elsewhere.
+
+    ``whole``: nothing may run elsewhere unless ``options`` allow a fallback.
+    """
+    placement, least = session.placement, options.require_placement
+    if not options.allow_fallback and (whole or not placement.on_device):
+        passed, expected, fix = placement.share == 1, "all of them" if whole else "some of them", "--allow-fallback"
+    else:
+        passed, expected, fix = placement.share >= least, f"at least {least:.1%}", "a smaller --require-placement"
+    if passed:
+        return session
+    session.close()
+    kinds = Counter(placement.elsewhere).most_common()
+    named = ", ".join(f"{n} {kind}" for kind, n in kinds[:_MOST_NAMED]) + (", ..." if len(kinds) > _MOST_NAMED else "")
+    raise DeviceError(
+        f"{session.artifact.path} on {placement.device}",
+        got=f"{placement.on_device} of {placement.total} operations on it" + (f" ({named})" if named else ""),
+        expected=expected,
+        fix=f"a model that the device takes, or {fix}",
+    )

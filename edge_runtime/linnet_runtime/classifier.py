@@ -7,18 +7,18 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_devices.api import Artifact, DeviceUnavailable, Logits, OpenOptions, Pixels, Session
-from linnet_devices.registry import expand, load_device
-from linnet_runtime.bundle import Bundle, check_artifact, open_bundle
+from linnet_devices.api import Logits, OpenOptions, Pixels, Session
+from linnet_runtime.bundle import Bundle, open_bundle
+from linnet_runtime.checked import Limits
 from linnet_runtime.decision import probabilities, top_classes
+from linnet_runtime.ladder import open_ladder
 from linnet_runtime.preprocess import Color, preprocess
-
-PrecisionChoice = Literal["int8", "float"]
+from linnet_runtime.sessions import PrecisionChoice
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,6 @@ class Classifier:
     def __init__(self, bundle: Bundle, session: Session) -> None:
         self.bundle = bundle
         self.session = session
-        self._artifact_name = Path(session.artifact.path).name
         self._open = True
 
     @classmethod
@@ -55,9 +54,13 @@ class Classifier:
         device: str = "auto",
         *,
         precision: PrecisionChoice = "int8",
-        threads: int | None = None,
+        options: OpenOptions | None = None,
+        limits: Limits | None = None,
     ) -> Self:
         """Opens a bundle on the first device of ``device`` that is here and reads one of its artifacts.
+
+        ``device`` may list several with commas, best first: where one fails, the next goes on. ``limits`` says when an
+        accelerator has failed.
 
         Raises:
             BundleError: the bundle is damaged.
@@ -65,7 +68,10 @@ class Classifier:
             DeviceUnavailable: none of the devices is here; the line says why for each.
         """
         bundle = open_bundle(Path(path))
-        return cls(bundle, open_session(bundle, device, precision=precision, options=OpenOptions(threads)))
+        session = open_ladder(
+            bundle, device, precision=precision, options=options or OpenOptions(), limits=limits or Limits()
+        )
+        return cls(bundle, session)
 
     def classify(self, picture: NDArray[np.uint8], *, color: Color) -> Classification:
         """A decoded picture, uint8 [H, W, 3] (or [H, W] with ``color="gray"``), to what it shows.
@@ -85,7 +91,7 @@ class Classifier:
             top=top,
             logits=logits,
             device=self.session.device,
-            artifact=self._artifact_name,
+            artifact=Path(self.session.artifact.path).name,
             stages_ms={
                 "preprocess": (preprocessed - started) * 1e3,
                 "inference": (inferred - preprocessed) * 1e3,
@@ -115,39 +121,3 @@ class Classifier:
         if getattr(self, "_open", False):
             warnings.warn("unclosed Classifier", ResourceWarning, stacklevel=2, source=self)
             self.close()
-
-
-def open_session(bundle: Bundle, device_name: str, *, precision: PrecisionChoice, options: OpenOptions) -> Session:
-    """Opens the artifact of that precision on the first device of ``device_name`` that is here and reads it."""
-    reasons = []
-    for name in expand(device_name):
-        try:
-            device = load_device(name)
-        except DeviceUnavailable as error:
-            reasons.append(str(error))
-            continue
-        artifact = find_artifact(bundle, device.formats, precision)
-        if artifact is None:
-            reasons.append(f"{name} reads {' or '.join(device.formats)} and the bundle has none in {precision}")
-            continue
-        probe = device.probe()
-        if not probe.available:
-            reasons.append(f"{name}: {probe.reason}. Fix: {probe.fix}")
-            continue
-        check_artifact(artifact)
-        return device.open(artifact, options)
-    raise DeviceUnavailable(f"--device {device_name} for {bundle.name}", got="; ".join(reasons))
-
-
-def find_artifact(bundle: Bundle, formats: tuple[str, ...], precision: PrecisionChoice) -> Artifact | None:
-    """The first artifact of that precision in one of the formats, in the formats' order."""
-    for wanted in formats:
-        for artifact in bundle.artifacts:
-            if artifact.format == wanted and artifact.is_int8 == (precision == "int8"):
-                return artifact
-    return None
-
-
-def artifact_device(artifact: Artifact) -> str:
-    """The CPU engine that reads an artifact: its reference device."""
-    return {"tflite": "cpu:litert", "onnx": "cpu:onnx", "openvino": "cpu:openvino"}[artifact.format]

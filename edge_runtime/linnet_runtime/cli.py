@@ -31,6 +31,7 @@ class Command:
 COMMANDS = {
     "demo": Command("linnet_runtime.commands.demo:demo", "all", "The whole way on rendered photos, no download."),
     "data": Command("linnet_train.data_check.cli:data", "report", "Check a folder of photos before it costs a night."),
+    "models": Command("linnet_train.models_cli:models", "train", "The networks: parameters, multiply-adds, int8 size."),
     "train": Command("linnet_train.cli:train", "train", "Train a network on a folder of photos."),
     "convert": Command("linnet_convert.cli:convert", "convert", "Turn a run into a bundle, and prove it equal."),
     "verify": Command("linnet_runtime.commands.verify:verify", "", "Check a bundle's hashes, canaries and parity."),
@@ -99,8 +100,9 @@ def main(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         hint = f". Fix: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
         return _fail(error.format_message().rstrip(".") + hint, error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("stopped by ctrl-C", 130)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        said = stop.__cause__  # Click raises its Abort from what the command raised
+        return _fail("stopped by ctrl-C" + (f". {said}" if said and said.args else ""), 130)
     except SystemExit:  # Click's answer where the reader of our output has gone: nothing is wrong and nobody listens
         return 0
     except OSError as error:

@@ -11,7 +11,7 @@ import numpy as np
 from linnet_devices.api import Artifact, Device, DeviceUnavailable, OpenOptions, Parity
 from linnet_devices.registry import expand, load_device
 from linnet_runtime.bundle import Bundle, check_file, files_of, open_bundle
-from linnet_runtime.canary import CanaryResult, check_canary
+from linnet_runtime.canary import Canary, CanaryResult, check_canary, load_canary
 from linnet_runtime.parity import agrees, compare_logits
 from linnet_runtime.photos import Photos
 from linnet_runtime.reference import load_reference
@@ -52,6 +52,7 @@ def verify_bundle(path: Path, photos: Photos | None, *, device: str, options: Op
     bundle = open_bundle(path)
     for file in files_of(bundle):
         check_file(file)
+    canaries = load_canary(bundle.canary) if bundle.canary else None
     root = path.resolve()
     for name in expand(device):
         try:
@@ -62,19 +63,26 @@ def verify_bundle(path: Path, photos: Photos | None, *, device: str, options: Op
             yield Verdict("", "", name, skipped=str(error))
             continue
         for artifact in bundle.artifacts:
-            if artifact.format in engine.formats:
+            compiled_for = getattr(engine, "compiled_for", None)
+            if artifact.format in engine.formats and artifact.compiled_for == compiled_for:
                 shown = str(Path(artifact.path).relative_to(root))
                 if missing:
                     yield Verdict(shown, artifact.precision, name, skipped=missing)
                 else:
-                    yield _verify(bundle, artifact, shown, engine, options, photos)
+                    yield _verify(bundle, canaries, artifact, shown, engine, options, photos)
 
 
 def _verify(
-    bundle: Bundle, artifact: Artifact, shown: str, engine: Device, options: OpenOptions, photos: Photos | None
+    bundle: Bundle,
+    canaries: Canary | None,
+    artifact: Artifact,
+    shown: str,
+    engine: Device,
+    options: OpenOptions,
+    photos: Photos | None,
 ) -> Verdict:
     with engine.open(artifact, options) as session:
-        canary = check_canary(bundle, session)
+        canary = check_canary(canaries, session)
         if photos is None:
             return Verdict(shown, artifact.precision, engine.name, canary=canary)
         logits = session.run(photos.pixels)

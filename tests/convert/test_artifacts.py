@@ -170,15 +170,13 @@ def test_float_artifacts_round_nothing(name: str, bundle_folder: Path) -> None:
         assert not {"QuantizeLinear", "DequantizeLinear"} & names
 
 
-def parameters(graph: Graph) -> dict[str, tuple[object, ...]]:
-    return {
-        f"{i} {tensor.name}": (
-            str(tensor.dtype),
-            tensor.quantization
-            and (tensor.quantization.scale.tolist(), tensor.quantization.zero_point.tolist(), tensor.quantization.axis),
-        )
-        for i, tensor in enumerate(graph.tensors)
-    }
+def parameters(graph: Graph) -> list[tuple[object, ...]]:
+    """Shape, dtype, scales and zero points of every tensor; names count the models of a process."""
+    quantizations = [tensor.quantization for tensor in graph.tensors]
+    return [
+        (tensor.shape, tensor.dtype.name, q and (q.scale.tolist(), q.zero_point.tolist(), q.axis))
+        for tensor, q in zip(graph.tensors, quantizations, strict=True)
+    ]
 
 
 def test_no_range_comes_from_the_representative_photos(run_folder: Path, bundle_folder: Path, tmp_path: Path) -> None:

@@ -137,8 +137,9 @@ def test_overwrite_replaces_the_whole_bundle(tiny_run: Path, dead_run: Path, tmp
     out = tmp_path / "x.linnet"
     (out / "openvino").mkdir(parents=True)
     (out / "openvino" / "int8.xml").write_text("an older bundle's")
+    (out / "bundle.json").write_text("{}")
     program("convert", dead_run, "--out", out, "--formats", "tflite", "--overwrite", status=1)
-    assert files(out) == {"openvino/int8.xml"}, "the older one, whole"
+    assert files(out) == {"bundle.json", "openvino/int8.xml"}, "the older one, whole"
     program("convert", tiny_run, "--out", out, "--formats", "tflite", "--overwrite")
     assert files(out) == ALWAYS | OF_FORMAT["tflite"]
     assert [path.name for path in tmp_path.iterdir()] == ["x.linnet"]

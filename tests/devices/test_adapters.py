@@ -193,3 +193,10 @@ def test_an_engine_gets_no_more_threads_than_it_has_cores() -> None:
     with ThreadPoolExecutor(1) as thread:
         assert thread.submit(on_one_core).result() == 1
     assert thread_count(OpenOptions()) == min(4, len(os.sched_getaffinity(0)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_output_that_is_not_finite_is_an_error_and_never_a_label(value: float) -> None:
+    spec = TensorSpec(name="logits", shape=(1, 3), dtype="float32", layout="NC", values="logits")
+    with pytest.raises(DeviceError, match="numbers that are not finite"):
+        OutputAdapter(spec)(np.array([[0.0, value, 1.0]], dtype=np.float32))

@@ -11,6 +11,10 @@ class TestOnnxRuntime(DeviceConformance):
     device = "cpu:onnx"
 
 
+class TestOnnxRuntimeProvider(DeviceConformance):
+    device = "ort:CPU"
+
+
 class TestOpenVino(DeviceConformance):
     device = "cpu:openvino"
 

@@ -70,7 +70,25 @@ def test_a_missing_package_is_one_line_with_the_extra_that_has_it(
     assert not available
     assert probed_reason.startswith(reason)
     assert probed_fix == fix
-    assert all(available for available, *_ in found["probes"].values())
+    engines = {"cpu:litert", "cpu:onnx", "cpu:openvino", "fake"} - {device}
+    assert {name for name in engines if found["probes"][name][0]} == engines
+
+
+@pytest.mark.parametrize(
+    ("device", "packages", "extra"),
+    [
+        ("coral:usb", ("ai_edge_litert", "tflite_runtime"), "litert"),
+        ("delegate:/opt/libnpu.so", ("ai_edge_litert", "tflite_runtime"), "litert"),
+        ("ort:QNN", ("onnxruntime",), "onnx"),
+        ("npu", ("openvino",), "openvino"),
+    ],
+)
+def test_an_accelerators_missing_engine_is_told_in_the_same_way(
+    device: str, packages: tuple[str, ...], extra: str
+) -> None:
+    error = _without(set(packages), device)["error"]
+    assert error.startswith(f"device {device}: got No module named '{packages[0]}")
+    assert error.endswith(f". Fix: pip install 'linnet[{extra}]'")
 
 
 def _install_simulated_tflite_runtime(site: Path) -> None:
@@ -78,7 +96,8 @@ def _install_simulated_tflite_runtime(site: Path) -> None:
     package = site / "tflite_runtime"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "interpreter.py").write_text("class Interpreter:\n    pass\n")
+    names = ("Interpreter", "Delegate", "load_delegate")
+    (package / "interpreter.py").write_text("".join(f"class {name}:\n    pass\n" for name in names))
     install_distribution(site, "tflite_runtime", "2.14.0")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from linnet_devices.api import DeviceError, DeviceUnavailable
 from linnet_devices.fake import Fake
+from linnet_devices.presets import PRESETS
 from linnet_devices.registry import DEVICES, GROUPS, expand, known_names, load_device, probe, probe_all
 from plugins import install_plugin
 
@@ -47,13 +48,26 @@ def plugins(site: Path) -> None:
 # The table
 
 
-def test_every_device_of_a_group_is_in_the_table() -> None:
-    assert {name for names in GROUPS.values() for name in names} <= set(DEVICES)
+def test_every_device_of_a_group_is_known() -> None:
+    assert {name for names in GROUPS.values() for name in names} <= {*DEVICES, *(f"delegate:{n}" for n in PRESETS)}
 
 
 def test_a_group_stands_for_its_devices_best_first() -> None:
     assert expand("cpu")[0] == "cpu:litert"
     assert expand("cpu:onnx") == ("cpu:onnx",)
+
+
+def test_accelerators_come_before_the_cpu() -> None:
+    """Of those that have to be asked for, none is tried."""
+    accelerators, cpu = expand("auto")[: -len(expand("cpu"))], expand("auto")[-len(expand("cpu")) :]
+    assert cpu == expand("cpu")
+    assert accelerators[0] == "coral"
+    assert not {"fake", "delegate:armnn", "delegate:nnapi"} & set(accelerators)
+
+
+@pytest.mark.parametrize("name", ["coral:usb:1", "delegate:vx", "delegate:/opt/lib.so?a=1", "ort:CPU", "ort:QNN"])
+def test_a_device_of_a_family_has_the_whole_name(name: str) -> None:
+    assert load_device(name).name == name
 
 
 @pytest.mark.parametrize("name", DEVICES)
@@ -130,8 +144,12 @@ def test_probing_all_outlives_the_faults_of_plugins() -> None:
 
 
 def test_a_plugin_takes_no_name_of_the_table(site: Path) -> None:
-    install_plugin(site, MODULE, DEVICE, {"fake": "Good", "cpu": "Good"})
+    install_plugin(site, MODULE, DEVICE, {"fake": "Good", "cpu": "Good", "delegate:mine": "Good", "coral:2": "Good"})
     assert type(load_device("fake")) is Fake
+    for name in ("delegate:mine", "coral:2"):
+        with pytest.raises(DeviceError, match=name):
+            load_device(name)
+        assert name not in known_names()
     assert len(known_names()) == len(set(known_names()))
     assert "cpu" not in probe_all()
     assert MODULE not in sys.modules

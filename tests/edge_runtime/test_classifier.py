@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.small_bundle import LABELS, SIDE, edit_manifest
+from linnet_devices import OpenOptions
 from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
 from linnet_runtime import Classifier, open_bundle
 from linnet_runtime.canary import load_canary
@@ -109,7 +110,7 @@ def test_each_cpu_engine_gives_the_same_label(
     assert canary is not None
     with Classifier.open(bundle_folder, "cpu:litert") as classifier:
         expected = classifier.classify(photo, color="bgr")
-    with Classifier.open(bundle_folder, device, threads=1) as classifier:
+    with Classifier.open(bundle_folder, device, options=OpenOptions(threads=1)) as classifier:
         found = classifier.classify(photo, color="bgr")
     assert (found.device, found.artifact) == (device, artifact)
     tolerance = load_canary(canary).tolerance[artifact]  # engines round each in their own way

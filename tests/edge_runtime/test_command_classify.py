@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from linnet_devices import OpenOptions
 from linnet_runtime import Classifier
 from linnet_runtime.preprocess import read_picture
 from program import linnet, one_line_error
@@ -26,7 +27,7 @@ def test_each_picture_gets_a_line_with_its_label_and_what_said_so(
     done = linnet("classify", bundle_folder, *photos, "--device", device, "--threads", 1)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["source"] for line in lines] == [str(photo) for photo in photos]
-    with Classifier.open(bundle_folder, device, threads=1) as classifier:
+    with Classifier.open(bundle_folder, device, options=OpenOptions(threads=1)) as classifier:
         for line, photo in zip(lines, photos, strict=True):
             expected = classifier.classify(read_picture(photo), color="bgr")
             assert set(line) == {"source", "label", "probability", "top", "device", "artifact"}

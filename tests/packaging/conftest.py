@@ -45,7 +45,7 @@ def tflite(wheel: Path, registry: None, tmp_path_factory: pytest.TempPathFactory
     return make_environment(tmp_path_factory.mktemp("tflite"), f"{wheel}[tflite]", ROOT / "constraints-tflite.txt")
 
 
-@pytest.fixture(params=["litert", "tflite"])
+@pytest.fixture(scope="session", params=["litert", "tflite"])
 def environment(request: pytest.FixtureRequest) -> Environment:
     """Each of the two."""
     found: Environment = request.getfixturevalue(request.param)

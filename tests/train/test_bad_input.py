@@ -140,7 +140,7 @@ def test_a_run_is_replaced_only_once_there_is_something_to_replace_it(
 def test_overwrite_takes_nothing_but_a_run(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
     photos = shutil.copytree(easy_photos, tmp_path / "photos")
     error = one_line_error(program("train", photos, "--out", photos, "--overwrite", *TINY, status=1))
-    assert "photos: got not a run, expected a run to replace" in error
+    assert "photos: got a directory without config.json" in error
     assert len(list(photos.glob("*/*.jpg"))) == 60
 
 

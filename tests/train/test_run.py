@@ -12,9 +12,12 @@ import keras
 import msgspec
 import numpy as np
 import pytest
+from scipy.special import softmax
+from sklearn.metrics import log_loss
 
 from linnet_runtime.photos import load_run_photos
 from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
+from linnet_train.quantize import calibrate, quantize
 from linnet_train.recipe import Recipe
 from networks import TINY
 
@@ -71,9 +74,10 @@ def test_metrics_are_those_of_the_models_on_the_test_photos(
     assert metrics["splits"] == {part: len(splits[part]) for part in ("train", "val", "test")}
     assert msgspec.convert(metrics["preprocess"], Preprocess) == SPEC
     model = keras.saving.load_model(tiny_run / file, compile=False)
-    called = np.asarray(model(pixels_of(easy_photos, splits["test"]), training=False)).argmax(axis=1)
+    logits = np.asarray(model(pixels_of(easy_photos, splits["test"]), training=False))
     labels = np.array([metrics["classes"].index(name.split("/")[0]) for name in splits["test"]])
-    assert metrics[key]["top1"] == pytest.approx((called == labels).mean())
+    assert metrics[key]["top1"] == pytest.approx((logits.argmax(axis=1) == labels).mean())
+    assert metrics[key]["cross_entropy"] == pytest.approx(log_loss(labels, softmax(logits, axis=1)), rel=1e-3)
     assert metrics[key]["n"] == len(labels) == 12
     assert metrics[key]["top1"] >= 0.8, "the photos are easy"
 
@@ -110,6 +114,10 @@ def test_no_epochs_with_quantisation_is_post_training_quantisation(
         # A ReLU has weights only where it rounds: its range.
         for mine, theirs in zip(rounded.get_layer(layer.name).get_weights(), layer.get_weights(), strict=False):
             np.testing.assert_array_equal(mine, theirs)
+    calibrated = quantize(floating)
+    calibrate(calibrated, load_run_photos(run)["train"].pixels)
+    for mine, theirs in zip(rounded.get_weights(), calibrated.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6, err_msg="ranges are those of the training photos")
     metrics = read(run, "metrics.json")
     assert metrics["qat"]["top1"] >= metrics["float"]["top1"] - 1 / 12
 

@@ -13,7 +13,6 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import Progress
 
-from linnet_devices.api import LinnetError
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.commands.options import Function, json_option, overwrite_option
 from linnet_runtime.files import refuse_existing
@@ -32,11 +31,17 @@ def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function],
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="The run's directory.")
 @click.option("--resume", type=click.Path(path_type=Path), help="A run that was interrupted, to go on with.")
-@_recipe_option("--model", str, "The network.")
-@_recipe_option("--alpha", click.FloatRange(min=0, min_open=True), "Width multiplier of the network.")
-@_recipe_option("--size", click.IntRange(min=32), "Height and width of the model's input in pixels.")
+@_recipe_option("--model", str, "The network; see linnet models.")
+@click.option(
+    "--alpha", type=click.FloatRange(min=0, min_open=True), help="Width multiplier.  [default: the network's own]"
+)
+@click.option(
+    "--size",
+    type=click.IntRange(min=32),
+    help="Height and width of the model's input in pixels.  [default: the network's own]",
+)
 @_recipe_option("--crop", click.Choice(["centre", "stretch"]), "How a photo is made square.")
-@_recipe_option("--weights", str, "imagenet (downloads), a .weights.h5 file of the backbone, or none.")
+@_recipe_option("--weights", str, "imagenet (downloads), a .weights.h5, .keras or .safetensors file, or none.")
 @_recipe_option("--head-epochs", click.IntRange(min=0), "Epochs of the head alone, where there are weights.")
 @_recipe_option("--epochs", click.IntRange(min=1), "Epochs of the whole network.")
 @_recipe_option("--qat-epochs", click.IntRange(min=0), "Epochs with quantisation; 0 only calibrates.")
@@ -72,12 +77,16 @@ def train(
         refuse_existing(out, overwrite=overwrite, marker=CONFIG)
     quiet_tensorflow()
     with no_chatter():  # imports Keras: seconds that --help need not take, and a page of greetings
+        from linnet_train.models import network_named
         from linnet_train.run import finish_run, load_recipe, new_run
 
     place: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if resume is not None:
         run, recipe = resume, load_recipe(resume)
     else:
+        network = network_named(settings["model"])
+        for name, own in (("size", network.size), ("alpha", network.alpha)):
+            settings[name] = own if settings[name] is None else settings[name]
         run, recipe = Path(str(out)), Recipe(data=str(Path(str(data)).resolve()), **settings)
         place = new_run(recipe, run)
     console = Console(stderr=True)
@@ -85,7 +94,7 @@ def train(
         with place:
             metrics, photos = _watched(finish_run, recipe, run, console)
     except KeyboardInterrupt:
-        raise LinnetError(str(run), got="ctrl-C", expected="an end", fix=f"linnet train --resume {run}") from None
+        raise KeyboardInterrupt(f"To go on: linnet train --resume {run}") from None
     if photos.unreadable:
         names = ", ".join(photos.unreadable)
         count = len(photos.unreadable)

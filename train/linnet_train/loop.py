@@ -14,7 +14,7 @@ from linnet_train.batch_norm import fuse_batch_norm, plain_batch_norm
 from linnet_train.checkpoint import Checkpoints, Progress, load_progress
 from linnet_train.data import Dataset, PhotoBatches
 from linnet_train.models import build_model
-from linnet_train.phases import Phase, phases_of
+from linnet_train.phases import LearningRate, Phase, phases_of
 from linnet_train.quantize import calibrate, quantize
 from linnet_train.recipe import Recipe
 
@@ -88,19 +88,11 @@ def _trainer(recipe: Recipe, phase: Phase, model: keras.Model, photos: Dataset) 
     """The model behind its augmentation, compiled for a phase."""
     pixels = keras.Input(model.input_shape[1:], dtype="uint8")
     trainer = keras.Model(pixels, model(augment(pixels, recipe.augment, recipe.seed)))
-    steps = max(1, len(photos.parts["train"]) // recipe.batch_size) * phase.epochs
-    warm_up = round(steps * phase.warm_up)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warm_up else phase.learning_rate,
-        steps - warm_up,
-        alpha=phase.final_rate / phase.learning_rate,
-        warmup_target=phase.learning_rate if warm_up else None,
-        warmup_steps=warm_up,
-    )
     trainer.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, beta_2=_BETA_2),
+        optimizer=keras.optimizers.AdamW(weight_decay=recipe.weight_decay, beta_2=_BETA_2),
         loss=_cross_entropy(len(photos.classes), recipe.label_smoothing),
-        metrics=["accuracy"],
+        # By its name Keras would make it within the first training step, which TensorFlow then traces twice.
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=False,  # XLA on a CPU is six to nine times slower, and "auto" may choose it
     )
     trainer.optimizer.build(trainer.trainable_variables)
@@ -139,7 +131,11 @@ def _fit(
         epochs=phase.epochs,
         initial_epoch=first_epoch,
         shuffle=False,  # the batches are in a random order, and Keras would mix them anew by what no checkpoint keeps
-        callbacks=[Checkpoints(run, progress, number, phase.epochs), watch(phase, len(batches))],
+        callbacks=[
+            LearningRate(phase, len(batches)),
+            Checkpoints(run, progress, number, phase.epochs),
+            watch(phase, len(batches)),
+        ],
         verbose=0,
     )
 

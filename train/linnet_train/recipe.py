@@ -12,13 +12,14 @@ CONFIG = "config.json"  # in a run's directory
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``linnet train`` was asked for; ``RUN/config.json`` keeps it.
 
-    Epochs: ``head_epochs`` train the head alone where the backbone has weights already, ``epochs`` the whole network,
-    ``qat_epochs`` the fake-quantised one. Learning rates are the first ones of a cosine that ends at zero.
+    ``alpha`` is None where the network has one width. Epochs: ``head_epochs`` train the head alone where the backbone
+    has weights already, ``epochs`` the whole network, ``qat_epochs`` the fake-quantised one. Learning rates are the
+    first ones of a cosine that ends at zero.
     """
 
     data: str
     model: str = "mobilenet_v2"
-    alpha: float = 0.35
+    alpha: float | None = 0.35
     size: int = 160
     crop: Literal["centre", "stretch"] = "centre"
     weights: str = "imagenet"

@@ -15,9 +15,9 @@ from linnet_devices.registry import expand, known_names, load_device
 from linnet_runtime.bench.measure import Job
 from linnet_runtime.bench.run import host, run_jobs
 from linnet_runtime.bundle import open_bundle
-from linnet_runtime.classifier import PrecisionChoice
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, precision_option, threads_option
 from linnet_runtime.commands.tables import plain_table, print_table
+from linnet_runtime.sessions import PrecisionChoice
 
 _SECONDS = (1.0, 5.0)  # warm-up and measurement, a row
 _QUICK_SECONDS = (0.2, 1.0)

@@ -7,10 +7,12 @@ from pathlib import Path
 import click
 import msgspec
 
+from linnet_devices.api import OpenOptions
 from linnet_devices.chatter import no_chatter
-from linnet_runtime.classifier import Classifier, PrecisionChoice
+from linnet_runtime.classifier import Classifier
 from linnet_runtime.commands.options import bundle_argument, json_lines_option, session_options
 from linnet_runtime.preprocess import PictureError, read_picture
+from linnet_runtime.sessions import PrecisionChoice
 
 
 @click.command()
@@ -19,14 +21,14 @@ from linnet_runtime.preprocess import PictureError, read_picture
 @session_options
 @json_lines_option
 def classify(
-    bundle: Path, files: tuple[Path, ...], device: str, threads: int | None, precision: PrecisionChoice
+    bundle: Path, files: tuple[Path, ...], device: str, precision: PrecisionChoice, options: OpenOptions
 ) -> None:
     """Label pictures: a line of JSON for each FILE.
 
     A file that cannot be read gets a line with its error, the others theirs, and the exit status is 1.
     """
     unreadable = 0
-    with Classifier.open(bundle, device, precision=precision, threads=threads) as classifier:
+    with Classifier.open(bundle, device, precision=precision, options=options) as classifier:
         for file in files:
             line: dict[str, object] = {"source": str(file)}
             try:

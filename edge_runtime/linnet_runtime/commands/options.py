@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import click
+
+from linnet_devices.api import OpenOptions
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
@@ -27,7 +31,44 @@ precision_option = click.option(
 )
 
 
+def _explain(_ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        logging.getLogger("linnet").setLevel(logging.INFO)
+
+
+explain_option = click.option(
+    "--explain", is_flag=True, expose_value=False, callback=_explain, help="Say why which device is taken."
+)
+
+
+_SESSION_OPTIONS = (
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="Where to run; see linnet devices. Several with commas: where one fails, the next goes on.",
+    ),
+    explain_option,
+    click.option("--allow-fallback", is_flag=True, help="Let the CPU run what the accelerator does not take."),
+    click.option(
+        "--require-placement",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        metavar="SHARE",
+        help="The least share of the model's operations that has to run on the device, 0 to 1.",
+    ),
+    threads_option,
+    precision_option,
+)
+
+
 def session_options(function: Function) -> Function:
-    """``--device``, ``--threads`` and ``--precision``."""
-    device = click.option("--device", default="auto", show_default=True, help="Where to run; see linnet devices.")
-    return device(threads_option(precision_option(function)))
+    """``--device``, ``--explain`` and ``--precision``, and the others as one ``options: OpenOptions``."""
+
+    @functools.wraps(function)
+    def command(*args: Any, threads: int | None, allow_fallback: bool, require_placement: float, **others: Any) -> None:
+        function(*args, options=OpenOptions(threads, allow_fallback, require_placement), **others)
+
+    for option in reversed(_SESSION_OPTIONS):
+        command = option(command)
+    return cast("Function", command)

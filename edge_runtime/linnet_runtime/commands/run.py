@@ -10,10 +10,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from linnet_runtime.classifier import Classifier, PrecisionChoice
+from linnet_devices.api import OpenOptions
+from linnet_runtime.checked import Limits
+from linnet_runtime.classifier import Classifier
 from linnet_runtime.commands.options import bundle_argument, json_lines_option, session_options
 from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.sessions import PrecisionChoice
 from linnet_runtime.sources import open_source
+from linnet_runtime.supervisor import SupervisedSession
 
 
 @click.command()
@@ -23,16 +27,37 @@ from linnet_runtime.sources import open_source
     "--frames", type=click.IntRange(min=1), help="Stop after so many frames.  [default: at the end, or ctrl-C]"
 )
 @session_options
+@click.option(
+    "--deadline-ms",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1e3 * Limits.deadline_s,
+    show_default=True,
+    help="What an accelerator's inference may take. Ten in a row of more than half of it are too slow.",
+)
+@click.option(
+    "--canary-every",
+    type=click.IntRange(min=1),
+    metavar="FRAMES",
+    help="Check an accelerator's answers after so many frames.  [default: every hour]",
+)
 @json_lines_option
 def run(
-    bundle: Path, source: str, frames: int | None, device: str, threads: int | None, precision: PrecisionChoice
+    bundle: Path,
+    source: str,
+    frames: int | None,
+    device: str,
+    precision: PrecisionChoice,
+    options: OpenOptions,
+    deadline_ms: float,
+    canary_every: int | None,
 ) -> None:
     """Label a camera, a stream, a video or pictures: a line of JSON for each frame, and a summary at the end.
 
     Of a live source the newest frame is taken and the others are counted as dropped; of a file every frame is.
     """
+    limits = Limits(deadline_s=deadline_ms / 1e3, canary_frames=canary_every)
     with (
-        Classifier.open(bundle, device, precision=precision, threads=threads) as classifier,
+        Classifier.open(bundle, device, precision=precision, options=options, limits=limits) as classifier,
         Pipeline(lambda: open_source(source), classifier) as pipeline,
         _ended_by_ctrl_c(pipeline),
     ):
@@ -51,7 +76,12 @@ def run(
                 if result.frame == frames:
                     break
         finally:
-            click.echo(msgspec.json.encode({"summary": pipeline.summary()}))
+            click.echo(msgspec.json.encode({"summary": _summary(pipeline, classifier)}))
+
+
+def _summary(pipeline: Pipeline, classifier: Classifier) -> dict[str, object]:
+    session = classifier.session
+    return pipeline.summary() | (session.summary() if isinstance(session, SupervisedSession) else {})
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from linnet_train.models.normalisation import OFFSET, SCALE
 from linnet_train.models.registry import NETWORKS, Network, network_named
 from linnet_train.models.weights import load_weights
 
-__all__ = ["NETWORK", "NETWORKS", "Network", "build_model", "head_layers", "network_named"]
+__all__ = ["NETWORK", "NETWORKS", "OFFSET", "SCALE", "Network", "build_model", "head_layers", "network_named"]
 
 NETWORK = "network"  # the name of the layer that is the network in a model that also augments
 _CLASSIFIER = "logits"

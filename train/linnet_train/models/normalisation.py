@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 SCALE, OFFSET = 1 / 128, -1.0  # pixels to -1 .. 127/128
-_GREY_LEVEL = SCALE
 
 
 @dataclass(frozen=True)
@@ -26,24 +24,15 @@ class Normalisation:
     std: tuple[float, float, float]
     bgr: bool = False
 
-    @property
-    def is_ours(self) -> bool:
-        """It differs from (p - 128) / 128 by a grey level at most."""
-        scale, offset = self._from_ours()
-        return not self.bgr and bool((np.abs(scale - 1) + np.abs(offset) <= _GREY_LEVEL + 1e-6).all())
-
-    def _from_ours(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Scale and offset, a colour each, that take a pixel normalised by us to one normalised like this."""
-        mean, std = np.array(self.mean), np.array(self.std)
-        return 128 / 255 / std, (128 / 255 - mean) / std
-
     def fold_into(self, model: keras.Model) -> None:
         """Makes a model whose weights are for such pixels one for Linnet's; see the module."""
         stem, norm = [layer for layer in model.layers if layer.weights][:2]
         kernel, *bias = stem.get_weights()
         if self.bgr:
             kernel = kernel[:, :, ::-1]
-        scale, offset = self._from_ours()
+        # A pixel p is 128 (x + 1), and theirs is scale * x + offset, a colour each.
+        mean, std = np.array(self.mean), np.array(self.std)
+        scale, offset = 128 / 255 / std, (128 / 255 - mean) / std
         shift = np.einsum("hwco,c->o", kernel, offset)
         kernel = kernel * scale[:, np.newaxis]
         if bias:

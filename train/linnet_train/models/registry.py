@@ -49,12 +49,12 @@ class Published:
     """What others say of a network.
 
     Args:
-        parameters: those that training moves.
-        macs: multiply-adds of the convolutions and dense layers, for one picture.
+        parameters: those that training moves; an int is exact, a float rounded.
+        macs: multiply-adds of the convolutions and dense layers, for one picture; an int is exact, a float rounded.
         source: who says so.
         size: of the picture there, height and width in pixels.
         alpha: the width there, where there are several.
-        within: how near ours have to be, as a share.
+        within: how near ours have to be to a rounded figure, as a share.
     """
 
     parameters: float
@@ -267,8 +267,12 @@ NETWORKS: dict[str, Network] = {
 def network_named(name: str) -> Network:
     """The row of a network. Raises TrainingError for a name that is not there, with the nearest ones."""
     if name not in NETWORKS:
-        nearest = difflib.get_close_matches(name, NETWORKS, n=3)
-        raise TrainingError(
-            "--model", got=repr(name), expected="one of " + ", ".join(nearest or NETWORKS), fix="linnet models"
-        )
+        # "mobilenetv4" is nearer to mobilenet_v2 than to mobilenet_v4_conv_small, but begins like this one.
+        longer = [known for known in NETWORKS if _letters(known).startswith(_letters(name))]
+        nearest = longer or difflib.get_close_matches(name, NETWORKS, n=3) or list(NETWORKS)
+        raise TrainingError("--model", got=repr(name), expected="one of " + ", ".join(nearest), fix="linnet models")
     return NETWORKS[name]
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

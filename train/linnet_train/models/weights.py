@@ -58,22 +58,24 @@ def load_weights(
     own_head = [layer for layer in layers if layer.name in head[:-1]]
     if all(_shapes(arrays.get(layer.name, ())) == _shapes(layer.weights) for layer in own_head):
         _assign(own_head, arrays, source, what)
-    if not pixels.is_ours and _OWN_INPUT not in arrays:
+    if _OWN_INPUT not in arrays:
         pixels.fold_into(model)
 
 
 def _assign(layers: list[Any], arrays: Arrays, source: str, what: str) -> None:
-    misfits = {
-        layer.name: _shapes(arrays[layer.name]) if layer.name in arrays else None
-        for layer in layers
-        if layer.name not in arrays or _shapes(arrays[layer.name]) != _shapes(layer.weights)
-    }
+    wanted = {layer.name: _shapes(layer.weights) for layer in layers}
+    found = {name: _shapes(arrays[name]) if name in arrays else "" for name in wanted}
+    misfits = [
+        f"{name} {found[name]} (not {shapes})" if name in arrays else f"{name} missing"
+        for name, shapes in wanted.items()
+        if found[name] != shapes
+    ]
     if misfits:
-        named = [f"{name} {found or 'missing'}" for name, found in list(misfits.items())[:_NAMED_MISFITS]]
-        more = [f"{len(misfits) - len(named)} more"] if len(misfits) > len(named) else []
+        named, more = misfits[:_NAMED_MISFITS], len(misfits) - _NAMED_MISFITS
         raise TrainingError(
             source,
-            got=f"{len(misfits)} of {len(layers)} layers that do not fit: " + ", ".join(named + more),
+            got=f"{len(misfits)} of {len(layers)} layers that do not fit: "
+            + ", ".join([*named, f"{more} more"] if more > 0 else named),
             expected=f"the backbone of {what}",
         )
     for layer in layers:
@@ -110,7 +112,7 @@ def _read_keras(path: Path, what: str) -> Arrays:
             with zipfile.ZipFile(path) as archive:
                 return _read_hdf5(io.BytesIO(archive.read("model.weights.h5")), path)
         return _read_hdf5(path, path)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise TrainingError(str(path), got=_first_sentence(error), expected=f"the backbone of {what}") from error
 
 

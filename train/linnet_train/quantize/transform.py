@@ -6,18 +6,25 @@ computes in the same pass. So a tensor is rounded where an operation reads it th
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import layers
 
 from linnet_train.errors import TrainingError
+from linnet_train.quantize.check import activation_name, check, zero_pixel
+from linnet_train.quantize.flatten import flatten, is_affine
+from linnet_train.quantize.graph import Names, readers, walk
 from linnet_train.quantize.layers import (
     FakeQuantize,
+    PassThrough,
+    QuantizedConcatenate,
     QuantizedConv2D,
     QuantizedDense,
     QuantizedDepthwiseConv2D,
+    QuantizedHardSigmoid,
+    QuantizedHardSwish,
     QuantizedReLU,
 )
 
@@ -27,109 +34,182 @@ _QUANTIZED: dict[type, Any] = {
     layers.DepthwiseConv2D: QuantizedDepthwiseConv2D,
     layers.Dense: QuantizedDense,
 }
-# Layers that an engine computes in the pass of the operation before them; the first two leave their output unrounded.
-_FUSED = (layers.BatchNormalization, layers.Dropout, layers.ReLU)
-# Layers whose output has a range of its own.
-_NEW_RANGE = (*_QUANTIZED, *_FUSED[:2], layers.Add, layers.GlobalAveragePooling2D)
-# Layers that only move or choose values, so that their output has their input's range.
-_SAME_RANGE = (layers.ZeroPadding2D, layers.Flatten, layers.Reshape, layers.MaxPooling2D)
+# Layers whose output has a range of its own. Those that are not named here only move or choose values.
+_NEW_RANGE = (*_QUANTIZED, layers.Add, layers.Multiply, layers.GlobalAveragePooling2D)
 
 _MOST_STEPS = 255
+_UP_TO_ONE = (0.0, 255 / 256)  # TensorFlow Lite fixes the steps of a sigmoid and of a softmax at 1/256
 
 
 def quantize(model: keras.Model) -> keras.Model:
     """The same network with fake quantisation and the same weights; calibrate it before use.
 
     Args:
-        model: Functional, float, of the layers that this module names. Its first layer may be a Rescaling; the
-            pixels behind it are then the quantised values themselves.
+        model: Functional or Sequential, float, of the layers that ``check`` knows; models inside it are spelt out. Its
+            first layer may be a Rescaling; the pixels behind it are then the quantised values themselves.
 
     Returns:
-        A new Functional model: the same input, and logits that are rounded to 256 levels.
+        A new Functional model: the same input, and an output that is rounded to 256 levels.
 
     Raises:
-        TrainingError: a layer that this module does not know, named, before any work is done.
+        TrainingError: a layer that cannot be quantised, named, before any work is done.
     """
-    _check(model)
-    graph = _Rewriter(_consumers(model))
-    clone = keras.models.clone_model(model, clone_function=graph.clone, call_function=graph.call)
-    quantized = keras.Model(clone.input, graph.rounded(clone.output), name=f"{model.name}_int8")
-    for layer in model.layers:
-        if layer.weights:
-            quantized.get_layer(layer.name).set_weights(layer.get_weights())
-    return quantized
+    check(model)
+    inputs, outputs = _Rewriter(flatten(model)).run()
+    return keras.Model(inputs, outputs, name=f"{model.name}_int8")
 
 
-def _check(model: keras.Model) -> None:
-    known = (layers.InputLayer, layers.Rescaling, layers.ReLU, *_NEW_RANGE, *_SAME_RANGE)
-    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
-        raise TrainingError("model", got=type(model).__name__, expected="a Functional Keras model")
-    for operation in model.operations:
-        if type(operation) not in known:
-            raise TrainingError(
-                f"layer {operation.name}",
-                got=type(operation).__name__,
-                expected="one of " + ", ".join(sorted(layer.__name__ for layer in known)),
-                fix="replace the layer, or train without quantisation",
-            )
+@dataclass
+class _Value:
+    """A tensor of the quantised model.
 
+    Args:
+        tensor: Keras's.
+        name: of the layer that computed it.
+        range: the layer that rounded it; None: an engine has not stored it yet.
+        convolution: whether a convolution's pass goes on, so that a layer behind can scale and shift the channels.
+        reader: the layer that alone reads it; None: there are several, or it is the model's output.
+        stored: it, rounded.
+        passes: how many layers pass it through.
+    """
 
-def _consumers(model: keras.Model) -> Counter[str]:
-    """How many operations read each operation's output."""
-    return Counter(
-        tensor._keras_history.operation.name
-        for operation in model.operations
-        for node in operation._inbound_nodes
-        for tensor in node.input_tensors
-    )
+    tensor: Any
+    name: str
+    range: FakeQuantize | None = None
+    convolution: bool = False
+    reader: Any = None
+    stored: _Value | None = None
+    passes: int = 0
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether an engine can compute its reader in the same pass."""
+        return self.range is None and self.reader is not None
 
 
 class _Rewriter:
-    """The two functions that ``keras.models.clone_model`` takes, and what they remember between calls."""
+    """The quantised model in the making."""
 
-    def __init__(self, consumers: Counter[str]) -> None:
-        self._consumers = consumers
-        # Tensors that an engine has not stored yet, by id; kept with the tensor so that no id is used again.
-        self._unrounded: dict[int, Any] = {}
-        self._rounded: dict[int, Any] = {}
+    def __init__(self, flat: keras.Model) -> None:
+        self._flat = flat
+        self._readers = readers(flat)
+        self._names = Names(layer.name for layer in flat.layers)
+        self._copies: dict[int, Any] = {}  # of layers with weights, by id
 
-    def clone(self, layer: Any) -> Any:
-        if isinstance(layer, layers.ReLU):
-            return QuantizedReLU(layer.max_value, name=layer.name)
-        return _QUANTIZED.get(type(layer), type(layer)).from_config(layer.get_config())
+    def run(self) -> tuple[Any, Any]:
+        """The quantised model's input and output."""
+        (tensor,) = self._flat.inputs
+        pixels = keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name)
+        value = _Value(pixels, "pixels")
+        kinds = [node and type(node.operation) for node in self._readers[id(tensor)]]
+        if layers.Rescaling in kinds and len(kinds) > 1:
+            raise TrainingError("model", got="a Rescaling and other layers on the pixels", expected="one Rescaling")
+        if layers.Rescaling not in kinds and not keras.backend.is_float_dtype(tensor.dtype):
+            value = self._normalised(layers.Rescaling(1.0, name="normalise"), value)
+        return pixels, self._store(walk(self._flat, value, self._call)).tensor
 
-    def call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
-        args = keras.tree.map_structure(lambda value: self._input_of(layer, value), args)
-        output = layer(*args, **kwargs)
+    def _call(self, node: Any, x: Any, **kwargs: Any) -> _Value:
+        alone = [reader.operation for reader in self._readers[id(node.outputs[0])] if reader is not None]
+        reader = alone[0] if len(self._readers[id(node.outputs[0])]) == len(alone) == 1 else None
+        value = self._layer(node.operation, x, reader, kwargs)
+        value.reader = reader
+        return value
+
+    def _layer(self, layer: Any, x: Any, reader: Any, kwargs: dict[str, Any]) -> _Value:
         if isinstance(layer, layers.Rescaling):
-            return _input_range(layer)(output)
+            return self._normalised(layer, x)
+        if isinstance(layer, layers.Concatenate):
+            return self._concatenate(layer, x)
+        if is_affine(layer):
+            return self._affine(layer, x, kwargs)
+        if isinstance(layer, layers.ReLU):
+            return self._relu(layer, x, reader)
+        if isinstance(layer, layers.Reshape | layers.Flatten) and x.passes_on and x.tensor.shape[1:-1] == (1, 1):
+            return _Value(self._compute(layer, x.tensor), x.name)
+        x = keras.tree.map_structure(self._store, x)
+        if isinstance(layer, layers.Activation):
+            return self._activation(layer, x)
+        y = self._compute(layer, keras.tree.map_structure(lambda value: value.tensor, x), **kwargs)
         if isinstance(layer, _NEW_RANGE):
-            self._unrounded[id(output)] = output
+            return _Value(y, layer.name, convolution=isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D))
+        if isinstance(layer, layers.AveragePooling2D):
+            y = x.range(y, follow=False)  # engines round the averages into the range of what they averaged
+        return _Value(y, layer.name, x.range)
+
+    def _compute(self, layer: Any, tensor: Any, **kwargs: Any) -> Any:
+        """What a copy of the layer makes of a tensor; a layer with weights has one copy, however often it is called."""
+        copy = self._copies.get(id(layer))
+        if copy is None:
+            copy = _QUANTIZED.get(type(layer), type(layer)).from_config(layer.get_config())
+        output = copy(tensor, **kwargs)
+        if layer.weights:
+            self._copies[id(layer)] = copy
+            copy.set_weights(layer.get_weights())
         return output
 
-    def _input_of(self, layer: Any, tensor: Any) -> Any:
-        if not isinstance(tensor, keras.KerasTensor):
+    def _store(self, value: _Value) -> _Value:
+        """The value as an engine stores it, rounded once for all readers."""
+        if value.range is not None:
+            return value
+        if value.stored is None:
+            value.stored = self._rounded(value.tensor, FakeQuantize(name=self._names.unique(f"{value.name}_range")))
+        return value.stored
+
+    def _rounded(self, inputs: Any, rounding: FakeQuantize) -> _Value:
+        return _Value(rounding(inputs), rounding.name, rounding)
+
+    def _normalised(self, rescaling: Any, pixels: _Value) -> _Value:
+        """The pixel 0..255 as the quantised value, whatever the photos are.
+
+        The zero point has to be a whole number of pixels: an offset of -1 at a scale of 1/127.5 becomes -128/127.5,
+        half a grey level away.
+        """
+        scale, zero_point = float(rescaling.scale), zero_pixel(rescaling)
+        low, high = -zero_point * scale, (_MOST_STEPS - zero_point) * scale
+        normalised = layers.Rescaling(scale, low, name=rescaling.name)(pixels.tensor)
+        return self._rounded(normalised, FakeQuantize(low, high, name="pixels_range"))
+
+    def _relu(self, relu: Any, x: _Value, reader: Any) -> _Value:
+        if x.passes_on and isinstance(reader, layers.Concatenate) and relu.max_value in (None, 6.0):
+            return _Value(self._compute(relu, x.tensor), relu.name)
+        # The converter drops the second of two roundings in a row, and the ReLU with it.
+        tensor = x.tensor if x.passes_on else self._reshaped(self._pass_through(self._store(x)), x)
+        return self._rounded(tensor, QuantizedReLU(relu.max_value, name=relu.name))
+
+    def _activation(self, layer: Any, x: _Value) -> _Value:
+        if activation_name(layer) == "hard_silu":
+            return self._rounded(x.tensor, QuantizedHardSwish(name=layer.name))
+        y = self._compute(layer, x.tensor)
+        return self._rounded(y, FakeQuantize(*_UP_TO_ONE, name=self._names.unique(f"{layer.name}_range")))
+
+    def _affine(self, layer: Any, x: _Value, kwargs: dict[str, Any]) -> _Value:
+        """A batch normalisation or hard sigmoid in the pass of a convolution: the one before it, or one of ones."""
+        picture = x.tensor if x.passes_on and x.convolution else self._pass_through(self._store(x))
+        if isinstance(layer, layers.BatchNormalization):
+            value = _Value(self._compute(layer, picture, **kwargs), layer.name, convolution=True)
+        else:
+            value = self._rounded(picture, QuantizedHardSigmoid(name=layer.name))
+        if len(x.tensor.shape) != 4:
+            value.tensor, value.convolution = self._reshaped(value.tensor, x), False
+        return value
+
+    def _concatenate(self, layer: Any, values: list[_Value]) -> _Value:
+        inputs = [
+            value.tensor if value.passes_on else self._reshaped(self._pass_through(self._store(value)), value)
+            for value in values
+        ]
+        return self._rounded(inputs, QuantizedConcatenate(name=layer.name))
+
+    def _pass_through(self, value: _Value) -> Any:
+        """[N, H, W, C], or [N, 1, P, C] of what is no picture, behind an operation that can give it another range."""
+        tensor = value.tensor
+        if len(tensor.shape) != 4:
+            tensor = layers.Reshape((1, -1, tensor.shape[-1]), name=self._names.unique(f"{value.name}_picture"))(tensor)
+        value.passes += 1
+        return PassThrough(value.passes - 1, name=self._names.unique(f"{value.name}_pass"))(tensor)
+
+    def _reshaped(self, tensor: Any, like: _Value) -> Any:
+        """What ``_pass_through`` made a picture, as it was."""
+        if len(like.tensor.shape) == 4:
             return tensor
-        only_reader = self._consumers[tensor._keras_history.operation.name] == 1
-        fused = isinstance(layer, (*_FUSED[:2], QuantizedReLU))
-        return tensor if fused and only_reader else self.rounded(tensor)
-
-    def rounded(self, tensor: Any) -> Any:
-        """The tensor as an engine stores it; the same one for every reader."""
-        if id(tensor) not in self._unrounded:
-            return tensor
-        if id(tensor) not in self._rounded:
-            name = f"{tensor._keras_history.operation.name}_range"
-            self._rounded[id(tensor)] = FakeQuantize(name=name)(tensor)
-        return self._rounded[id(tensor)]
-
-
-def _input_range(rescaling: Any) -> FakeQuantize:
-    """The range in which the pixel 0..255 is the quantised value, whatever the photos are.
-
-    The zero point has to be a whole number of pixels: an offset of -1 at a scale of 1/127.5 becomes -128/127.5, half
-    a grey level away.
-    """
-    scale = float(rescaling.scale)
-    zero_point = round(-float(rescaling.offset) / scale)
-    return FakeQuantize(-zero_point * scale, (_MOST_STEPS - zero_point) * scale, name="pixels_range")
+        return layers.Reshape(like.tensor.shape[1:], name=self._names.unique(f"{like.name}_reshape"))(tensor)

@@ -1,0 +1,97 @@
+"""Accelerators behind a TensorFlow Lite external delegate: ``delegate:vx``, ``delegate:/path/lib.so?option=value``."""
+
+from __future__ import annotations
+
+import ctypes
+import difflib
+import os
+from urllib.parse import unquote
+
+from linnet_devices.api import Artifact, DeviceError, DeviceUnavailable, Format, OpenOptions, Probe
+from linnet_devices.litert import LiteRT, LiteRTSession, create_delegate
+from linnet_devices.presets import PRESETS, Preset
+from linnet_devices.session import check_placement
+
+PREFIX = "delegate:"
+_ENTRY = "tflite_plugin_create_delegate"
+_SUFFIXES = (".so", ".dylib", ".dll")
+
+
+class ExternalDelegate:
+    """A device whose library is a TensorFlow Lite delegate. Its options go to the library as they are."""
+
+    formats: tuple[Format, ...] = ("tflite",)
+
+    def __init__(self, name: str, preset: Preset, options: dict[str, str]) -> None:
+        self.name = name
+        self.preset = preset
+        self.options = preset.options | options
+
+    def probe(self) -> Probe:
+        engine = LiteRT().probe()
+        if not engine.available:
+            return engine
+        if self.preset.unavailable:
+            return Probe(False, self.preset.unavailable, self.preset.fix)
+        try:
+            library, _ = self.library()
+        except DeviceUnavailable as error:
+            return Probe(False, " ".join(str(error.got).split()), self.preset.fix)
+        return Probe(True, details=engine.details | {"library": library, "hardware": self.preset.hardware})
+
+    def open(self, artifact: Artifact, options: OpenOptions) -> LiteRTSession:
+        library, _ = self.library()
+        for variable, value in self.preset.environment.items():
+            os.environ.setdefault(variable, value)
+        try:
+            delegate = create_delegate(library, self.options)
+        except ValueError as error:
+            reason = str(error) or "no accelerator, and its library gives no reason"
+            raise DeviceUnavailable(f"device {self.name}", got=reason, fix=self.preset.fix) from error
+        return check_placement(LiteRTSession(self.name, artifact, options, delegate), options)
+
+    def library(self) -> tuple[str, ctypes.CDLL]:
+        """The first of the preset's libraries that is here, loaded. Raises DeviceUnavailable."""
+        reasons = []
+        for name in self.preset.libraries:
+            try:
+                library = ctypes.CDLL(name)
+                getattr(library, _ENTRY)
+            except (OSError, AttributeError) as error:  # the linker's own words: they name what is missing
+                reasons.append(str(error))
+                continue
+            return name, library
+        raise DeviceUnavailable(f"device {self.name}", got=reasons[0], fix=self.preset.fix)
+
+
+def named(name: str) -> ExternalDelegate:
+    """The device ``delegate:NAME`` or ``delegate:/path/lib.so?option=value&option=value``.
+
+    A comma in a value is written %2C, because commas separate devices.
+
+    Raises:
+        DeviceError: no preset has that name and it is no library's either, or an option has no value.
+    """
+    target, _, query = name.removeprefix(PREFIX).partition("?")
+    options = {}
+    for pair in query.split("&") if query else ():
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise DeviceError(f"options of --device {name}", got=repr(pair), expected="option=value")
+        options[unquote(key)] = unquote(value)
+    if target in PRESETS:
+        return ExternalDelegate(name, PRESETS[target], options)
+    if "/" in target or os.sep in target or target.endswith(_SUFFIXES):
+        preset = Preset(
+            hardware=target,
+            libraries=(target,),
+            fix="see to the library's path, what it links to, its options and the accelerator itself",
+        )
+        return ExternalDelegate(name, preset, options)
+    nearest = difflib.get_close_matches(target, PRESETS, n=1) or ["/path/lib.so"]
+    raise DeviceError(
+        "--device",
+        got=repr(name),
+        expected=f"a library's path or one of {', '.join(PRESETS)} after delegate:",
+        fix=f"--device {PREFIX}{nearest[0]}",
+    )

@@ -1,0 +1,151 @@
+"""The child process of an ``IsolatedSession``: it opens one session and runs it on the pixels in shared memory.
+
+Run as ``python -m linnet_devices.isolated_child CONTROL MEMORY LIFE``, three inherited file descriptors: the channel of
+messages, the pixels and logits, and a pipe that ends when the parent does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import resource
+import select
+import signal
+import sys
+from multiprocessing.connection import Connection
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from linnet_devices.api import (
+    Artifact,
+    DeviceError,
+    DeviceUnavailable,
+    LinnetError,
+    Logits,
+    OpenOptions,
+    Pixels,
+    Placement,
+    Session,
+)
+from linnet_devices.registry import load_device
+from linnet_devices.session import InputAdapter
+
+RUN, DONE = b"run", b"done"  # the pixels are there; the logits are
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """The first message to the child: what to open."""
+
+    device: str
+    artifact: Artifact
+    options: OpenOptions
+
+
+class Opened(msgspec.Struct, frozen=True, tag=True):
+    """Its answer: what the session in the child says of itself."""
+
+    device: str
+    placement: Placement
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """Its answer where that failed, and to a run that failed: the parts of a LinnetError."""
+
+    kind: Literal["unavailable", "error"]
+    what: str
+    got: str | None = None
+    expected: str | None = None
+    fix: str | None = None
+
+    @classmethod
+    def of(cls, error: Exception, device: str) -> Failed:
+        if not isinstance(error, LinnetError):
+            return cls("error", f"device {device}", f"{type(error).__name__}: {error}")
+        kind: Literal["unavailable", "error"] = "unavailable" if isinstance(error, DeviceUnavailable) else "error"
+        got, expected = (None if part is None else str(part) for part in (error.got, error.expected))
+        return cls(kind, error.what, got, expected, error.fix)
+
+    def error(self) -> DeviceError:
+        """The error as the parent raises it."""
+        kind = DeviceUnavailable if self.kind == "unavailable" else DeviceError
+        return kind(self.what, got=self.got, expected=self.expected, fix=self.fix)
+
+
+def map_memory(memory: int, artifact: Artifact) -> tuple[Pixels, Logits]:
+    """uint8 [1, H, W, 3] and float32 [1, classes] in the memory of a file descriptor, which is made large enough."""
+    pixels, logits = (1, *InputAdapter(artifact.input).shape), (1, artifact.output.shape[-1])
+    both = np.dtype([("pixels", np.uint8, pixels), ("logits", np.float32, logits)], align=True)
+    os.ftruncate(memory, both.itemsize)
+    record = np.frombuffer(mmap.mmap(memory, both.itemsize), both)
+    return record["pixels"][0], record["logits"][0]
+
+
+def main() -> None:
+    """Serves the parent until it closes the channel."""
+    control_fd, memory, life = map(int, sys.argv[1:])
+    _end_with(life)
+    # An accelerator's abort is an everyday matter here: no core file on an SD card, and no wait until it is written.
+    # A limit of 1 byte, unlike 0, also keeps the kernel from piping the core to a program.
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard == resource.RLIM_INFINITY else min(1, hard), hard))
+    control = Connection(control_fd)
+    opening = msgspec.json.decode(control.recv_bytes(), type=Opening)
+    try:
+        session = _open(opening)
+    except Exception as error:  # a plug-in may raise anything, and its reason is the parent's to tell
+        control.send_bytes(msgspec.json.encode(Failed.of(error, opening.device)))
+        return
+    with session:
+        pixels, logits = map_memory(memory, opening.artifact)
+        control.send_bytes(msgspec.json.encode(Opened(session.device, session.placement)))
+        while _asked(control):
+            try:
+                _run(session, pixels, logits)
+                answer = DONE
+            except Exception as error:
+                answer = msgspec.json.encode(Failed.of(error, opening.device))
+            control.send_bytes(answer)
+
+
+def _end_with(life: int) -> None:
+    """Has the kernel kill this process when the other end of the pipe is closed, as the parent's death does.
+
+    Neither a thread nor a handler of Python's would do: an engine that hangs may hold the interpreter's lock. Nor would
+    PR_SET_PDEATHSIG: it comes when the parent's thread ends, not its process.
+    """
+    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([life], [], [], 0)[0]:  # it was closed before
+        sys.exit(1)
+
+
+def _open(opening: Opening) -> Session:
+    device = load_device(opening.device)
+    probe = device.probe()
+    if not probe.available:
+        raise DeviceUnavailable(f"{opening.device}: {probe.reason}", fix=probe.fix)
+    return device.open(opening.artifact, opening.options)
+
+
+def _asked(control: Connection) -> bool:
+    """Waits for the next request; False when the parent has closed the channel."""
+    try:
+        control.recv_bytes()
+    except EOFError:
+        return False
+    return True
+
+
+def _run(session: Session, pixels: Pixels, logits: Logits) -> None:
+    found = session.run(pixels)
+    if found.shape != logits.shape:  # NumPy would spread one number over all classes
+        raise DeviceError(f"logits of {session.device}", got=list(found.shape), expected=list(logits.shape))
+    logits[:] = found
+
+
+if __name__ == "__main__":
+    main()

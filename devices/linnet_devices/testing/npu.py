@@ -1,0 +1,23 @@
+"""A stand-in for Intel's NPU: OpenVINO's CPU plug-in under another name. What it computes is simulated, what OpenVINO
+says of it is not.
+
+A plug-in that names the class, as docs/fault-kit.md shows, makes it a device for ``--device``.
+"""
+
+from __future__ import annotations
+
+import openvino
+
+from linnet_devices.openvino import OpenVinoNpu
+
+
+class SimulatedNpu(OpenVinoNpu):
+    """The device ``simulated-npu``. OpenVINO takes a second name for its CPU plug-in only where it ends in "CPU"."""
+
+    name = "simulated-npu"
+    target = "NPUCPU"
+
+    def core(self) -> openvino.Core:
+        core = super().core()
+        core.register_plugin("openvino_intel_cpu_plugin", self.target)
+        return core

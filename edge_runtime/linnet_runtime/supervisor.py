@@ -1,0 +1,256 @@
+"""A ladder of devices behind one session: where one fails the next one answers, and the better one comes back.
+
+Every device of the ladder is kept open, so that going on with the next takes no longer than its inference. A thread
+opens those again that failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from types import TracebackType
+from typing import Self
+
+from linnet_devices.api import Artifact, DeviceError, DeviceUnavailable, Logits, Pixels, Placement
+from linnet_devices.errors import DeviceCrashed, DeviceHung
+from linnet_runtime.checked import CheckedSession, Limits, TooSlow, WrongAnswers
+
+logger = logging.getLogger("linnet")
+
+Opener = Callable[[threading.Event], CheckedSession]
+
+_WHAT: dict[type[Exception], str] = {
+    DeviceUnavailable: "absent",
+    DeviceCrashed: "crash",
+    DeviceHung: "hang",
+    WrongAnswers: "wrong answers",
+    TooSlow: "slow",
+}
+_PATIENCE_S = 10.0  # when all have failed, for the first to come back
+_CLOSING_S = 5.0
+_MOST_EVENTS = 1000
+_MINUTE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a device.
+
+    ``what`` is absent, crash, hang, error, wrong answers, slow, or back; ``at`` is in seconds since 1970. ``to`` is the
+    device that went on, and ``seconds`` how long its first frame waited for an answer from the moment that the failed
+    device was given it; both None where no frame was waiting.
+    """
+
+    device: str
+    what: str
+    reason: str
+    at: float
+    to: str | None = None
+    seconds: float | None = None
+
+
+class Rung:
+    """A device of the ladder: its session while it is well, and when it is tried again while it is not."""
+
+    def __init__(self, name: str, opener: Opener, limits: Limits, session: CheckedSession | None = None) -> None:
+        self.name = name
+        self.open = opener
+        self.session = session
+        self.reason = ""
+        self.retry_at = 0.0
+        self._limits = limits
+        self._backoff_s = limits.first_backoff_s
+        self._opened_at = time.monotonic()
+
+    def up(self, session: CheckedSession) -> None:
+        self.session, self._opened_at = session, time.monotonic()
+
+    def down(self, error: Exception) -> None:
+        now = time.monotonic()
+        if self.session is not None and now - self._opened_at >= self._limits.longest_backoff_s:
+            self._backoff_s = self._limits.first_backoff_s
+        self.session, self.reason, self.retry_at = None, str(error), now + self._backoff_s
+        self._backoff_s = min(2 * self._backoff_s, self._limits.longest_backoff_s)
+
+
+class SupervisedSession:
+    """The devices of a ladder, best first, as one session; see ``linnet_devices.api.Session``.
+
+    The first one that is well answers; ``device``, ``artifact`` and ``placement`` are those of the one that answered
+    last. A frame whose device fails is answered by the next one, so that none is lost, and counted in
+    ``frames_repeated``.
+    """
+
+    def __init__(self, name: str, rungs: list[Rung], limits: Limits) -> None:
+        """Opens the rungs that are not open yet. Raises DeviceUnavailable, with all reasons, where none can be."""
+        self.events: deque[Event] = deque(maxlen=_MOST_EVENTS)
+        self.frames_repeated = 0
+        self.frames_by_device: Counter[str] = Counter()
+        self._name = name
+        self._rungs = rungs
+        self._failed: list[CheckedSession] = []  # the thread closes them, which may take a while
+        self._unanswered: list[Event] = []
+        self._restarts: deque[float] = deque(maxlen=limits.restarts_a_minute)
+        self._stop = threading.Event()
+        self._changed = threading.Condition()
+        self._mender = threading.Thread(target=self._mend, name="linnet-supervisor", daemon=True)
+        try:
+            for rung in self._rungs:
+                if rung.session is None:
+                    self._try(rung)
+            self._answered_by = self._best(patience_s=0)[1].session
+        except BaseException:
+            self._close_sessions()
+            raise
+        self._mender.start()
+
+    @property
+    def device(self) -> str:
+        return self._answered_by.device
+
+    @property
+    def artifact(self) -> Artifact:
+        return self._answered_by.artifact
+
+    @property
+    def placement(self) -> Placement:
+        return self._answered_by.placement
+
+    def run(self, pixels: Pixels) -> Logits:
+        """``Session.run`` on the best device that is well. Raises DeviceUnavailable where all have failed and none has
+        come back within ten seconds.
+        """
+        started = time.monotonic()
+        while True:
+            rung, session = self._best(_PATIENCE_S)
+            try:
+                logits = session.run(pixels)
+            except DeviceError as error:
+                self._drop(rung, error)
+                self.frames_repeated += 1
+                continue
+            self._note_answer(session.session.device, len(pixels), time.monotonic() - started)
+            self._answered_by = session.session
+            if session.slowness is not None and any(other.session for other in self._rungs if other is not rung):
+                self._drop(rung, session.slowness)
+            return logits
+
+    def summary(self) -> dict[str, object]:
+        """The events, the frames that a second device had to answer, and how many each device answered."""
+        return {
+            "events": [asdict(event) for event in self.events],
+            "frames_repeated": self.frames_repeated,
+            "frames_by_device": dict(self.frames_by_device),
+        }
+
+    def close(self) -> None:
+        """Ends the thread and closes every device. Closing twice does nothing."""
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+        if self._mender.is_alive():
+            self._mender.join(_CLOSING_S)
+            if self._mender.is_alive():
+                logger.warning("a device that was being opened did not let go within %g s", _CLOSING_S)
+        self._close_sessions()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _best(self, patience_s: float) -> tuple[Rung, CheckedSession]:
+        """The first rung that is well, and its session; waits for one to come back. Raises DeviceUnavailable."""
+        if self._stop.is_set():
+            raise DeviceError(f"--device {self._name}", got="run() after close()", expected="an open session")
+        with self._changed:
+            found = self._changed.wait_for(
+                lambda: next(((rung, rung.session) for rung in self._rungs if rung.session is not None), None),
+                patience_s,
+            )
+        if found is None:
+            self.events.extend(self._unanswered)
+            self._unanswered.clear()
+            reasons = "; ".join(rung.reason for rung in self._rungs)
+            raise DeviceUnavailable(f"--device {self._name}", got=reasons)
+        return found
+
+    def _drop(self, rung: Rung, error: DeviceError) -> None:
+        """Takes a device that failed out of the ladder until it is opened again."""
+        self._unanswered.append(_event(rung, error))
+        with self._changed:
+            if rung.session is not None:
+                self._failed.append(rung.session)
+            rung.down(error)
+            self._changed.notify_all()
+
+    def _note_answer(self, device: str, frames: int, seconds: float) -> None:
+        self.frames_by_device[device] += frames
+        for event in self._unanswered:
+            self.events.append(replace(event, to=device, seconds=seconds))
+            logger.warning("%s (%s): %s goes on after %.3f s", event.reason, event.what, device, seconds)
+        self._unanswered.clear()
+
+    def _try(self, rung: Rung) -> None:
+        """Opens a rung. Its first failure is an event, and so is that it is back."""
+        try:
+            session = rung.open(self._stop)
+        except DeviceError as error:
+            if rung.reason:
+                logger.info("still not well: %s", error)
+            else:
+                self.events.append(event := _event(rung, error))
+                logger.warning("%s is left out (%s): %s", rung.name, event.what, event.reason)
+            with self._changed:
+                rung.down(error)
+            return
+        with self._changed:
+            rung.up(session)
+            self._changed.notify_all()
+        if rung.reason:
+            self.events.append(Event(rung.name, "back", session.verdict, time.time()))
+            logger.warning("%s is back: %s", rung.name, session.verdict)
+        else:
+            logger.info("%s is ready: %s", rung.name, session.verdict)
+
+    def _mend(self) -> None:
+        """Closes the sessions that failed, and opens their devices again when it is time."""
+        while not self._stop.is_set():
+            with self._changed:
+                due = self._next_try()
+                wait_s = max(0.0, due[1] - time.monotonic()) if due else None
+                woken = self._changed.wait_for(lambda: self._failed or self._stop.is_set(), wait_s)
+                failed, self._failed = self._failed, []
+            for session in failed:
+                session.close()
+            if due and not woken:
+                self._restarts.append(time.monotonic())
+                try:
+                    self._try(due[0])
+                except Exception as error:  # a file that is damaged now, a plug-in's mistake: no reason to end
+                    due[0].down(error)
+
+    def _next_try(self) -> tuple[Rung, float] | None:
+        """The rung that is tried again next, and when: at most so many in a minute."""
+        down = [rung for rung in self._rungs if rung.session is None]
+        if not down:
+            return None
+        rung = min(down, key=lambda rung: rung.retry_at)
+        full = len(self._restarts) == self._restarts.maxlen
+        return rung, max(rung.retry_at, self._restarts[0] + _MINUTE_S) if full else rung.retry_at
+
+    def _close_sessions(self) -> None:
+        for session in (*self._failed, *(rung.session for rung in self._rungs)):
+            if session is not None:
+                session.close()
+
+
+def _event(rung: Rung, error: DeviceError) -> Event:
+    return Event(rung.name, _WHAT.get(type(error), "error"), str(error), time.time())

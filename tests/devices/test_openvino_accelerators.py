@@ -1,0 +1,124 @@
+"""``npu`` and ``gpu`` through OpenVINO. Neither was at hand: OpenVINO's CPU plug-in under another name stands in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import openvino
+import pytest
+from openvino import opset13
+
+from devices.run_conformance import run_conformance
+from linnet_devices import Artifact, DeviceError, DeviceUnavailable, OpenOptions, load_device
+from linnet_devices.registry import probe
+from linnet_devices.testing.npu import SimulatedNpu
+from linnet_devices.testing.samples import colour_pictures, load_artifacts, pattern_pictures
+from plugins import install_plugin
+
+IRS = [artifact for artifact in load_artifacts() if artifact.format == "openvino"]
+INT8 = IRS[0]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("name", ["npu", "gpu"])
+def test_one_that_is_not_here_says_what_is_and_what_it_needs(name: str) -> None:
+    found = probe(name)
+    if found.available:
+        pytest.skip(f"{name} is here")
+    assert found.reason == f"OpenVINO finds CPU and no {name.upper()}"
+    assert "render" in found.fix
+    with pytest.raises(DeviceUnavailable, match="and no"):
+        load_device(name).open(INT8, OpenOptions(allow_fallback=True))
+
+
+def test_a_stand_in_is_found_by_name_with_its_hardware() -> None:
+    found = SimulatedNpu().probe()
+    assert found.available
+    assert found.details["hardware"]
+
+
+@pytest.mark.parametrize("artifact", IRS, ids=[artifact.precision for artifact in IRS])
+def test_it_runs_the_whole_model_and_says_so(artifact: Artifact) -> None:
+    with SimulatedNpu().open(artifact, OpenOptions(require_placement=1)) as session:
+        assert session.device == session.placement.device == "simulated-npu"
+        assert session.placement.share == 1
+        assert session.placement.total > 5  # what the plug-in made of the model's operations
+        session.run(pattern_pictures())
+
+
+def test_a_model_of_open_shape_is_given_its_entrys(tmp_path: Path) -> None:
+    """An NPU takes fixed shapes only."""
+    pixels = opset13.parameter([-1, 24, 32, 3], np.uint8)
+    means = opset13.reduce_mean(opset13.convert(pixels, "f32"), np.array([1, 2]))
+    openvino.save_model(openvino.Model([means], [pixels], "means"), tmp_path / "means.xml")
+    output = msgspec.structs.replace(INT8.output, dtype="float32", scale=None, zero_point=None)
+    means_of_channels = msgspec.structs.replace(INT8, path=str(tmp_path / "means.xml"), output=output, weights=None)
+    with SimulatedNpu().open(means_of_channels, OpenOptions()) as session:
+        np.testing.assert_allclose(session.run(colour_pictures()), colour_pictures().mean(axis=(1, 2)), rtol=0.01)
+
+
+class RunsOnTheCpu(SimulatedNpu):
+    """Simulated: a plug-in that falls back, as AUTO does while, or because, it has no NPU."""
+
+    def core(self) -> Any:
+        core = super().core()
+
+        class Core:
+            available_devices = core.available_devices
+            read_model, get_property = core.read_model, core.get_property
+
+            def compile_model(self, model: Any, device: str, properties: dict[str, Any]) -> Any:
+                return core.compile_model(model, "CPU", properties)
+
+        return Core()
+
+
+def test_running_on_the_cpu_when_asked_for_the_npu_is_an_error() -> None:
+    with pytest.raises(DeviceError, match=r"on simulated-npu: got 0 of \d+ operations on it \(.*Convolution: CPU"):
+        RunsOnTheCpu().open(INT8, OpenOptions())
+
+
+def test_running_on_the_cpu_where_that_was_allowed_is_told() -> None:
+    with RunsOnTheCpu().open(INT8, OpenOptions(allow_fallback=True)) as session:
+        assert session.device == "cpu:openvino"
+        assert (session.placement.device, session.placement.on_device) == ("simulated-npu", 0)
+
+
+def test_what_was_compiled_is_kept_in_the_users_cache_folder(cache: Path) -> None:
+    """The second time the model is loaded as it was compiled."""
+    for _ in range(2):
+        SimulatedNpu().open(INT8, OpenOptions()).close()
+    kept = [path for path in (cache / "linnet" / "openvino").iterdir() if path.is_file()]
+    assert kept
+    core = SimulatedNpu().core()
+    properties = {"PERFORMANCE_HINT": "LATENCY", "CACHE_DIR": str(cache / "linnet" / "openvino")}
+    again = core.compile_model(core.read_model(INT8.path), SimulatedNpu.target, properties)
+    assert again.get_property("LOADED_FROM_CACHE")
+
+
+def test_the_cpu_keeps_nothing(cache: Path) -> None:
+    load_device("cpu:openvino").open(INT8, OpenOptions()).close()
+    assert not cache.exists()
+
+
+def test_openvinos_own_automatic_choice_says_what_it_took() -> None:
+    """Which is why it can be told from the device that was asked for."""
+    core = openvino.Core()
+    taken = core.compile_model(core.read_model(INT8.path), "AUTO:NPU,CPU").get_property("EXECUTION_DEVICES")
+    assert "CPU" in str(taken)
+
+
+def test_the_stand_in_passes_the_conformance_suite(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    code = "from linnet_devices.testing.npu import SimulatedNpu\n"
+    install_plugin(site, "linnet_simulated_npu", code, {"simulated-npu": "SimulatedNpu"})
+    run_conformance(tmp_path, "simulated-npu", site)

@@ -1,0 +1,78 @@
+"""A plug-in's devices that play accelerators: LiteRT on the CPU, and whatever fault a test asks for, when it asks.
+
+A test writes the fault's name into the file NAME of the folder SIMULATED_FAULTS; the next opening or inference has it,
+and the further ones, unless "once" comes after it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from linnet_devices.api import DeviceError, Probe
+from linnet_devices.litert import LiteRT, LiteRTSession
+
+SLOW_S = 1.2
+
+
+class First(LiteRT):
+    name = "first"
+
+    def probe(self):
+        if _fault(self.name) == "absent":
+            return Probe(False, "no such board on the bus", "plug it in")
+        return super().probe()
+
+    def open(self, artifact, options):
+        with Path(os.environ["SIMULATED_FAULTS"], f"{self.name}.opened").open("a") as log:
+            log.write(f"{os.getpid()}\n")
+        fault = _fault(self.name)
+        if fault == "tell":
+            raise DeviceError("options", got=options)
+        _misbehave(fault)
+        return SimulatedSession(self.name, artifact, options)
+
+
+class Second(First):
+    name = "second"
+
+
+class SimulatedSession(LiteRTSession):
+    def run(self, pixels):
+        fault = _fault(self.device)
+        _misbehave(fault)
+        logits = super().run(pixels)
+        return {"garbage": logits[:, ::-1], "shape": logits[:, :1]}.get(fault, logits)
+
+
+def _fault(name):
+    file = Path(os.environ["SIMULATED_FAULTS"], name)
+    fault, once, _ = (file.read_text() if file.exists() else "").partition(" once")
+    if once:
+        file.unlink()
+    return fault
+
+
+def _misbehave(fault):
+    if fault == "abort":
+        print("F driver/usb.cc:857] USB transfer error 2", file=sys.stderr, flush=True)
+        print("INFO: a greeting that says nothing", file=sys.stderr, flush=True)
+        os.abort()
+    elif fault == "segmentation fault":
+        ctypes.string_at(0)
+    elif fault == "exit":
+        os._exit(7)
+    elif fault == "hang":
+        ctypes.PyDLL(None).pause()  # with the interpreter's lock held, as some libraries do
+    elif fault == "raise":
+        raise RuntimeError("the firmware\nsays no")
+    elif fault == "slow":
+        time.sleep(SLOW_S)
+    elif fault == "chatty":
+        print("x" * 200_000, flush=True)
+    elif fault == "interrupt":
+        os.kill(os.getppid(), signal.SIGINT)

@@ -1,0 +1,128 @@
+"""A model to an equivalent one of plain layers, each of which an engine computes by one operation.
+
+Nested models are spelt out, activations stand in layers of their own, a separable convolution is its two convolutions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from linnet_train.quantize.check import activation_name
+from linnet_train.quantize.graph import Names, functional, readers, walk
+
+_RELU_LIMITS = {"relu": None, "relu6": 6.0}
+
+
+def flatten(model: keras.Model) -> keras.Model:
+    """A float32 model with the same outputs and copies of the weights; ``check`` must have passed the model."""
+    graph = functional(model)
+    tensor = graph.inputs[0]  # type: ignore[union-attr]  # checked
+    inputs = keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name)
+    return keras.Model(inputs, _Flattening().run(graph, inputs, {}), name=model.name)
+
+
+def is_affine(layer: Any) -> bool:
+    """Whether a layer multiplies and adds for each channel, which engines do in the pass of a convolution alone."""
+    if isinstance(layer, layers.Activation):
+        return activation_name(layer) == "hard_sigmoid"
+    return isinstance(layer, layers.BatchNormalization)
+
+
+class _Flattening:
+    """What one ``flatten`` remembers from layer to layer."""
+
+    def __init__(self) -> None:
+        self._names = Names()
+        self._copies: dict[tuple[int, type], Any] = {}  # of layers with weights: one that is called twice stays one
+
+    def run(self, graph: Any, inputs: Any, training: dict[str, bool]) -> Any:
+        """The graph's output on new inputs; ``training`` is the argument that a nested model was called with."""
+        readers_of = readers(graph)
+
+        def call(node: Any, x: Any, **kwargs: Any) -> Any:
+            called_with = training or {key: value for key, value in kwargs.items() if key == "training"}
+            inner = functional(node.operation)
+            if inner is not None:
+                return self.run(inner, x, called_with)
+            behind = [reader is not None and is_affine(reader.operation) for reader in readers_of[id(node.outputs[0])]]
+            return self._layer(node, x, called_with, affine_behind=behind == [True])
+
+        return walk(graph, inputs, call)
+
+    def _layer(self, node: Any, x: Any, training: dict[str, bool], *, affine_behind: bool) -> Any:
+        layer, activation = node.operation, activation_name(node.operation)
+        # TensorFlow's converter cannot give a dense layer a scale for each channel, and affine layers need one.
+        affine_behind = affine_behind if activation == "linear" else activation == "hard_sigmoid"
+        if isinstance(layer, layers.Dense) and (affine_behind or len(x.shape) == 4):
+            x = self._dense_as_convolution(layer, x)
+        elif isinstance(layer, layers.SeparableConv2D):
+            x = self._separable_convolution(layer, x)
+        elif not isinstance(layer, layers.Activation | layers.Softmax):
+            mode = training if isinstance(layer, layers.BatchNormalization | layers.Dropout) else {}
+            x = self._copy(layer, type(layer), layer.get_config(), layer.get_weights(), x, **mode)
+        if activation != "linear":
+            name = layer.name if isinstance(layer, layers.Activation | layers.Softmax) else f"{layer.name}_{activation}"
+            x = _activation(activation, self._names.unique(name))(x)
+        shape = node.outputs[0].shape[1:]
+        if len(x.shape) != 1 + len(shape) and not affine_behind:
+            x = layers.Reshape(shape, name=self._names.unique(f"{layer.name}_reshape"))(x)
+        return x
+
+    def _dense_as_convolution(self, dense: Any, x: Any) -> Any:
+        """[N, C] or [N, H, W, C] to [N, 1, 1, units] or [N, H, W, units]."""
+        if len(x.shape) == 2:
+            x = layers.Reshape((1, 1, x.shape[-1]), name=self._names.unique(f"{dense.name}_input"))(x)
+        config = {
+            **{key: value for key, value in dense.get_config().items() if key in _KEPT_OF_DENSE},
+            "filters": dense.units,
+            "kernel_size": 1,
+        }
+        return self._copy(dense, layers.Conv2D, config, dense.get_weights(), x)
+
+    def _separable_convolution(self, separable: Any, x: Any) -> Any:
+        depthwise_kernel, *others = separable.get_weights()
+        depthwise = {
+            "name": f"{separable.name}_depthwise",
+            "kernel_size": separable.kernel_size,
+            "strides": separable.strides,
+            "padding": separable.padding,
+            "dilation_rate": separable.dilation_rate,
+            "depth_multiplier": separable.depth_multiplier,
+            "depthwise_regularizer": separable.depthwise_regularizer,
+            "use_bias": False,
+        }
+        pointwise = {
+            "name": separable.name,
+            "filters": separable.filters,
+            "kernel_size": 1,
+            "kernel_regularizer": separable.pointwise_regularizer,
+            "bias_regularizer": separable.bias_regularizer,
+            "use_bias": separable.use_bias,
+        }
+        x = self._copy(separable, layers.DepthwiseConv2D, depthwise, [depthwise_kernel], x)
+        return self._copy(separable, layers.Conv2D, pointwise, others, x)
+
+    def _copy(self, layer: Any, kind: Any, config: dict[str, Any], weights: list[Any], x: Any, **kwargs: Any) -> Any:
+        """What a layer of that kind with a config and weights of the layer's gives."""
+        copy = self._copies.get((id(layer), kind))
+        if copy is None:
+            # bfloat16 has fewer levels than int8: a model that trained in it goes on in float32.
+            config = {**config, "name": self._names.unique(config["name"]), "dtype": "float32"}
+            copy = kind.from_config(config | ({"activation": "linear"} if "activation" in config else {}))
+        y = copy(x, **kwargs)
+        if weights:
+            self._copies[id(layer), kind] = copy
+            copy.set_weights([value.reshape(own.shape) for value, own in zip(weights, copy.weights, strict=True)])
+        return y
+
+
+_KEPT_OF_DENSE = ("name", "trainable", "use_bias", "kernel_regularizer", "bias_regularizer")
+
+
+def _activation(kind: Any, name: str) -> Any:
+    if kind in _RELU_LIMITS:
+        return layers.ReLU(_RELU_LIMITS[kind], name=name)
+    return layers.Activation(kind, name=name)
