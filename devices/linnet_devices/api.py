@@ -150,8 +150,8 @@ class Placement:
 class OpenOptions:
     """What a user may ask of a session. ``threads`` None is one a core, at most four; accelerators ignore it.
 
-    A device of which no operation of the model makes use is an error unless ``allow_fallback``; one that runs less
-    than ``require_placement``, 0..1, of the operations always is.
+    A model of which no operation runs on the device is an error unless ``allow_fallback``; one of which less than
+    ``require_placement`` runs there, a share of 0 to 1, is an error always.
     """
 
     threads: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,16 @@ _CPU = "CPU"
 _NOT_COMPUTED = ("Const", "Input", "Output", "Constant", "Parameter", "Result")
 
 
+@functools.cache
+def the_core() -> openvino.Core:
+    """One for the process, which is never let go.
+
+    OpenVINO's CPU plug-in gives the thread that loads it an alternate stack for signals. Two that are not unloaded in
+    the opposite order, or in another thread, leave a stack that is gone, and the next ctrl-C is a segmentation fault.
+    """
+    return openvino.Core()
+
+
 class OpenVino:
     """One of OpenVINO's devices, under the name that it has there: ``target``."""
 
@@ -26,7 +37,7 @@ class OpenVino:
 
     def core(self) -> openvino.Core:
         """OpenVINO with its plug-ins; a stand-in registers its own."""
-        return openvino.Core()
+        return the_core()
 
     def probe(self) -> Probe:
         core = self.core()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from linnet_devices.testing.samples import CLASSES
 from linnet_runtime.bundle import Bundle, Provenance
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.sessions import find_artifact
-from program import DATA, needs_data
+from program import DATA, linnet, needs_data
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +171,19 @@ def test_the_compiled_model_of_a_bundle_is_corals_alone(int8_model: Artifact, co
     for both in (bundle(int8_model, compiled), bundle(compiled, int8_model)):
         assert find_artifact(both, load_device("coral"), "int8") is compiled
         assert find_artifact(both, load_device("cpu:litert"), "int8") is int8_model
+
+
+def test_verify_asks_the_cpu_nothing_about_a_compiled_model(bundle_folder: Path, tmp_path: Path) -> None:
+    """It could not even load it."""
+    copy = shutil.copytree(bundle_folder, tmp_path / "parts.linnet")
+    shutil.copy(copy / "model.int8.tflite", copy / "model.int8_edgetpu.tflite")
+    manifest = json.loads((copy / "bundle.json").read_bytes())
+    int8 = next(entry for entry in manifest["artifacts"] if entry["path"] == "model.int8.tflite")
+    manifest["artifacts"] += [int8 | {"path": "model.int8_edgetpu.tflite", "requires": {"delegate": "edgetpu"}}]
+    (copy / "bundle.json").write_text(json.dumps(manifest))
+    verdicts = json.loads(linnet("verify", copy, "--device", "cpu:litert", "--json").stdout)
+    assert [row["path"] for row in verdicts["artifacts"]] == ["model.int8.tflite", "model.fp32.tflite"]
+    assert verdicts["passed"]
 
 
 def test_a_bundle_without_one_is_refused_by_the_device_itself(int8_model: Artifact) -> None:

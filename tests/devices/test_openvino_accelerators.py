@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,38 @@ def test_openvinos_own_automatic_choice_says_what_it_took() -> None:
     core = openvino.Core()
     taken = core.compile_model(core.read_model(INT8.path), "AUTO:NPU,CPU").get_property("EXECUTION_DEVICES")
     assert "CPU" in str(taken)
+
+
+_SIGNALS = """
+import os, signal, threading, time
+from linnet_devices import OpenOptions, load_device
+from linnet_devices.testing.samples import load_artifacts
+
+artifact = next(artifact for artifact in load_artifacts() if artifact.format == "openvino")
+sessions = []
+
+def open_one():
+    sessions.append(load_device("cpu:openvino").open(artifact, OpenOptions(threads=1)))
+
+open_one()
+thread = threading.Thread(target=open_one)
+thread.start()
+thread.join()
+open_one()
+while sessions:
+    sessions.pop(0).close()  # the first one first
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("stopped by ctrl-C")
+"""
+
+
+def test_ctrl_c_after_sessions_were_closed_in_the_order_they_were_opened() -> None:
+    """With an OpenVINO of its own for each session it was a segmentation fault."""
+    done = subprocess.run([sys.executable, "-c", _SIGNALS], capture_output=True, text=True, check=True)
+    assert done.stdout == "stopped by ctrl-C\n"
 
 
 def test_the_stand_in_passes_the_conformance_suite(tmp_path: Path) -> None:

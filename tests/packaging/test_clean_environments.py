@@ -54,12 +54,14 @@ def test_preprocessing_gives_the_golden_bytes(environment: Environment) -> None:
 
 
 def test_devices_says_what_is_here_and_how_to_get_the_others(environment: Environment) -> None:
-    listed = environment.run("linnet", "devices").stdout
-    available = {line.split()[0]: line.split()[1] for line in listed.splitlines()[1:]}
-    assert available["cpu:litert"] == "yes"
-    assert (available["cpu:onnx"], available["cpu:openvino"]) == ("no", "no")
-    assert "pip install 'linnet[onnx]'" in listed
-    assert "pip install 'linnet[openvino]'" in listed
+    listed = json.loads(environment.run("linnet", "devices", "--json").stdout)["devices"]
+    found = {row["device"]: row for row in listed}
+    assert found["cpu:litert"]["available"]
+    for name, extra in (("cpu:onnx", "onnx"), ("cpu:openvino", "openvino"), ("npu", "openvino")):
+        assert not found[name]["available"]
+        assert found[name]["fix"] == f"pip install 'linnet[{extra}]'"
+    table = environment.run("linnet", "devices").stdout
+    assert all(name in table for name in found)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ A plug-in that names the class, as docs/fault-kit.md shows, makes it a device fo
 
 from __future__ import annotations
 
+import functools
+
 import openvino
 
 from linnet_devices.openvino import OpenVinoNpu
@@ -18,6 +20,11 @@ class SimulatedNpu(OpenVinoNpu):
     target = "NPUCPU"
 
     def core(self) -> openvino.Core:
-        core = super().core()
-        core.register_plugin("openvino_intel_cpu_plugin", self.target)
-        return core
+        return _core()
+
+
+@functools.cache
+def _core() -> openvino.Core:
+    core = openvino.Core()
+    core.register_plugin("openvino_intel_cpu_plugin", SimulatedNpu.target)
+    return core
