@@ -39,7 +39,7 @@ class Limits:
         canary_frames: frames between two; None for no such limit.
         first_backoff_s: seconds until a device that failed is tried again; doubled with each further failure.
         longest_backoff_s: the most of them. Who held out that long begins with the first again.
-        restarts_a_minute: how often devices are tried again, all together.
+        restarts_a_minute: how often devices are tried again, all together; at least 1.
     """
 
     deadline_s: float = 0.5

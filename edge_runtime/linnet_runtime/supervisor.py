@@ -41,8 +41,8 @@ class Event:
     """What happened to a device.
 
     ``what`` is absent, crash, hang, error, wrong answers, slow, or back; ``at`` is in seconds since 1970. ``to`` is the
-    device that went on, and ``seconds`` how long its first frame waited for an answer from the moment that the failed
-    device was given it; both None where no frame was waiting.
+    device that went on, and ``seconds`` how long its first frame waited for the answer, the failed device's time
+    included; both None where none went on.
     """
 
     device: str
@@ -195,7 +195,7 @@ class SupervisedSession:
         self.frames_by_device[device] += frames
         for event in self._unanswered:
             self.events.append(replace(event, to=device, seconds=seconds))
-            logger.warning("%s (%s): %s goes on after %.3f s", event.reason, event.what, device, seconds)
+            logger.warning("%s goes on after %.3f s: %s", device, seconds, event.reason)
         self._unanswered.clear()
 
     def _try(self, rung: Rung) -> None:

@@ -8,18 +8,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+from linnet_devices.api import Precision
+from linnet_devices.testing.conformance import DeviceConformance
+
 _TEST_FILE = """
 from linnet_devices.testing.conformance import DeviceConformance
 
 class TestIt(DeviceConformance):
     device = {device!r}
+    precisions = {precisions!r}
 """
 
 
-def run_conformance(folder: Path, device: str, site: Path | None = None) -> None:
+def run_conformance(
+    folder: Path,
+    device: str,
+    site: Path | None = None,
+    precisions: tuple[Precision, ...] = DeviceConformance.precisions,
+) -> None:
     """Fails unless the suite passes whole; ``site`` is a folder for ``sys.path`` with a plug-in for the device."""
     test_file = folder / "test_it.py"
-    test_file.write_text(_TEST_FILE.format(device=device))
+    test_file.write_text(_TEST_FILE.format(device=device, precisions=precisions))
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-W", "error", test_file.name]
     path = os.pathsep.join(filter(None, [site and str(site), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": path, "COLUMNS": "300"}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from plugins import run_conformance
+from plugins import install_plugin
 
 # A device of faulty_devices.py to its class there and the test that must find its fault.
 FAULTS = {
@@ -27,12 +30,34 @@ FAULTS = {
     "nofix": ("SaysNoFix", "test_probe_says_what_is_here_or_why_not"),
 }
 
+_TEST_FILE = """
+from linnet_devices.testing.conformance import DeviceConformance
+
+class Test{name}(DeviceConformance):
+    device = "{name}"
+"""
+
 
 def _run_suite(folder: Path, tests_of: dict[str, str]) -> str:
-    """What the suite says of the plug-in's devices; ``tests_of`` as ``run_conformance`` has it."""
+    """What pytest says of a plug-in's devices, each with a test file as in the suite's own docstring.
+
+    ``tests_of`` has the devices, and for each the test that is run, or "" for all.
+    """
     classes = {"right": "Right", "absent": "IsNotHere", "unbuilt": "NotInTheModule"}
     classes |= {name: fault[0] for name, fault in FAULTS.items()}
-    return run_conformance(folder, Path(__file__).with_name("faulty_devices.py").read_text(), classes, tests_of)
+    code = Path(__file__).with_name("faulty_devices.py").read_text()
+    install_plugin(folder / "site", "faulty_devices", code, classes)
+    tests = folder / "tests"
+    tests.mkdir()
+    for name in tests_of:
+        (tests / f"test_{name}.py").write_text(_TEST_FILE.format(name=name))
+    chosen = [f"test_{name}.py::Test{name}" + (f"::{test}" if test else "") for name, test in tests_of.items()]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rfs", "--tb=no", "-q", *chosen]
+    path = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": path, "COLUMNS": "300"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tests, env=environment)
+    assert done.returncode in (0, 1), done.stdout + done.stderr  # all passed, or some failed
+    return done.stdout
 
 
 def test_a_plugin_that_works_passes(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import select
 import subprocess
 import sys
@@ -17,12 +16,13 @@ import numpy as np
 import pytest
 
 from accelerators import Accelerators
+from devices.run_conformance import run_conformance
 from linnet_devices.api import DeviceError, DeviceUnavailable, OpenOptions
 from linnet_devices.errors import DeviceCrashed, DeviceHung
 from linnet_devices.isolated import IsolatedSession
 from linnet_devices.litert import LiteRT
 from linnet_devices.testing.samples import load_artifacts, pattern_pictures
-from plugins import run_conformance
+from plugins import install_plugin
 
 ARTIFACT = next(artifact for artifact in load_artifacts() if artifact.format == "tflite" and artifact.is_int8)
 PICTURE = pattern_pictures()[:1]
@@ -78,10 +78,8 @@ def open_files() -> int:
 
 def test_it_passes_the_conformance_suite(tmp_path: Path) -> None:
     """A device that isolates itself does all that a device does."""
-    said = run_conformance(
-        tmp_path, ISOLATING_PLUGIN, {"isolating": "Isolating"}, {"isolating": ""}, 'precisions = ("int8",)'
-    )
-    assert re.fullmatch(r"\d+ passed in .*", said.splitlines()[-1])
+    install_plugin(tmp_path / "site", "isolating_plugin", ISOLATING_PLUGIN, {"isolating": "Isolating"})
+    run_conformance(tmp_path, "isolating", tmp_path / "site", precisions=("int8",))
 
 
 def test_it_gives_the_logits_of_the_session_in_the_child(open_first: Opener) -> None:
@@ -215,27 +213,32 @@ def test_an_opening_can_be_stopped(accelerators: Accelerators) -> None:
         IsolatedSession("first", ARTIFACT, OpenOptions(), stop=stop)
 
 
-def test_ctrl_c_in_a_run_ends_the_child_so_that_its_late_answer_is_nobodys(
-    accelerators: Accelerators, open_first: Opener
-) -> None:
-    session = open_first()
-    accelerators.fail("interrupt")  # the child sends it while this thread waits
-    with pytest.raises(KeyboardInterrupt):
-        session.run(PICTURE)
-    assert are_gone(accelerators.opened())
-    with pytest.raises(DeviceError, match="after it failed"):
-        session.run(PICTURE)
-
-
 PROGRAM = """
-import os, signal, sys
-from linnet_devices.api import OpenOptions
+import os, signal
+from pathlib import Path
+from linnet_devices import DeviceError, OpenOptions
 from linnet_devices.isolated import IsolatedSession
 from linnet_devices.testing.samples import load_artifacts, pattern_pictures
 
 artifact = next(artifact for artifact in load_artifacts() if artifact.format == "tflite")
-with IsolatedSession("first", artifact, OpenOptions(1)) as session:
+session = IsolatedSession("first", artifact, OpenOptions(1))
+"""
+WITH_CTRL_C = """
+signal.signal(signal.SIGINT, lambda *_: print("ctrl-C"))
+os.killpg(0, signal.SIGINT)
+print(session.run(pattern_pictures()[:1]).shape)
+session.close()
+"""
+INTERRUPTED = """
+Path(os.environ["SIMULATED_FAULTS"], "first").write_text("interrupt")  # the child sends it while this waits for it
+try:
     session.run(pattern_pictures()[:1])
+except KeyboardInterrupt:
+    try:
+        session.run(pattern_pictures()[:1])
+    except DeviceError as error:
+        print("ctrl-C, then:", error)
+session.close()
 """
 
 
@@ -253,18 +256,20 @@ def test_the_child_dies_with_its_parent_though_it_hangs(accelerators: Accelerato
         os.close(ended)
 
 
-def test_ctrl_c_on_the_terminal_is_not_the_childs(accelerators: Accelerators) -> None:
+@pytest.mark.usefixtures("accelerators")
+def test_ctrl_c_on_the_terminal_is_not_the_childs() -> None:
     """It goes to all processes of the group; a program that handles it can still close its devices."""
-    accelerators.fail("")
-    code = (
-        PROGRAM
-        + """
-    signal.signal(signal.SIGINT, lambda *_: print("ctrl-C"))
-    os.killpg(0, signal.SIGINT)
-    print(session.run(pattern_pictures()[:1]).shape)
-"""
-    )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, start_new_session=True
+        [sys.executable, "-c", PROGRAM + WITH_CTRL_C],
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
     )
     assert done.stdout.splitlines() == ["ctrl-C", "(1, 3)"]
+
+
+def test_ctrl_c_in_a_run_ends_the_child_so_that_its_late_answer_is_nobodys(accelerators: Accelerators) -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM + INTERRUPTED], capture_output=True, text=True, check=True)
+    assert done.stdout == "ctrl-C, then: session on first: got run() after it failed, expected another session\n"
+    assert are_gone(accelerators.opened())
