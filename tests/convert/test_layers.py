@@ -1,4 +1,4 @@
-"""Every layer that ``quantize`` knows, in the places where engines meet it: integers throughout, and the same numbers."""
+"""Every layer that ``quantize`` knows, where engines meet it: integers throughout, and the same numbers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from linnet_convert.tflite_graph import Graph, read_graph
 from linnet_convert.to_onnx import to_onnx
 from linnet_convert.to_openvino import to_openvino
 from linnet_convert.to_tflite import to_tflite
-from linnet_devices.api import Artifact
 from linnet_train.quantize import calibrate, quantize
 from networks import random_weights
 
 HEIGHT, WIDTH = 9, 12
+# An average is rounded by some engines and not by others, and the layers behind it make more of a step than one.
+MOST_STEPS = 6.5
 Body = Callable[[Any], Any]
 
 
@@ -41,7 +42,7 @@ def squeeze_excite(x: Any) -> Any:
 
 
 def pre_activation(x: Any) -> Any:
-    """A block of ResNet-v2: the normalisation and the ReLU stand before the convolution, and the sum has two readers."""
+    """A block of ResNet-v2: the normalisation and the ReLU stand before the convolution; the sum has two readers."""
     x = conv(x)
     y = layers.ReLU()(layers.BatchNormalization()(x))
     x = layers.Add()([x, conv(y, kernel=3)])
@@ -66,7 +67,7 @@ def inception(x: Any) -> Any:
 
 def a_sum_read_by_a_relu_and_a_sum(x: Any) -> Any:
     x = layers.Add()([conv(x), conv(x, kernel=3)])
-    return layers.Add()([x, layers.ReLU()(x), layers.ReLU(6.0)(x)]) if False else layers.Add()([x, layers.ReLU()(x)])
+    return layers.Add()([x, layers.ReLU()(x)])
 
 
 def shared(x: Any) -> Any:
@@ -178,38 +179,18 @@ def test_a_layer_is_integers_in_every_format(name: str, photos: NDArray[np.uint8
     random_weights(model, photos, 5)
     quantized = quantize(model)
     calibrate(quantized, photos)
-
-    def logits(artifact: Artifact) -> NDArray[np.float32]:
-        return artifact_logits(artifact, tmp_path, photos)
-
-    expected = np.asarray(model(photos, training=False))
     tflite = to_tflite(quantized, "int8", photos, tmp_path)
     graph = read_graph(tmp_path / tflite.path)
-    assert {str(tensor.dtype) for tensor in graph.tensors} <= {"int8", "uint8", "int32"}, name
-    assert [operator.name for operator in graph.operators].count("DEQUANTIZE") == 0
-    dark = to_tflite(quantized, "int8", photos // 64, (tmp_path / "dark").mkdir() or tmp_path / "dark")
+    assert {str(tensor.dtype) for tensor in graph.tensors} <= {"int8", "uint8", "int32"}
+    assert "DEQUANTIZE" not in {operator.name for operator in graph.operators}
+    (tmp_path / "dark").mkdir()
+    dark = to_tflite(quantized, "int8", photos // 64, tmp_path / "dark")
     assert parameters(read_graph(tmp_path / "dark" / dark.path)) == parameters(graph)
 
-    step = tflite.output.scale
-    of_tflite, of_keras = logits(tflite), np.asarray(quantized(photos, training=False))
-    a = np.abs(of_keras - expected).max() / step
-    b = np.abs(of_tflite - of_keras).max() / step
-    onnx_int8 = to_onnx(tmp_path / tflite.path, "int8", tmp_path)
-    openvino = to_openvino(tmp_path / onnx_int8.path, tmp_path / tflite.path, "int8", tmp_path)
-    c = np.abs(logits(onnx_int8) - of_tflite).max() / step
-    d = np.abs(logits(openvino) - of_tflite).max() / step
-    from collections import Counter
-
-    floats = to_tflite(model, "float32", photos, tmp_path)
-    e = [
-        float(np.abs(logits(x) - expected).max())
-        for x in (floats, to_onnx(tmp_path / floats.path, "float32", tmp_path))
-    ]
-    print(
-        "\nRES",
-        name,
-        "keras-float %.1f tflite-keras %.2f onnx %.2f ov %.2f steps" % (a, b, c, d),
-        e,
-        dict(Counter(o.name for o in graph.operators)),
-    )
-    assert b <= 3 and c <= 2 and d <= 3 and a < 40
+    onnx = to_onnx(tmp_path / tflite.path, "int8", tmp_path)
+    openvino = to_openvino(tmp_path / onnx.path, tmp_path / tflite.path, "int8", tmp_path)
+    keras_logits = np.asarray(quantized(photos, training=False))
+    assert tflite.output.scale is not None
+    for artifact in (tflite, onnx, openvino):
+        off = np.abs(artifact_logits(artifact, tmp_path, photos) - keras_logits).max() / tflite.output.scale
+        assert off < MOST_STEPS, artifact.path
