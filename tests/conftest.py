@@ -5,12 +5,16 @@ The three are made once a session by the program itself and are not to be writte
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from linnet_runtime.sources.synthetic import write_photos
 from program import linnet
+
+# A shell that runs the tests in its background has them ignore ctrl-C, and with them every process that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PHOTOS_PER_CLASS = 20
 SIZE = 48
