@@ -96,8 +96,15 @@ class Translation:
 
     def real(self, index: int) -> str:
         """The float value of a tensor, computed or constant, that broadcasts with others."""
-        data = self.tensor(index).data
-        return self.value(index).real if data is None else self.constant(index, as_nhwc(data.shape), TO_NCHW)
+        tensor = self.tensor(index)
+        if tensor.data is None:
+            return self.value(index).real
+        data = tensor.data.reshape(as_nhwc(tensor.shape)).transpose(TO_NCHW)
+        if tensor.quantization is None:
+            return self.onnx.constant(data)
+        # Unsigned like the activations: ONNX Runtime adds and multiplies tensors of one type in integers.
+        steps = (data.astype(np.int16) + _UNSIGNED).astype(np.uint8) if tensor.dtype == np.int8 else data
+        return self.onnx.node("DequantizeLinear", self.onnx.constant(steps), *self._scale_and_zero(tensor))
 
     def _rounded(self, index: int, real: str) -> Value:
         tensor = self.tensor(index)
