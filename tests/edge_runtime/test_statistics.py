@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from linnet_runtime.decision import probabilities, top_classes
-from linnet_runtime.statistics import latency_summary, wilson_interval
+from linnet_runtime.statistics import latency_summary, mcnemar, paired_difference, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,56 @@ def test_the_wilson_interval_of_all_or_nothing_ends_exactly_at_its_share() -> No
 
 def test_the_wilson_interval_of_nothing_is_everything() -> None:
     assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def paired(both: int, only_first: int, only_second: int, neither: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Who was right, of the four counts."""
+    counts = (both, only_first, only_second, neither)
+    return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
+
+
+def test_a_paired_difference_is_the_published_one() -> None:
+    """M. W. Fagerland, S. Lydersen and P. Laake, "Recommended tests and confidence intervals for paired binomial
+    proportions", Statistics in Medicine 33 (2014): airway hyper-responsiveness in 21 children.
+    """
+    found = paired_difference(*paired(1, 1, 7, 12))
+    assert (found.n, found.only_first, found.only_second) == (21, 1, 7)
+    assert found.difference == pytest.approx(-0.286, abs=5e-4)
+    assert (found.low, found.high) == pytest.approx((-0.507, -0.026), abs=5e-4)
+    assert found.p_value == pytest.approx(0.0703, abs=5e-5)
+
+
+def test_a_paired_difference_the_other_way_round_changes_its_sign_only() -> None:
+    first, second = paired(440, 4, 9, 52)
+    one, other = paired_difference(first, second), paired_difference(second, first)
+    assert (other.difference, other.low, other.high) == pytest.approx((-one.difference, -one.high, -one.low))
+    assert other.p_value == one.p_value
+
+
+def test_the_interval_of_a_paired_difference_holds_the_true_one_nineteen_times_in_twenty() -> None:
+    rng = np.random.default_rng(0)
+    truth = 0.04 - 0.02
+    counts = rng.multinomial(500, [0.84, 0.04, 0.02, 0.10], size=2000)
+    intervals = [paired_difference(*paired(*row)) for row in counts.tolist()]
+    covered = np.mean([found.low <= truth <= found.high for found in intervals])
+    assert 0.93 <= covered <= 0.97
+
+
+def test_models_that_never_differ_are_not_known_to_be_equal() -> None:
+    found = paired_difference(*paired(450, 0, 0, 50))
+    assert (found.difference, found.p_value) == (0.0, 1.0)
+    assert -0.01 < found.low < 0 < found.high < 0.01
+
+
+def test_a_paired_difference_of_nothing_is_anything() -> None:
+    found = paired_difference(*paired(0, 0, 0, 0))
+    assert (found.difference, found.low, found.high, found.p_value) == (0.0, -1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (0, 5), (3, 3), (4, 9), (40, 70), (4000, 4300)])
+def test_mcnemar_s_p_value_is_the_binomial_test_s(counts: tuple[int, int]) -> None:
+    expected = binomtest(counts[0], sum(counts)).pvalue if sum(counts) else 1.0
+    assert mcnemar(*counts) == pytest.approx(expected, rel=1e-6)
 
 
 def test_latencies_are_summed_up_in_milliseconds() -> None:
