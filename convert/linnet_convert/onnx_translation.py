@@ -16,6 +16,8 @@ TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 Shape = tuple[int, ...]
 Limits = tuple[float | None, float | None]
 _UNSIGNED = 128  # int8 to uint8: the same steps, the zero point moved
+# ONNX Runtime 1.31 makes a Pad of zeros and the MaxPool behind it one MaxPool, which pads with minus infinity.
+_NEARLY_ZERO = np.float32(1e-30)
 LIMITS: dict[str, Limits] = {
     "NONE": (None, None),
     "RELU": (0.0, None),
@@ -92,7 +94,7 @@ class Translation:
             return value
         top, left, bottom, right = value.padding
         pads = self.onnx.constant(np.array([0, 0, top, left, 0, 0, bottom, right]))
-        return self._rounded(index, self.onnx.node("Pad", value.real, pads))
+        return self._rounded(index, self.onnx.node("Pad", value.real, pads, self.onnx.constant(_NEARLY_ZERO)))
 
     def real(self, index: int) -> str:
         """The float value of a tensor, computed or constant, that broadcasts with others."""
@@ -159,6 +161,9 @@ class Translation:
             high = None if high is None or largest <= high + slack else high
         if low is None and high is None:
             return real
+        if tensor.quantization is not None:
+            # Rounded before as well, which changes nothing: ONNX Runtime would have the convolution and its ReLU in float.
+            real = self._rounded(operator.outputs[0], real).real
         if high is None and low == 0:
             return self.onnx.node("Relu", real)
         bounds = ["" if bound is None else self.onnx.constant(np.float32(bound)) for bound in (low, high)]

@@ -124,12 +124,14 @@ class _Rewriter:
             return self._affine(layer, x, kwargs)
         if isinstance(layer, layers.ReLU):
             return self._relu(layer, x, reader)
+        if activation_name(layer) == "hard_silu":
+            return self._hard_swish(layer, x)
         if isinstance(layer, layers.Reshape | layers.Flatten) and x.passes_on and x.tensor.shape[1:-1] == (1, 1):
             return _Value(self._compute(layer, x.tensor), x.name)
         x = keras.tree.map_structure(self._store, x)
-        if isinstance(layer, layers.Activation):
-            return self._activation(layer, x)
         y = self._compute(layer, keras.tree.map_structure(lambda value: value.tensor, x), **kwargs)
+        if isinstance(layer, layers.Activation):
+            return self._rounded(y, FakeQuantize(*_UP_TO_ONE, name=self._names.unique(f"{layer.name}_range")))
         if isinstance(layer, _NEW_RANGE):
             return _Value(y, layer.name, convolution=isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D))
         if isinstance(layer, layers.AveragePooling2D):
@@ -147,12 +149,13 @@ class _Rewriter:
             copy.set_weights(layer.get_weights())
         return output
 
-    def _store(self, value: _Value) -> _Value:
+    def _store(self, value: _Value, begins_at: float | None = None) -> _Value:
         """The value as an engine stores it, rounded once for all readers."""
         if value.range is not None:
             return value
         if value.stored is None:
-            value.stored = self._rounded(value.tensor, FakeQuantize(name=self._names.unique(f"{value.name}_range")))
+            rounding = FakeQuantize(begins_at, name=self._names.unique(f"{value.name}_range"))
+            value.stored = self._rounded(value.tensor, rounding)
         return value.stored
 
     def _rounded(self, inputs: Any, rounding: FakeQuantize) -> _Value:
@@ -176,11 +179,9 @@ class _Rewriter:
         tensor = x.tensor if x.passes_on else self._reshaped(self._pass_through(self._store(x)), x)
         return self._rounded(tensor, QuantizedReLU(relu.max_value, name=relu.name))
 
-    def _activation(self, layer: Any, x: _Value) -> _Value:
-        if activation_name(layer) == "hard_silu":
-            return self._rounded(x.tensor, QuantizedHardSwish(name=layer.name))
-        y = self._compute(layer, x.tensor)
-        return self._rounded(y, FakeQuantize(*_UP_TO_ONE, name=self._names.unique(f"{layer.name}_range")))
+    def _hard_swish(self, layer: Any, x: _Value) -> _Value:
+        tensor = self._store(x, begins_at=QuantizedHardSwish.ZERO_BELOW if x.passes_on else None).tensor
+        return self._rounded(tensor, QuantizedHardSwish(name=layer.name))
 
     def _affine(self, layer: Any, x: _Value, kwargs: dict[str, Any]) -> _Value:
         """A batch normalisation or hard sigmoid in the pass of a convolution: the one before it, or one of ones."""
