@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from linnet_train.augment import augment
+from linnet_train.augment.layers import augment
 
 VIEWS = ["upright", "overhead"]
 SIDE = 16

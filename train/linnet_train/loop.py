@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from linnet_devices.api import Logits, Pixels
-from linnet_train.augment import augment
+from linnet_train.augment.layers import augment
 from linnet_train.batch_norm import fuse_batch_norm, plain_batch_norm
 from linnet_train.checkpoint import Checkpoints, Progress, load_progress
 from linnet_train.data import Dataset, PhotoBatches
