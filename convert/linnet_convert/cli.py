@@ -37,12 +37,13 @@ def convert(run: Path, out: Path, formats: str, no_canary_photos: bool, overwrit
     refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
     quiet_tensorflow()
     with no_chatter():  # imports TensorFlow: seconds that --help need not take, and a page of greetings
-        from linnet_convert.convert import FORMATS
         from linnet_convert.convert import convert as convert_source
         from linnet_convert.run_source import load_run
+        from linnet_convert.sources.api import FORMATS
 
-    wanted = [name.strip() for name in formats.split(",")]
-    if unknown := set(wanted) - set(FORMATS):
+    named = [name.strip() for name in formats.split(",")]
+    wanted = [known for known in FORMATS if known in named]
+    if unknown := set(named) - set(FORMATS):
         raise LinnetError("--formats", got=", ".join(sorted(unknown)) or "''", expected="some of " + ",".join(FORMATS))
     # Standard error is held back while the converter writes to it; this console writes to a copy.
     with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status:
@@ -82,7 +83,7 @@ def _table(out: Path, artifacts: tuple[Artifact, ...]) -> Table:
             f"{parity.agreement_low:.3f}..{parity.agreement_high:.3f}",
             str(parity.n),
             f"{parity.max_abs_logit_diff:.3g}",
-            f"{parity.accuracy:.4f}",
-            f"{parity.reference_accuracy:.4f}",
+            "-" if parity.accuracy is None else f"{parity.accuracy:.4f}",
+            "-" if parity.reference_accuracy is None else f"{parity.reference_accuracy:.4f}",
         )
     return table

@@ -1,43 +1,40 @@
-"""A run to a bundle: every format from the two models, each proven against its model before the bundle exists."""
+"""A source to a bundle: its models in every format, each proven against its model before the bundle exists."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from linnet_convert.parity import artifact_logits, keras_logits, measure_parity
-from linnet_convert.run_source import RunSource
-from linnet_convert.to_onnx import to_onnx
-from linnet_convert.to_openvino import to_openvino
-from linnet_convert.to_tflite import to_tflite
-from linnet_devices.api import Artifact, Logits, Pixels, Precision
+from linnet_convert.parity import artifact_logits, measure_parity
+from linnet_convert.sources.api import FORMATS, OnStep, Source
+from linnet_devices.api import Artifact, Format, Logits, Pixels
 from linnet_runtime.bundle import SCHEMA, Bundle, Provenance, describe_file, write_bundle
 from linnet_runtime.canary import CANARY, PICTURES, Canary, make_tolerance, save_canary
+from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.reference import REFERENCE, save_reference
 
-FORMATS = ("tflite", "onnx", "openvino")
 _TOOLS = ("linnet", "keras", "tensorflow", "onnx", "onnxruntime", "openvino", "ai-edge-litert")
 
 
 def convert(
-    source: RunSource,
+    source: Source,
     out: Path,
     *,
-    formats: Iterable[str],
+    formats: Iterable[Format],
     canary_photos: bool,
     overwrite: bool,
-    on_step: Callable[[str], None],
+    on_step: OnStep,
 ) -> None:
     """Writes the bundle ``out``.
 
     Args:
-        source: the run.
+        source: the run, or the model made elsewhere.
         out: the bundle's directory.
-        formats: of ``FORMATS``.
+        formats: of the source's own.
         canary_photos: whether the canaries may be photos of the validation part; noise takes their place.
         overwrite: whether ``out`` may be replaced.
         on_step: hears what is done next.
@@ -47,16 +44,21 @@ def convert(
     """
 
     def fill(root: Path) -> Bundle:
-        artifacts = _write_artifacts(source, root, set(formats), on_step)
-        on_step("running Keras on the validation photos")
-        reference = {
-            "int8": keras_logits(source.int8_model, source.validation.pixels),
-            "float": keras_logits(source.float_model, source.validation.pixels),
-        }
+        wanted = set(formats)
+        artifacts = source.write(root, wanted, on_step)
+        for artifact in artifacts:
+            if artifact.format not in wanted:  # only a step on the way to another format
+                (root / artifact.path).unlink()
+        artifacts = tuple(sorted((a for a in artifacts if a.format in wanted), key=_place))
+        on_step(f"running {source.name} on photos")
+        photos = source.validation
+        pixels = _noise(source.preprocess) if photos is None else photos.pixels
+        reference = source.reference(pixels)
+        labels = None if photos is None else photos.labels
         artifacts = measure_parity(
-            artifacts, root, source.validation, reference, lambda artifact: on_step(f"compared {artifact.path}")
+            artifacts, root, pixels, labels, reference, lambda artifact: on_step(f"compared {artifact.path}")
         )
-        save_reference(root / REFERENCE, source.validation.pixels, reference)
+        save_reference(root / REFERENCE, pixels, {precision: logits for precision, (_, logits) in reference.items()})
         on_step("canaries")
         save_canary(root / CANARY, _canary(_canary_pictures(source, canary_photos), artifacts, root))
         return Bundle(
@@ -78,36 +80,17 @@ def convert(
     write_bundle(out, fill, overwrite=overwrite)
 
 
-def _write_artifacts(
-    source: RunSource, root: Path, formats: set[str], on_step: Callable[[str], None]
-) -> tuple[Artifact, ...]:
-    """All artifacts of the formats; what is only a step on the way to another format does not stay."""
-    artifacts: list[Artifact] = []
-    models = {"int8": source.int8_model, "float32": source.float_model}
-    stored: dict[Precision, Precision] = {"int8": "int8", "float32": "float16"}  # in OpenVINO's .bin
-    for precision in stored:
-        on_step(f"TensorFlow Lite, {precision}")
-        tflite = to_tflite(models[precision], precision, source.calibration.pixels, root)
-        artifacts.append(tflite)
-        if formats & {"onnx", "openvino"}:
-            on_step(f"ONNX, {precision}")
-            onnx = to_onnx(root / tflite.path, precision, root)
-            artifacts.append(onnx)
-        if "openvino" in formats:
-            on_step(f"OpenVINO, {precision}")
-            artifacts.append(to_openvino(root / onnx.path, root / tflite.path, stored[precision], root))
-    for artifact in artifacts:
-        if artifact.format not in formats:
-            (root / artifact.path).unlink()
-    order = {name: i for i, name in enumerate(FORMATS)}
-    return tuple(sorted((a for a in artifacts if a.format in formats), key=lambda a: (order[a.format], not a.is_int8)))
+def _place(artifact: Artifact) -> tuple[int, bool]:
+    """By format, int8 first."""
+    return FORMATS.index(artifact.format), not artifact.is_int8
 
 
-def _canary_pictures(source: RunSource, photos: bool) -> Pixels:
-    if photos:
-        return source.validation.pixels[:PICTURES]
-    shape = (PICTURES, *source.validation.pixels.shape[1:])
-    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+def _canary_pictures(source: Source, photos: bool) -> Pixels:
+    return source.validation.pixels[:PICTURES] if photos and source.validation else _noise(source.preprocess)
+
+
+def _noise(size: Preprocess) -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (PICTURES, size.height, size.width, 3), dtype=np.uint8)
 
 
 def _canary(pictures: Pixels, artifacts: Iterable[Artifact], root: Path) -> Canary:

@@ -1,4 +1,4 @@
-"""Every artifact against the Keras model that it came from, through the very sessions that a device will use."""
+"""Every artifact against the model that it came from, through the very sessions that a device will use."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import keras
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from linnet_convert.errors import ConversionError
 from linnet_devices.api import Artifact, Logits, OpenOptions, Pixels
 from linnet_devices.registry import load_device
 from linnet_runtime.parity import LEAST_AGREEMENT, agrees, compare_logits
-from linnet_runtime.photos import Photos
 from linnet_runtime.sessions import artifact_device
 
 _BATCH = 64
@@ -34,8 +34,9 @@ def artifact_logits(artifact: Artifact, root: Path, pixels: Pixels) -> Logits:
 def measure_parity(
     artifacts: Iterable[Artifact],
     root: Path,
-    photos: Photos,
-    reference: dict[str, Logits],
+    pixels: Pixels,
+    labels: NDArray[np.int64] | None,
+    reference: dict[str, tuple[str, Logits]],
     on_artifact: Callable[[Artifact], None],
 ) -> tuple[Artifact, ...]:
     """The artifacts with their parity filled in.
@@ -43,8 +44,9 @@ def measure_parity(
     Args:
         artifacts: below ``root``.
         root: the bundle's directory.
-        photos: validation photos.
-        reference: the Keras models' logits on them, by "int8" and "float".
+        pixels: uint8 [N, H, W, 3], of validation photos.
+        labels: int64 [N], their true labels where they are known.
+        reference: the name and the logits of the model that it came from, by "int8" and "float".
         on_artifact: hears of each artifact when it is measured.
 
     Raises:
@@ -52,9 +54,8 @@ def measure_parity(
     """
     measured = []
     for artifact in artifacts:
-        logits = artifact_logits(artifact, root, photos.pixels)
-        precision = "int8" if artifact.is_int8 else "float"
-        parity = compare_logits(f"keras {precision}", reference[precision], logits, photos.labels)
+        name, expected = reference["int8" if artifact.is_int8 else "float"]
+        parity = compare_logits(name, expected, artifact_logits(artifact, root, pixels), labels)
         measured.append(msgspec.structs.replace(artifact, parity=parity))
         on_artifact(artifact)
     failed = [
@@ -66,5 +67,5 @@ def measure_parity(
     ]
     if failed:
         least = ", ".join(f"{share} in {precision}" for precision, share in LEAST_AGREEMENT.items())
-        raise ConversionError("parity with Keras", got="; ".join(failed), expected=f"an interval that reaches {least}")
+        raise ConversionError("parity", got="; ".join(failed), expected=f"an interval that reaches {least}")
     return tuple(measured)

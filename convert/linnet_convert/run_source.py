@@ -1,4 +1,4 @@
-"""A run of ``linnet train`` as something to convert."""
+"""A run of ``linnet train`` as a source."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ import msgspec
 
 import linnet_train.quantize  # noqa: F401  # registers the layers that a quantised model is made of
 from linnet_convert.errors import ConversionError
+from linnet_convert.keras_artifacts import write_artifacts
+from linnet_convert.parity import keras_logits
+from linnet_convert.sources.api import FORMATS, OnStep
+from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
 from linnet_runtime.photos import Photos, load_run_photos
 from linnet_runtime.preprocess import Preprocess
 
@@ -28,6 +32,22 @@ class RunSource:
     calibration: Photos
     validation: Photos
     metrics: dict[str, float]
+    formats: tuple[Format, ...] = FORMATS
+
+    @property
+    def models(self) -> dict[Precision, keras.Model]:
+        return {"int8": self.int8_model, "float32": self.float_model}
+
+    def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+        """See ``Source.write``."""
+        return write_artifacts(self.models, self.calibration.pixels, root, formats, on_step)
+
+    def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
+        """See ``Source.reference``."""
+        return {
+            "int8": ("keras int8", keras_logits(self.int8_model, pixels)),
+            "float": ("keras float", keras_logits(self.float_model, pixels)),
+        }
 
 
 def load_run(run: Path) -> RunSource:

@@ -77,10 +77,10 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How far an artifact is from the Keras model that it came from, on ``n`` photos of the validation part.
+    """How far an artifact is from the model that it came from, on ``n`` photos of the validation part.
 
     ``agreement`` is the share of photos with the same top-1, with its 95 % interval; ``max_abs_logit_diff`` is in
-    logits; ``accuracy`` and ``reference_accuracy`` are top-1 against the true labels.
+    logits; ``accuracy`` and ``reference_accuracy`` are top-1 against the true labels, None where nobody knows them.
     """
 
     reference: str
@@ -89,8 +89,8 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     agreement_low: float
     agreement_high: float
     max_abs_logit_diff: float
-    accuracy: float
-    reference_accuracy: float
+    accuracy: float | None = None
+    reference_accuracy: float | None = None
 
 
 class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

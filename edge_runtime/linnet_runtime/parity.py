@@ -13,8 +13,10 @@ from linnet_runtime.statistics import wilson_interval
 LEAST_AGREEMENT = {"int8": 0.97, "float16": 0.99, "float32": 0.99}
 
 
-def compare_logits(reference_name: str, reference: Logits, logits: Logits, labels: NDArray[np.int64]) -> Parity:
-    """Compares logits float32 [N, classes] with a reference's on the same photos, whose true labels are int64 [N]."""
+def compare_logits(reference_name: str, reference: Logits, logits: Logits, labels: NDArray[np.int64] | None) -> Parity:
+    """Compares logits float32 [N, classes] with a reference's on the same photos, whose true labels are int64 [N], or
+    not known.
+    """
     top1, reference_top1 = logits.argmax(axis=1), reference.argmax(axis=1)
     equal = int((top1 == reference_top1).sum())
     low, high = wilson_interval(equal, len(logits))
@@ -25,8 +27,8 @@ def compare_logits(reference_name: str, reference: Logits, logits: Logits, label
         agreement_low=low,
         agreement_high=high,
         max_abs_logit_diff=float(np.abs(logits - reference).max()),
-        accuracy=float((top1 == labels).mean()),
-        reference_accuracy=float((reference_top1 == labels).mean()),
+        accuracy=None if labels is None else float((top1 == labels).mean()),
+        reference_accuracy=None if labels is None else float((reference_top1 == labels).mean()),
     )
 
 

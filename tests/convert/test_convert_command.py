@@ -120,7 +120,7 @@ def test_photos_are_in_the_bundle_only_where_they_may_be(
 def test_an_artifact_that_disagrees_costs_the_bundle(dead_run: Path, tmp_path: Path, program: Program) -> None:
     done = program("convert", dead_run, "--out", tmp_path / "x.linnet", "--formats", "tflite", status=1)
     error = one_line_error(done)
-    assert error.startswith("parity with Keras: got model.int8.tflite agrees on 0.0000 of 12 photos (interval 0.0000")
+    assert error.startswith("parity: got model.int8.tflite agrees on 0.0000 of 12 photos (interval 0.0000")
     assert "fp32" not in error
     assert "expected an interval that reaches 0.97 in int8" in error
     assert not list(tmp_path.iterdir())

@@ -150,16 +150,16 @@ def bundle_root(bundle: Bundle) -> Path:
 def test_an_artifact_of_another_model_is_named_with_its_figures(source: RunSource, bundle: Bundle) -> None:
     """The int8 artifacts are held against a model with another head; the float one passes beside them."""
     pixels = source.validation.pixels
-    logits = keras_logits(source.int8_model, pixels)
-    reference = {"int8": np.roll(logits, 1, axis=1), "float": keras_logits(source.float_model, pixels)}
+    reference = source.reference(pixels)
+    reference["int8"] = ("keras int8", np.roll(reference["int8"][1], 1, axis=1))
     artifacts = relative(bundle, "model.int8.tflite", "model.fp32.tflite", "int8.xml")
     heard: list[str] = []
     with pytest.raises(ConversionError) as error:
         measure_parity(
-            artifacts, bundle_root(bundle), source.validation, reference, lambda artifact: heard.append(artifact.path)
+            artifacts, bundle_root(bundle), pixels, None, reference, lambda artifact: heard.append(artifact.path)
         )
     line = str(error.value)
-    assert line.startswith("parity with Keras: got model.int8.tflite agrees on 0.0")
+    assert line.startswith("parity: got model.int8.tflite agrees on 0.0")
     figures = r"agrees on 0\.0\d+ of 96 photos \(interval 0\.0\d+\.\.0\.\d+, logits off by up to \d+\.?\d*\)"
     assert re.search(rf"got model\.int8\.tflite {figures}; openvino/int8\.xml {figures}, expected", line)
     assert "fp32" not in line
@@ -170,12 +170,13 @@ def test_an_artifact_of_another_model_is_named_with_its_figures(source: RunSourc
 @pytest.mark.parametrize(("wrong", "passes"), [(0, True), (2, True), (20, False)])
 def test_the_gate_is_the_interval_of_the_agreement(wrong: int, passes: bool, source: RunSource, bundle: Bundle) -> None:
     (artifact,) = relative(bundle, "model.fp32.tflite")
-    logits = artifact_logits(artifact, bundle_root(bundle), source.validation.pixels)
-    reference = {"float": logits.copy()}
-    reference["float"][:wrong] = -reference["float"][:wrong]
+    pixels = source.validation.pixels
+    expected = artifact_logits(artifact, bundle_root(bundle), pixels)
+    expected[:wrong] = -expected[:wrong]
+    reference = {"float": ("keras float", expected)}
 
     def measure() -> Any:
-        return measure_parity([artifact], bundle_root(bundle), source.validation, reference, lambda artifact: None)
+        return measure_parity([artifact], bundle_root(bundle), pixels, None, reference, lambda artifact: None)
 
     if passes:
         (measured,) = measure()
