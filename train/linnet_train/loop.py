@@ -10,6 +10,7 @@ import numpy as np
 
 from linnet_devices.api import Logits, Pixels
 from linnet_train.augment.layers import augment
+from linnet_train.backend import uses_xla
 from linnet_train.batch_norm import fuse_batch_norm, plain_batch_norm
 from linnet_train.checkpoint import Checkpoints, Progress, load_progress
 from linnet_train.data import Dataset, PhotoBatches
@@ -93,7 +94,7 @@ def _trainer(recipe: Recipe, phase: Phase, model: keras.Model, photos: Dataset) 
         loss=_cross_entropy(len(photos.classes), recipe.label_smoothing),
         # By its name Keras would make it within the first training step, which TensorFlow then traces twice.
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile=False,  # XLA on a CPU is six to nine times slower, and "auto" may choose it
+        jit_compile=uses_xla(),
     )
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
