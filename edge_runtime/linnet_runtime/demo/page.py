@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from linnet_runtime.demo.steps import BENCH, BUNDLE, CLIP, CLIP_LABELS, FRAMES, PHOTOS, RUN, VERIFY, steps_of
+from linnet_runtime.pages import png_of, png_uri, render_page, thumbnail_uri
 from linnet_runtime.preprocess import read_picture
 from linnet_runtime.sources.synthetic import EMPTY
 
 PAGE = "index.html"
 _EXAMPLES = 8
-_PHOTO_HEIGHT = 120  # pixels on the page
-_FRAME_HEIGHT = 180
+_PHOTO, _FRAME = (160, 120), (240, 180)  # width and height on the page, in pixels
 
 
 def write_page(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
@@ -48,9 +43,8 @@ def write_page(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
         "frames_right": float(np.mean([row["label"] == label for row, label in zip(results, truth, strict=True)])),
         "fps": last["summary"]["fps"],
     }
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string((resources.files("linnet_runtime.demo") / "page.html").read_text())
-    page = template.render(
+    page = render_page(
+        "linnet_runtime.demo",
         figures=figures,
         metrics=metrics,
         verified=verified,
@@ -61,8 +55,8 @@ def write_page(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
         bundle=BUNDLE,
         photos=_example_photos(out / PHOTOS, metrics["classes"]),
         frames=_example_frames(out / CLIP, results, truth),
-        curves=_png((out / RUN / "curves.png").read_bytes()),
-        confusion=_png((out / RUN / "confusion_matrix.png").read_bytes()),
+        curves=png_uri((out / RUN / "curves.png").read_bytes()),
+        confusion=png_uri((out / RUN / "confusion_matrix.png").read_bytes()),
         latency=_draw_latency(timed),
         belt=_draw_belt(results, truth, metrics["classes"]),
     )
@@ -70,20 +64,10 @@ def write_page(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
     return figures
 
 
-def _png(data: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(data).decode()
-
-
-def _jpeg(picture: NDArray[np.uint8], height: int) -> str:
-    width = round(picture.shape[1] * height / picture.shape[0])
-    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    return "data:image/jpeg;base64," + base64.b64encode(cv2.imencode(".jpg", small)[1].tobytes()).decode()
-
-
 def _example_photos(folder: Path, classes: list[str]) -> list[tuple[str, str]]:
     """(label, picture) of the first photo of each class."""
     files = [(label, min((folder / label).iterdir())) for label in classes]
-    return [(label, _jpeg(read_picture(path), _PHOTO_HEIGHT)) for label, path in files]
+    return [(label, thumbnail_uri(read_picture(path), *_PHOTO)) for label, path in files]
 
 
 def _example_frames(clip: Path, results: list[dict[str, Any]], truth: list[str]) -> list[dict[str, Any]]:
@@ -96,7 +80,7 @@ def _example_frames(clip: Path, results: list[dict[str, Any]], truth: list[str])
     for i in range(max(chosen) + 1):
         _, frame = video.read()
         if i in chosen:
-            examples.append({**results[i], "truth": truth[i], "picture": _jpeg(frame, _FRAME_HEIGHT)})
+            examples.append({**results[i], "truth": truth[i], "picture": thumbnail_uri(frame, *_FRAME)})
     video.release()
     return examples
 
@@ -114,7 +98,7 @@ def _draw_latency(timed: list[dict[str, Any]]) -> str:
     axes.set_ylim(-0.6, len(timed) - 0.4)
     axes.set(xlabel="ms a picture: thin is min to p99, thick is p50 to p90", xlim=(0, None))
     axes.grid(axis="x", alpha=0.3)
-    return _figure(figure)
+    return png_uri(png_of(figure))
 
 
 def _draw_belt(results: list[dict[str, Any]], truth: list[str], classes: list[str]) -> str:
@@ -131,10 +115,4 @@ def _draw_belt(results: list[dict[str, Any]], truth: list[str], classes: list[st
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="frame")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=3, frameon=False)
-    return _figure(figure)
-
-
-def _figure(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=110, format="png")
-    return _png(buffer.getvalue())
+    return png_uri(png_of(figure))

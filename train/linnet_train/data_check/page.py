@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
-from importlib import resources
 from itertools import groupby
 from pathlib import Path
 
-import cv2
-import jinja2
-
 from linnet_runtime.files import write_whole
+from linnet_runtime.pages import render_page, thumbnail_uri
 from linnet_runtime.preprocess import PictureError, read_picture
 from linnet_train.data_check.examine import printable
 from linnet_train.data_check.findings import KINDS, Check, Finding
@@ -35,9 +31,8 @@ def write_page(page: Path, folder: Path, found: Check) -> None:
     for kind, group in groupby(found.findings, key=lambda finding: finding.kind):
         findings = list(group)
         sections.append((kind, *KINDS[kind], findings, [_show(folder, finding) for finding in findings[:_FINDINGS]]))
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string((resources.files("linnet_train.data_check") / "page.html").read_text())
-    html = template.render(
+    html = render_page(
+        "linnet_train.data_check",
         name=printable(str(folder.resolve().name)),
         found=found,
         sections=sections,
@@ -59,8 +54,4 @@ def _thumbnail(path: Path) -> str:
         picture = read_picture(path)
     except PictureError:
         return ""
-    height, width = picture.shape[:2]
-    scale = min(_FRAME[0] / width, _FRAME[1] / height)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return "data:image/jpeg;base64," + base64.b64encode(cv2.imencode(".jpg", small)[1].tobytes()).decode()
+    return thumbnail_uri(picture, *_FRAME)
