@@ -7,6 +7,7 @@ their own nor a deep network.
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,6 @@ import cv2
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 from linnet_runtime.cli import main
@@ -24,7 +24,7 @@ from linnet_train.models import NETWORKS, Network
 from linnet_train.models.registry import Published
 
 # One process traces more networks here than a user's does in a week; TensorFlow would say so each time.
-tf.get_logger().setLevel("ERROR")
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 CLASSES = {"blue": (200, 60, 60), "green": (60, 200, 60), "red": (60, 60, 200)}  # BGR
 PER_CLASS = 20
