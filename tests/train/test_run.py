@@ -59,7 +59,8 @@ def test_history_has_a_row_for_every_epoch(tiny_run: Path) -> None:
         (2, 1),
     ]
     for row in history:
-        assert set(row) == {"phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"}
+        figures = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
+        assert set(row) == {"phase", "epoch", "seconds", *figures}
         assert all(np.isfinite(value) for value in row.values())
     assert history[3]["loss"] < history[0]["loss"], "it learns"
 

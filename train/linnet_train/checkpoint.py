@@ -21,7 +21,8 @@ _LEAST_SECONDS_BETWEEN = 15.0  # writing after each of many short epochs would c
 
 class Progress(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """``phase`` is the index of the phase that the weights are from, ``epochs`` how many of its epochs they have seen;
-    ``history`` has a row for each epoch of the run.
+    ``history`` has a row for each epoch of the run: its phase, Keras's figures, the last learning rate, and the seconds
+    with validation.
     """
 
     phase: int = 0
@@ -49,7 +50,10 @@ class Checkpoints(keras.callbacks.Callback):
     def __init__(self, run: Path, progress: Progress, phase: int, epochs: int) -> None:
         super().__init__()
         self._run, self._progress, self._phase, self._epochs = run, progress, phase, epochs
-        self._saved_at = time.monotonic()
+        self._saved_at = self._epoch_began_at = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch_began_at = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
@@ -60,7 +64,10 @@ class Checkpoints(keras.callbacks.Callback):
                 expected="a finite loss",
                 fix="start again with a smaller --learning-rate, or --qat-learning-rate where that phase is int8",
             )
-        self._progress.history.append({"phase": self._phase, "epoch": epoch + 1, **logs})
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        seconds = time.monotonic() - self._epoch_began_at
+        row = {"phase": self._phase, "epoch": epoch + 1, **logs, "learning_rate": rate, "seconds": seconds}
+        self._progress.history.append(row)
         self._progress.phase, self._progress.epochs = self._phase, epoch + 1
         if epoch + 1 == self._epochs or time.monotonic() - self._saved_at >= _LEAST_SECONDS_BETWEEN:
             self._save()
