@@ -18,20 +18,35 @@ from linnet_runtime.commands.options import Function, json_option, overwrite_opt
 from linnet_runtime.files import refuse_existing
 from linnet_train.backend import use_installed_backend
 from linnet_train.recipe import CONFIG, Recipe
+from linnet_train.recipe_file import merge, parse_setting, read_recipe, to_recipe
 
-_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Recipe)}
+_DEFAULTS = msgspec.to_builtins(Recipe(data=""))
+_TABLES = {"weight_decay": "optimizer", "label_smoothing": "loss", "dropout": "regularization"}
 
 
 def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function], Function]:
-    return click.option(
-        flag, type=kind, default=_DEFAULTS[flag[2:].replace("-", "_")], show_default=True, help=help_text
-    )
+    key = flag[2:].replace("-", "_")
+    default = (_DEFAULTS[_TABLES[key]] if key in _TABLES else _DEFAULTS)[key]
+    return click.option(flag, type=kind, default=default, show_default=True, help=help_text)
 
 
 @click.command()
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="The run's directory.")
 @click.option("--resume", type=click.Path(path_type=Path), help="A run that was interrupted, to go on with.")
+@click.option(
+    "--recipe",
+    "recipe_path",
+    type=click.Path(path_type=Path),
+    help="A TOML file, or a run to repeat; flags go over it.  [docs/recipes.md]",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A key of the recipe that has no flag, such as optimizer.momentum=0.9; may be repeated.",
+)
 @_recipe_option("--model", str, "The network; see linnet models.")
 @click.option(
     "--alpha", type=click.FloatRange(min=0, min_open=True), help="Width multiplier.  [default: the network's own]"
@@ -47,11 +62,9 @@ def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function],
 @_recipe_option("--epochs", click.IntRange(min=1), "Epochs of the whole network.")
 @_recipe_option("--qat-epochs", click.IntRange(min=0), "Epochs with quantisation; 0 only calibrates.")
 @_recipe_option("--batch-size", click.IntRange(min=1), "Photos in a training step.")
-@_recipe_option(
-    "--learning-rate", click.FloatRange(min=0, min_open=True), "The first one of the whole network's cosine."
-)
-@_recipe_option("--qat-learning-rate", click.FloatRange(min=0, min_open=True), "The first one with quantisation.")
-@_recipe_option("--weight-decay", click.FloatRange(min=0), "AdamW's.")
+@_recipe_option("--learning-rate", click.FloatRange(min=0, min_open=True), "The highest one in float.")
+@_recipe_option("--qat-learning-rate", click.FloatRange(min=0, min_open=True), "The highest one with quantisation.")
+@_recipe_option("--weight-decay", click.FloatRange(min=0), "The optimiser's.")
 @_recipe_option("--label-smoothing", click.FloatRange(min=0, max=0.9), "0 is plain cross-entropy.")
 @_recipe_option("--dropout", click.FloatRange(min=0, max=0.9), "Share of features that the head does not see.")
 @_recipe_option(
@@ -61,7 +74,14 @@ def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function],
 @overwrite_option
 @json_option
 def train(
-    data: Path | None, out: Path | None, resume: Path | None, overwrite: bool, as_json: bool, **settings: Any
+    data: Path | None,
+    out: Path | None,
+    resume: Path | None,
+    recipe_path: Path | None,
+    changes: tuple[str, ...],
+    overwrite: bool,
+    as_json: bool,
+    **settings: Any,
 ) -> None:
     """Train a network on DATA (a folder of photos for each class, or train/, val/ and test/ with such folders).
 
@@ -69,10 +89,15 @@ def train(
     test part and the plots; linnet convert takes it from there. Ctrl-C loses nothing: --resume goes on.
     """
     context = click.get_current_context()
-    given = {name for name in settings if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    given = {
+        name: value
+        for name, value in settings.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
     # A run that is resumed has its recipe; what is given beside it would go unheard.
-    alone = data is None and out is None and not overwrite and not given
-    if not (alone if resume is not None else data is not None and out is not None):
+    alone = data is recipe_path is out is None and not overwrite and not given and not changes
+    tables = _tables(data, recipe_path, given, changes)
+    if not (alone if resume is not None else "data" in tables and out is not None):
         raise click.UsageError("DATA with --out RUN, or --resume RUN alone")
     if out is not None:
         refuse_existing(out, overwrite=overwrite, marker=CONFIG)
@@ -86,10 +111,8 @@ def train(
     if resume is not None:
         run, recipe = resume, load_recipe(resume)
     else:
-        network = network_named(settings["model"])
-        for name, own in (("size", network.size), ("alpha", network.alpha)):
-            settings[name] = own if settings[name] is None else settings[name]
-        run, recipe = Path(str(out)), Recipe(data=str(Path(str(data)).resolve()), **settings)
+        network = network_named(tables.get("model", _DEFAULTS["model"]))
+        run, recipe = Path(str(out)), to_recipe({"size": network.size, "alpha": network.alpha, **tables})
         place = new_run(recipe, run)
     console = Console(stderr=True)
     try:
@@ -109,6 +132,16 @@ def train(
             f"{run}: top-1 on {metrics['splits']['test']} test photos: float {metrics['float']['top1']:.4f}, "
             f"int8 {metrics['qat']['top1']:.4f}"
         )
+
+
+def _tables(data: Path | None, recipe: Path | None, flags: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
+    """What the file says, then the flags, then --set; the later ones win."""
+    tables = read_recipe(recipe) if recipe is not None else {}
+    for name, value in flags.items():
+        tables = merge(tables, {_TABLES[name]: {name: value}} if name in _TABLES else {name: value})
+    for change in changes:
+        tables = merge(tables, parse_setting(change))
+    return tables if data is None else {**tables, "data": str(data.resolve())}
 
 
 def _watched(finish_run: Any, recipe: Recipe, run: Path, console: Console) -> Any:

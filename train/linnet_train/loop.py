@@ -10,11 +10,13 @@ import numpy as np
 
 from linnet_devices.api import Logits, Pixels
 from linnet_train.augment.layers import augment
+from linnet_train.augment.settings import Augmentation
 from linnet_train.backend import uses_xla
 from linnet_train.batch_norm import fuse_batch_norm, plain_batch_norm
 from linnet_train.checkpoint import Checkpoints, Progress, load_progress
 from linnet_train.data import Dataset, PhotoBatches
 from linnet_train.models import build_model
+from linnet_train.optimizers import build_optimizer
 from linnet_train.phases import LearningRate, Phase, phases_of
 from linnet_train.quantize import calibrate, quantize
 from linnet_train.recipe import Recipe
@@ -22,8 +24,6 @@ from linnet_train.recipe import Recipe
 FLOAT_MODEL, QAT_MODEL = "float.keras", "qat.keras"
 _CALIBRATION_PHOTOS = 256
 _PREDICT_BATCH = 64
-# Adam's 0.999 averages over more steps than small data gives: 0.95 took a short run on 1,260 photos from 0.89 to 0.95.
-_BETA_2 = 0.95
 
 Watch = Callable[[Phase, int], keras.callbacks.Callback]
 
@@ -75,7 +75,7 @@ def _start(recipe: Recipe, phase: Phase, photos: Dataset, run: Path, *, fresh: b
         size=recipe.size,
         alpha=recipe.alpha,
         weights=recipe.weights if fresh else "none",
-        dropout=recipe.dropout,
+        dropout=recipe.regularization.dropout,
     )
 
 
@@ -88,10 +88,10 @@ def _start_quantized(photos: Dataset, run: Path, seed: int) -> keras.Model:
 def _trainer(recipe: Recipe, phase: Phase, model: keras.Model, photos: Dataset) -> keras.Model:
     """The model behind its augmentation, compiled for a phase."""
     pixels = keras.Input(model.input_shape[1:], dtype="uint8")
-    trainer = keras.Model(pixels, model(augment(pixels, recipe.augment, recipe.seed)))
+    trainer = keras.Model(pixels, model(augment(pixels, Augmentation(view=recipe.augment), recipe.seed)))
     trainer.compile(
-        optimizer=keras.optimizers.AdamW(weight_decay=recipe.weight_decay, beta_2=_BETA_2),
-        loss=_cross_entropy(len(photos.classes), recipe.label_smoothing),
+        optimizer=build_optimizer(recipe.optimizer),
+        loss=_cross_entropy(len(photos.classes), recipe.loss.label_smoothing),
         # By its name Keras would make it within the first training step, which TensorFlow then traces twice.
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=uses_xla(),
