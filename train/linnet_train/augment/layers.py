@@ -4,32 +4,66 @@ from __future__ import annotations
 
 import keras
 
+from linnet_train.augment.colour import RandomBlur, RandomNoise, RandomTint
 from linnet_train.augment.geometry import RandomAffine, RandomTurn
-
-_SHIFT = 0.08  # of the picture's side
-_ZOOM = 0.12
-_CONTRAST = 0.2
-_BRIGHTNESS = 0.1  # of 255
-_PIXELS = (0, 255)
+from linnet_train.augment.patches import Mix, RandomErasing
+from linnet_train.augment.rand_augment import RandAugment
+from linnet_train.augment.settings import Augmentation
 
 
-def augment(pixels: keras.KerasTensor, view: str, seed: int) -> keras.KerasTensor:
+def augment(pixels: keras.KerasTensor, settings: Augmentation, seed: int) -> keras.KerasTensor:
     """Photos as the camera might have seen them too.
 
     Args:
-        pixels: uint8 [N, H, W, 3].
-        view: "upright", where left and right may be exchanged; "overhead", where a camera looks down on things that
-            lie any way round (H must equal W); "none".
+        pixels: uint8 [N, H, W, 3]; H must equal W where they are turned.
+        settings: what may happen to them.
         seed: of the choices.
 
     Returns:
-        The pixels unchanged for "none", else float32 of the same shape and range: turned, moved, zoomed, lighter or
-        darker, each photo in its own way.
+        The pixels unchanged where nothing may happen, else float32 of the same shape and range, each photo varied in
+        its own way.
     """
-    if view == "none":
-        return pixels
-    x = keras.layers.Rescaling(1.0)(pixels)  # to float32: oneDNN has no transpose of uint8
-    x = keras.layers.RandomFlip("horizontal", seed=seed)(x) if view == "upright" else RandomTurn(seed)(x)
-    x = RandomAffine(_SHIFT, _ZOOM, seed + 1)(x)
-    x = keras.layers.RandomBrightness(_BRIGHTNESS, value_range=_PIXELS, seed=seed + 2)(x)
-    return keras.layers.RandomContrast(_CONTRAST, value_range=_PIXELS, seed=seed + 3)(x)
+    s = settings.resolved()
+    x = pixels
+
+    def then(layer: keras.layers.Layer) -> None:
+        nonlocal x
+        if x is pixels:
+            x = keras.layers.Rescaling(1.0, dtype="float32")(x)  # oneDNN has no transpose of uint8
+        x = layer(x)
+
+    if s.flip == "any":
+        then(RandomTurn(seed))
+    # Keras's own "horizontal_and_vertical" draws once for both: a photo is never mirrored in one direction alone.
+    if s.flip in ("horizontal", "both"):
+        then(keras.layers.RandomFlip("horizontal", seed=seed, dtype="float32"))
+    if s.flip in ("vertical", "both"):
+        then(keras.layers.RandomFlip("vertical", seed=seed + 10, dtype="float32"))
+    if s.shift or s.zoom or s.rotate or s.crop < 1:
+        then(RandomAffine(seed + 1, shift=s.shift, zoom=s.zoom, rotate=s.rotate, crop=s.crop))
+    if s.randaugment:
+        then(RandAugment(seed + 4, operations=s.randaugment, magnitude=s.randaugment_magnitude))
+    light = {"value_range": (0, 255), "dtype": "float32"}
+    if s.brightness:
+        then(keras.layers.RandomBrightness(s.brightness, seed=seed + 2, **light))
+    if s.contrast:
+        then(keras.layers.RandomContrast(s.contrast, seed=seed + 3, **light))
+    if s.saturation or s.hue:
+        then(RandomTint(seed + 5, saturation=s.saturation, hue=s.hue))
+    if s.blur:
+        then(RandomBlur(seed + 6, blur=s.blur))
+    if s.noise:
+        then(RandomNoise(seed + 7, noise=s.noise))
+    if s.erase:
+        then(RandomErasing(seed + 8, erase=s.erase))
+    return x
+
+
+def mix(
+    pixels: keras.KerasTensor, labels: keras.KerasTensor, settings: Augmentation, classes: int, seed: int
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """MixUp and CutMix: float32 photos [N, H, W, 3] and labels int [N] to mixed photos and labels float32 [N, classes].
+
+    Out of training, the photos as they are and one-hot labels.
+    """
+    return Mix(seed + 9, mixup=settings.mixup, cutmix=settings.cutmix, classes=classes)(pixels, labels)
