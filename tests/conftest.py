@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from linnet_runtime.sources.synthetic import write_photos
+from once import made_once
 from program import linnet
 
 # A shell that runs the tests in its background has them ignore ctrl-C, and with them every process that they start.
@@ -24,22 +25,28 @@ TRAINING = ("--size", SIZE, "--weights", "none", "--epochs", 2, "--qat-epochs", 
 @pytest.fixture(scope="session")
 def photos_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """DATA: 20 rendered photos in each of seven folders of classes."""
-    folder = tmp_path_factory.mktemp("data") / "parts"
-    assert len(list(write_photos(folder, PHOTOS_PER_CLASS, seed=0))) == 7 * PHOTOS_PER_CLASS
-    return folder
+
+    def make(folder: Path) -> None:
+        assert len(list(write_photos(folder / "parts", PHOTOS_PER_CLASS, seed=0))) == 7 * PHOTOS_PER_CLASS
+
+    return made_once(tmp_path_factory, "data", make) / "parts"
 
 
 @pytest.fixture(scope="session")
 def run_folder(photos_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """RUN: MobileNetV2 0.35 at 48 px after a few epochs. Its accuracy means nothing."""
-    run = tmp_path_factory.mktemp("runs") / "parts-run"
-    linnet("train", photos_folder, "--out", run, *TRAINING)
-    return run
+
+    def make(folder: Path) -> None:
+        linnet("train", photos_folder, "--out", folder / "parts-run", *TRAINING)
+
+    return made_once(tmp_path_factory, "runs", make) / "parts-run"
 
 
 @pytest.fixture(scope="session")
 def bundle_folder(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """NAME.linnet of the run, in every format."""
-    bundle = tmp_path_factory.mktemp("bundles") / "parts.linnet"
-    linnet("convert", run_folder, "--out", bundle)
-    return bundle
+
+    def make(folder: Path) -> None:
+        linnet("convert", run_folder, "--out", folder / "parts.linnet")
+
+    return made_once(tmp_path_factory, "bundles", make) / "parts.linnet"

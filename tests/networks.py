@@ -22,6 +22,7 @@ from keras import layers
 from linnet_runtime.cli import main
 from linnet_train.models import NETWORKS, Network
 from linnet_train.models.registry import Published
+from once import made_once
 
 # One process traces more networks here than a user's does in a week; TensorFlow would say so each time.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -63,17 +64,17 @@ def write_easy_photos(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def easy_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """DATA that a tiny network learns; not to be written to."""
-    folder = tmp_path_factory.mktemp("data") / "colours"
-    write_easy_photos(folder)
-    return folder
+    return made_once(tmp_path_factory, "colours", write_easy_photos)
 
 
 @pytest.fixture(scope="session")
 def tiny_run(easy_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """RUN: the tiny network after four epochs in float and three in int8; not to be written to."""
-    run = tmp_path_factory.mktemp("runs") / "colours-run"
-    assert main([str(a) for a in ("train", easy_photos, "--out", run, *TINY, *SCHEDULE)]) == 0
-    return run
+
+    def make(folder: Path) -> None:
+        assert main([str(a) for a in ("train", easy_photos, "--out", folder / "colours-run", *TINY, *SCHEDULE)]) == 0
+
+    return made_once(tmp_path_factory, "tiny-runs", make) / "colours-run"
 
 
 @pytest.fixture

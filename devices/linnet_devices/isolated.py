@@ -191,7 +191,9 @@ class _Process:
         self._reap(within_s)
         if self._child.returncode is None:
             self._child.kill()
-            self._reap(_KILL_S)  # unless it is stuck in a driver
+            self._reap(_KILL_S)
+            if self._child.returncode is None:  # stuck in a driver, or the machine is busy
+                threading.Thread(target=self._child.wait, name="reaper", daemon=True).start()
         self._life.close()
         self._output.close()
 

@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 
 from environments import Environment, make_environment, pip
+from once import made_once
 from program import ROOT
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout."""
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
+
+    def make(folder: Path) -> None:
+        command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    (wheel,) = made_once(tmp_path_factory, "dist", make).glob("*.whl")
     return wheel
 
 
@@ -34,7 +37,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def litert(wheel: Path, registry: None, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """The wheel with LiteRT, in the versions of constraints.txt."""
-    return make_environment(tmp_path_factory.mktemp("litert"), f"{wheel}[litert]", ROOT / "constraints.txt")
+
+    def make(folder: Path) -> None:
+        make_environment(folder, f"{wheel}[litert]", ROOT / "constraints.txt")
+
+    return Environment(made_once(tmp_path_factory, "litert", make))
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +49,11 @@ def tflite(wheel: Path, registry: None, tmp_path_factory: pytest.TempPathFactory
     """The wheel with tflite-runtime, NumPy 1 and OpenCV 4.11."""
     if sys.version_info[:2] != (3, 11):
         pytest.skip("tflite-runtime's last wheels are for Python 3.11")
-    return make_environment(tmp_path_factory.mktemp("tflite"), f"{wheel}[tflite]", ROOT / "constraints-tflite.txt")
+
+    def make(folder: Path) -> None:
+        make_environment(folder, f"{wheel}[tflite]", ROOT / "constraints-tflite.txt")
+
+    return Environment(made_once(tmp_path_factory, "tflite", make))
 
 
 @pytest.fixture(scope="session", params=["litert", "tflite"])
