@@ -25,7 +25,7 @@ except ModuleNotFoundError as error:
 
     PACKAGE = "tflite-runtime"
 
-_DELEGATE = "DELEGATE"  # what both packages call the operation that stands for those that a delegate took
+DELEGATE = "DELEGATE"  # what both packages call the operation that stands for those that a delegate took
 
 
 class LiteRT:
@@ -110,16 +110,24 @@ def _told_in_one_line(artifact: Artifact, device: str) -> Iterator[None]:
 
 
 def _placement(device: str, operations: list[dict[str, Any]], *, delegated: bool) -> Placement:
-    """Which operations a delegate took, from the list that holds them all and a DELEGATE for each neighbouring group.
+    own = [operation for operation in operations if operation["op_name"] != DELEGATE]
+    if not delegated:
+        return Placement(device, len(own), len(own))
+    taken = delegated_operations(operations)
+    elsewhere = tuple(f"{operation['op_name']}: CPU" for operation in own if operation["index"] not in taken)
+    return Placement(device, len(taken), len(own), elsewhere)
+
+
+def delegated_operations(operations: list[dict[str, Any]]) -> set[int]:
+    """The indices of the operations that delegates took, from an interpreter's list, which holds them all and a
+    DELEGATE for each neighbouring group.
 
     Those that a group replaced are found backwards, from its outputs to its inputs.
     """
-    own = [operation for operation in operations if operation["op_name"] != _DELEGATE]
-    if not delegated:
-        return Placement(device, len(own), len(own))
+    own = [operation for operation in operations if operation["op_name"] != DELEGATE]
     maker = {int(output): operation for operation in own for output in operation["outputs"]}
-    taken = set()
-    for group in (operation for operation in operations if operation["op_name"] == _DELEGATE):
+    taken: set[int] = set()
+    for group in (operation for operation in operations if operation["op_name"] == DELEGATE):
         given = set(map(int, group["inputs"]))
         wanted = list(map(int, group["outputs"]))
         while wanted:
@@ -128,5 +136,4 @@ def _placement(device: str, operations: list[dict[str, Any]], *, delegated: bool
                 continue
             taken.add(maker[tensor]["index"])
             wanted += map(int, maker[tensor]["inputs"])
-    elsewhere = tuple(f"{operation['op_name']}: CPU" for operation in own if operation["index"] not in taken)
-    return Placement(device, len(taken), len(own), elsewhere)
+    return taken
