@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
@@ -14,10 +15,20 @@ from typing import Any
 from linnet_train.errors import TrainingError
 
 
-def use_installed_backend() -> None:
-    """Before Keras is imported: JAX where TensorFlow is not installed and nobody said what to use."""
-    if find_spec("tensorflow") is None and find_spec("jax") is not None:
-        os.environ.setdefault("KERAS_BACKEND", "jax")
+def choose_backend() -> None:
+    """Before Keras is imported: what KERAS_BACKEND says, or JAX where TensorFlow is not installed.
+
+    Raises:
+        TrainingError: KERAS_BACKEND is neither of the two.
+    """
+    if "KERAS_BACKEND" not in os.environ and find_spec("tensorflow") is None and find_spec("jax") is not None:
+        os.environ["KERAS_BACKEND"] = "jax"
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in ("tensorflow", "jax"):
+        raise TrainingError("KERAS_BACKEND", got=backend, expected="tensorflow or jax")
+    if backend == "jax":
+        # Keras on JAX imports TensorFlow where it finds it: seconds, and with a GPU all of that one's memory.
+        sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
 
 
 def uses_xla() -> bool:

@@ -16,7 +16,7 @@ from rich.progress import Progress
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.commands.options import Function, json_option, overwrite_option
 from linnet_runtime.files import refuse_existing
-from linnet_train.backend import use_installed_backend
+from linnet_train.backend import choose_backend
 from linnet_train.recipe import CONFIG, Recipe
 from linnet_train.recipe_file import merge, parse_setting, read_recipe, to_recipe
 
@@ -102,7 +102,7 @@ def train(
     if out is not None:
         refuse_existing(out, overwrite=overwrite, marker=CONFIG)
     quiet_tensorflow()
-    use_installed_backend()
+    choose_backend()
     with no_chatter():  # imports Keras: seconds that --help need not take, and a page of greetings
         from linnet_train.models import network_named
         from linnet_train.run import finish_run, load_recipe, new_run

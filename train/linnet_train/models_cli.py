@@ -10,7 +10,7 @@ import msgspec
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.commands.options import json_option
 from linnet_runtime.commands.tables import plain_table, print_table
-from linnet_train.backend import use_installed_backend
+from linnet_train.backend import choose_backend
 from linnet_train.errors import TrainingError
 
 
@@ -24,7 +24,7 @@ def models(as_json: bool) -> None:
     alpha take --alpha. Weights: imagenet is keras.applications' download, timm a checkpoint of timm's.
     """
     quiet_tensorflow()
-    use_installed_backend()
+    choose_backend()
     with no_chatter():
         from linnet_train.models import NETWORKS
 
