@@ -7,7 +7,23 @@ freeze_ranges(int8); int8.compile(…); int8.fit(…)
 """
 
 from linnet_train.quantize.layers import FakeQuantize
-from linnet_train.quantize.ranges import calibrate, fake_quantize_layers, freeze_ranges, move_ranges
+from linnet_train.quantize.ranges import (
+    Rounding,
+    calibrate,
+    fake_quantize_layers,
+    freeze_ranges,
+    move_ranges,
+    roundings,
+)
 from linnet_train.quantize.transform import quantize
 
-__all__ = ["FakeQuantize", "calibrate", "fake_quantize_layers", "freeze_ranges", "move_ranges", "quantize"]
+__all__ = [
+    "FakeQuantize",
+    "Rounding",
+    "calibrate",
+    "fake_quantize_layers",
+    "freeze_ranges",
+    "move_ranges",
+    "quantize",
+    "roundings",
+]

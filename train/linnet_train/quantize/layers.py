@@ -66,6 +66,14 @@ class FakeQuantize(keras.layers.Layer):
                 self._follow(inputs, 1 - _AVERAGE_DECAY)
         return self._rounded(inputs)
 
+    def unrounded(self, inputs: Any) -> Any:
+        """What the layer makes of its inputs, arrays, but for the rounding and the clipping into a calibrated range."""
+        mode, self.mode = self.mode, OBSERVE
+        try:
+            return self.call(inputs, follow=False)
+        finally:
+            self.mode = mode
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 

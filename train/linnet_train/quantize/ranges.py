@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 
 from linnet_devices.api import Pixels
+from linnet_train.quantize.graph import calls
 from linnet_train.quantize.layers import FROZEN, MOVE, FakeQuantize
 
 _BATCH = 32
@@ -41,3 +44,26 @@ def freeze_ranges(model: keras.Model) -> None:
 def fake_quantize_layers(model: keras.Model) -> Iterator[FakeQuantize]:
     """The model's layers that round activations."""
     return (layer for layer in model.layers if isinstance(layer, FakeQuantize))
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """A tensor that an engine stores: the layer that rounds it, what that layer reads (one tensor, or several that it
+    puts together), and the names of the layers that computed it since the tensors that were stored before.
+    """
+
+    layer: FakeQuantize
+    inputs: Any
+    computed_by: frozenset[str]
+
+
+def roundings(model: keras.Model) -> Iterator[Rounding]:
+    """Every rounding of a quantised model, in an order in which they are computed."""
+    behind: dict[int, frozenset[str]] = {}
+    for node in calls(model):
+        layer = node.operation
+        names = frozenset({layer.name}).union(*(behind.get(id(tensor), frozenset()) for tensor in node.input_tensors))
+        rounds = isinstance(layer, FakeQuantize)
+        if rounds:
+            yield Rounding(layer, node.arguments.args[0], names)
+        behind[id(node.outputs[0])] = frozenset() if rounds else names
