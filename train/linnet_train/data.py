@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,10 @@ from linnet_runtime.photos import (
 from linnet_runtime.preprocess import PictureError, Preprocess
 from linnet_train.errors import TrainingError
 
+_BATCHES_AHEAD = 3
 _FOLDS = 5  # one to test, one to validate, three to train: 60/20/20
 Indices = NDArray[np.intp]
+Batch = tuple[Pixels, NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,7 @@ class PhotoBatches(keras.utils.PyDataset):
     """Batches of (pixels uint8 [B, H, W, 3], labels int64 [B]) in a new order each epoch.
 
     The order follows from the seed and the epoch alone, so that a resumed run sees the photos that it would have seen.
+    A thread gathers the next batches from the disk while the network computes: the copying lets go of Python's lock.
     """
 
     def __init__(self, photos: Dataset, part: str, batch_size: int, seed: int, first_epoch: int) -> None:
@@ -167,18 +171,26 @@ class PhotoBatches(keras.utils.PyDataset):
         self._batch_size = min(batch_size, len(self._indices))
         self._seed = seed
         self._epoch = first_epoch
+        self._gatherer = ThreadPoolExecutor(1, thread_name_prefix="photos")
         self._shuffle()
 
     def __len__(self) -> int:
         return len(self._indices) // self._batch_size  # a last, smaller batch would be another graph
 
-    def __getitem__(self, i: int) -> tuple[Pixels, NDArray[np.int64]]:
-        chosen = self._order[i * self._batch_size : (i + 1) * self._batch_size]
-        return self._photos.pixels[chosen], self._photos.labels[chosen]
+    def __getitem__(self, i: int) -> Batch:
+        for ahead in range(i, min(i + 1 + _BATCHES_AHEAD, len(self))):
+            if ahead not in self._gathered:
+                self._gathered[ahead] = self._gatherer.submit(self._gather, ahead)
+        return self._gathered.pop(i).result()
 
     def on_epoch_end(self) -> None:
         self._epoch += 1
         self._shuffle()
 
+    def _gather(self, i: int) -> Batch:
+        chosen = self._order[i * self._batch_size : (i + 1) * self._batch_size]
+        return self._photos.pixels[chosen], self._photos.labels[chosen]
+
     def _shuffle(self) -> None:
         self._order = np.random.default_rng((self._seed, self._epoch)).permutation(self._indices)
+        self._gathered: dict[int, Future[Batch]] = {}
