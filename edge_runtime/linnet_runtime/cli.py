@@ -39,6 +39,7 @@ COMMANDS = {
     "run": Command("linnet_runtime.commands.run:run", "", "Label a camera, a stream or a video, live."),
     "bench": Command("linnet_runtime.commands.bench:bench", "", "Time a bundle on devices, side by side."),
     "devices": Command("linnet_runtime.commands.devices:devices", "", "What is here, what is not, why, and the fix."),
+    "doctor": Command("linnet_runtime.commands.doctor:doctor", "", "Which link to a device is broken, and the fix."),
 }
 
 

@@ -1,0 +1,45 @@
+"""``linnet doctor``: which link of each chain is broken, and the fix."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from linnet_devices.api import LinnetError
+from linnet_runtime.commands.options import json_option
+from linnet_runtime.doctor import Chain, System, examine
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Walk from each accelerator and camera to the engine: a line and a fix for every broken link.
+
+    The exit status is 1 where a link is broken: something is here and cannot be used. What is absent, or works but
+    slowly, leaves it 0.
+    """
+    chains = list(examine(System()))
+    broken = [f"{chain.chain}: {link.link}" for chain in chains for link in chain.links if link.state == "broken"]
+    if as_json:
+        click.echo(msgspec.json.encode({"chains": chains, "broken": len(broken)}))
+    else:
+        for chain in chains:
+            click.echo("\n".join(_lines(chain)))
+    if broken:
+        raise LinnetError("linnet doctor", got=f"broken: {', '.join(broken)}", fix="what the output says, from the top")
+
+
+def _lines(chain: Chain) -> list[str]:
+    """A line and its fix for each link that needs something done, or a line for the chain."""
+    told = [link for link in chain.links if link.fix]
+    if not told:
+        shown = (f"{link.link}: {link.found}" for link in chain.links if link.state == chain.state)
+        return [_line(chain.chain, chain.state, "; ".join(shown))]
+    lines = []
+    for link in told:
+        lines += [_line(chain.chain, link.state, f"{link.link}: {link.found}"), _line("", "", f"Fix: {link.fix}")]
+    return lines
+
+
+def _line(chain: str, state: str, what: str) -> str:
+    return f"{chain:<10} {state:<8} {what}"
