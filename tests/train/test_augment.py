@@ -11,8 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from linnet_train.augment.layers import augment, mix
+from linnet_train.augment.mix import MixModel, mixed_labels
 from linnet_train.augment.rand_augment import _equalized
 from linnet_train.augment.settings import Augmentation
+from linnet_train.losses import loss_function
+from linnet_train.recipe import CrossEntropy
 
 VIEWS = ["upright", "overhead"]
 SIDE = 16
@@ -48,11 +51,15 @@ def trained(photos: NDArray[np.uint8], view: str = "none", seed: int = 0, **stre
     return np.asarray(model(photos, training=True))
 
 
+def mixer(side: int = SIDE, **alphas: float) -> keras.Model:
+    pixels = keras.Input((side, side, 3), dtype="uint8")
+    return keras.Model(pixels, list(mix(pixels, Augmentation(view="none", **alphas), 0)))
+
+
 def mixed(photos: NDArray[np.uint8], labels: list[int], classes: int, **alphas: float) -> tuple[Floats, Floats]:
-    pixels, label = keras.Input(photos.shape[1:], dtype="uint8"), keras.Input((), dtype="int32")
-    model = keras.Model([pixels, label], mix(pixels, label, Augmentation(view="none", **alphas), classes, 0))
-    outputs, soft = model([photos, np.array(labels, np.int32)], training=True)
-    return np.asarray(outputs), np.asarray(soft)
+    """Mixed photos and their soft labels."""
+    outputs, own = mixer(**alphas)(photos, training=True)
+    return np.asarray(outputs), np.asarray(mixed_labels(np.array(labels), own, classes))
 
 
 def noise(count: int, side: int = SIDE) -> NDArray[np.uint8]:
@@ -261,11 +268,29 @@ class TestMix:
         np.testing.assert_allclose(soft, [[0, 1]] * 3, atol=1e-6)
 
     def test_out_of_training_nothing_is_mixed(self, alphas: dict[str, float]) -> None:
-        pixels, label = keras.Input((SIDE, SIDE, 3), dtype="uint8"), keras.Input((), dtype="int32")
-        model = keras.Model([pixels, label], mix(pixels, label, Augmentation(view="none", **alphas), 3, 0))
-        outputs, soft = model([flat(10, 20), np.array([2, 0], np.int32)], training=False)
+        outputs, own = mixer(**alphas)(flat(10, 20), training=False)
         np.testing.assert_array_equal(outputs, flat(10, 20))
-        np.testing.assert_array_equal(soft, [[0, 0, 1], [1, 0, 0]])
+        np.testing.assert_array_equal(own, [[1], [1]])
+
+    def test_a_network_learns_from_soft_labels_and_is_judged_by_hard_ones(self, alphas: dict[str, float]) -> None:
+        """In training the loss keeps the entropy of the labels; in validation it does not."""
+        keras.utils.set_random_seed(0)
+        pixels = keras.Input((SIDE, SIDE, 3), dtype="uint8")
+        mixed_pixels, own = mix(pixels, Augmentation(view="none", **alphas), 0)
+        logits = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(mixed_pixels / 200 - 0.5))
+        model = MixModel(pixels, [logits, own])
+        model.compile(
+            keras.optimizers.Adam(1.0),
+            loss_function(CrossEntropy(label_smoothing=0.0), np.array([32, 32])),
+            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+            jit_compile=False,
+        )
+        photos = flat(*np.random.default_rng(0).permutation([0, 200] * 32).tolist())
+        labels = (photos[:, 0, 0, 0] > 100).astype(np.int64)
+        history = model.fit(photos, labels, 32, 12, validation_data=(photos, labels), verbose=0).history
+        assert history["val_accuracy"][-1] == 1
+        assert history["val_loss"][-1] < 0.7 * history["loss"][-1]
+        assert history["accuracy"][-1] > 0.8
 
 
 def test_mixup_is_a_sum_and_cutmix_a_patch() -> None:

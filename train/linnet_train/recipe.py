@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from linnet_train.augment.settings import Augmentation
 from linnet_train.schedules import Cosine, Count, Schedule, Share
 
 CONFIG = "config.json"  # in a run's directory
@@ -133,5 +134,5 @@ class Recipe(_Table, frozen=True):
     regularization: Regularization = Regularization()
     transfer: Whole | Features | Last | Gradual = Whole()
     distillation: Distillation | None = None
-    augment: Literal["upright", "overhead", "none"] = "upright"
+    augment: Augmentation = Augmentation()
     seed: Annotated[int, Meta(ge=0)] = 0

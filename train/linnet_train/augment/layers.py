@@ -6,7 +6,8 @@ import keras
 
 from linnet_train.augment.colour import RandomBlur, RandomNoise, RandomTint
 from linnet_train.augment.geometry import RandomAffine, RandomTurn
-from linnet_train.augment.patches import Mix, RandomErasing
+from linnet_train.augment.mix import Mix
+from linnet_train.augment.patches import RandomErasing
 from linnet_train.augment.rand_augment import RandAugment
 from linnet_train.augment.settings import Augmentation
 
@@ -40,7 +41,7 @@ def augment(pixels: keras.KerasTensor, settings: Augmentation, seed: int) -> ker
     if s.flip in ("vertical", "both"):
         then(keras.layers.RandomFlip("vertical", seed=seed + 10, dtype="float32"))
     if s.shift or s.zoom or s.rotate or s.crop < 1:
-        then(RandomAffine(seed + 1, shift=s.shift, zoom=s.zoom, rotate=s.rotate, crop=s.crop))
+        then(RandomAffine(seed + 1, shift=s.shift or 0.0, zoom=s.zoom or 0.0, rotate=s.rotate, crop=s.crop))
     if s.randaugment:
         then(RandAugment(seed + 4, operations=s.randaugment, magnitude=s.randaugment_magnitude))
     light = {"value_range": (0, 255), "dtype": "float32"}
@@ -59,11 +60,6 @@ def augment(pixels: keras.KerasTensor, settings: Augmentation, seed: int) -> ker
     return x
 
 
-def mix(
-    pixels: keras.KerasTensor, labels: keras.KerasTensor, settings: Augmentation, classes: int, seed: int
-) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """MixUp and CutMix: float32 photos [N, H, W, 3] and labels int [N] to mixed photos and labels float32 [N, classes].
-
-    Out of training, the photos as they are and one-hot labels.
-    """
-    return Mix(seed + 9, mixup=settings.mixup, cutmix=settings.cutmix, classes=classes)(pixels, labels)
+def mix(pixels: keras.KerasTensor, settings: Augmentation, seed: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """MixUp and CutMix of photos [N, H, W, 3]: the mixed photos, and each one's own share float32 [N, 1]."""
+    return Mix(seed + 9, mixup=settings.mixup, cutmix=settings.cutmix)(pixels)
