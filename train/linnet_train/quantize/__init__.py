@@ -10,6 +10,7 @@ from linnet_train.quantize.layers import FakeQuantize
 from linnet_train.quantize.ranges import (
     Rounding,
     calibrate,
+    compute,
     fake_quantize_layers,
     freeze_ranges,
     move_ranges,
@@ -21,6 +22,7 @@ __all__ = [
     "FakeQuantize",
     "Rounding",
     "calibrate",
+    "compute",
     "fake_quantize_layers",
     "freeze_ranges",
     "move_ranges",

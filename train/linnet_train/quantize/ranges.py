@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from linnet_devices.api import Pixels
-from linnet_train.quantize.graph import calls
+from linnet_train.quantize.graph import calls, walk
 from linnet_train.quantize.layers import FROZEN, MOVE, FakeQuantize
 
 _BATCH = 32
@@ -48,22 +49,34 @@ def fake_quantize_layers(model: keras.Model) -> Iterator[FakeQuantize]:
 
 @dataclass(frozen=True)
 class Rounding:
-    """A tensor that an engine stores: the layer that rounds it, what that layer reads (one tensor, or several that it
-    puts together), and the names of the layers that computed it since the tensors that were stored before.
+    """A tensor that an engine stores: the layer that rounds it, its number of values for one picture, and the names of
+    the layers that computed it since the tensors that were stored before.
     """
 
     layer: FakeQuantize
-    inputs: Any
+    size: int
     computed_by: frozenset[str]
 
 
 def roundings(model: keras.Model) -> Iterator[Rounding]:
-    """Every rounding of a quantised model, in an order in which they are computed."""
+    """Every rounding of a quantised model, in the order in which ``compute`` meets them."""
     behind: dict[int, frozenset[str]] = {}
     for node in calls(model):
-        layer = node.operation
+        layer, output = node.operation, node.outputs[0]
         names = frozenset({layer.name}).union(*(behind.get(id(tensor), frozenset()) for tensor in node.input_tensors))
         rounds = isinstance(layer, FakeQuantize)
         if rounds:
-            yield Rounding(layer, node.arguments.args[0], names)
-        behind[id(node.outputs[0])] = frozenset() if rounds else names
+            yield Rounding(layer, math.prod(output.shape[1:]), names)
+        behind[id(output)] = frozenset() if rounds else names
+
+
+def compute(model: keras.Model, pixels: Pixels, stored: Callable[[FakeQuantize, Any], Any]) -> Any:
+    """What a quantised model makes of uint8 [N, H, W, 3], layer by layer; ``stored(layer, inputs)`` gives what goes on
+    in the place of a rounding's output.
+    """
+
+    def call(node: Any, *args: Any, **kwargs: Any) -> Any:
+        layer = node.operation
+        return stored(layer, args[0]) if isinstance(layer, FakeQuantize) else layer(*args, **kwargs)
+
+    return walk(model, pixels, call)
