@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from linnet_runtime.preprocess import Preprocess
-from linnet_train import checkpoint
+from linnet_train import callbacks, checkpoint
+from linnet_train.augment.settings import Augmentation
 from linnet_train.data import Dataset, load_dataset
 from linnet_train.loop import train_network
 from linnet_train.recipe import Recipe, Regularization
@@ -28,7 +29,7 @@ from program import ROOT, one_line_error
 # Nothing at random in a step, so that two trainings can be compared.
 SETTINGS: dict[str, Any] = {
     **{"model": "tiny", "size": 32, "weights": "none", "batch_size": 9, "epochs": 3, "qat_epochs": 3},
-    **{"learning_rate": 0.01, "regularization": Regularization(dropout=0.0), "augment": "none"},
+    **{"learning_rate": 0.01, "regularization": Regularization(dropout=0.0), "augment": Augmentation(view="none")},
 }
 ROWS = [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (2, 1)]  # (phase, epoch) of three epochs in float and three in int8
 
@@ -71,7 +72,7 @@ def test_a_run_that_was_interrupted_becomes_what_it_would_have_been(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(checkpoint, "_LEAST_SECONDS_BETWEEN", 0.0)  # these epochs are short
+    monkeypatch.setattr(callbacks, "_SAVING_SHARE", 1.0)  # these epochs are short
     run = tmp_path / "run"
     for stop in (("whole", 2), ("whole", 3), ("int8, ranges moving", 1)):  # within phases and between two
         with pytest.raises(KeyboardInterrupt):

@@ -6,7 +6,8 @@ one step, after the weights are whole, so that the two always fit.
 
 from __future__ import annotations
 
-import time
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -16,19 +17,23 @@ from linnet_runtime.files import write_whole
 from linnet_train.errors import TrainingError
 
 PROGRESS = "progress.json"
-_LEAST_SECONDS_BETWEEN = 15.0  # writing after each of many short epochs would cost more than it saves
 
 
 class Progress(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """``phase`` is the index of the phase that the weights are from, ``epochs`` how many of its epochs they have seen;
-    ``history`` has a row for each epoch of the run: its phase, Keras's figures, the last learning rate, and the seconds
-    with validation.
+    """``phase`` is the index of the phase that the weights are from, ``epochs`` how many of its epochs they have seen,
+    ``ended`` whether it is over, which it may be early; ``history`` has a row for each epoch of the run: its phase,
+    Keras's figures, the last learning rate, and the seconds with validation.
     """
 
     phase: int = 0
     epochs: int = 0
+    ended: bool = False
     weights: str | None = None
     history: list[dict[str, float | int | str]] = []
+
+    def losses(self, epochs: int) -> list[float]:
+        """The validation losses of the last so many epochs."""
+        return [float(row["val_loss"]) for row in self.history[len(self.history) - epochs :]]
 
 
 def load_progress(run: Path) -> Progress:
@@ -42,44 +47,41 @@ def load_progress(run: Path) -> Progress:
         raise TrainingError(str(path), got=str(error), expected="the progress that linnet train writes") from error
 
 
-class Checkpoints(keras.callbacks.Callback):
-    """Writes the weights, with the optimiser's, and the progress: after an epoch when enough time has passed, and
-    after the last one of a phase. A loss that is not finite ends the run before it can reach the disk.
+def save_checkpoint(run: Path, progress: Progress, model: keras.Model) -> None:
+    """Writes the weights, with the optimiser's, and the progress, which it points to them; then the older weights go.
+
+    Raises TrainingError where they cannot be written; the older checkpoint is whole then.
     """
+    older = progress.weights
+    name = f"checkpoint-{progress.phase}-{progress.epochs}.weights.h5"
+    write_model(run / name, model.save_weights)
+    data = msgspec.json.encode(msgspec.structs.replace(progress, weights=name))
+    try:
+        write_whole(run / PROGRESS, data)
+    except OSError as error:
+        raise _unwritten(run / PROGRESS, error) from error
+    progress.weights = name
+    if older is not None and older != name:
+        (run / older).unlink(missing_ok=True)
 
-    def __init__(self, run: Path, progress: Progress, phase: int, epochs: int) -> None:
-        super().__init__()
-        self._run, self._progress, self._phase, self._epochs = run, progress, phase, epochs
-        self._saved_at = self._epoch_began_at = time.monotonic()
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._epoch_began_at = time.monotonic()
+def write_model(path: Path, save: Callable[[Path], None]) -> None:
+    """Has a model's file written beside ``path`` and renamed to it: it is there whole, or not at all.
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        logs = logs or {}
-        if not all(abs(value) < float("inf") for value in logs.values()):
-            raise TrainingError(
-                f"epoch {epoch + 1} of {self._epochs}",
-                got=f"loss {logs.get('loss')}",
-                expected="a finite loss",
-                fix="start again with a smaller --learning-rate, or --qat-learning-rate where that phase is int8",
-            )
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        seconds = time.monotonic() - self._epoch_began_at
-        row = {"phase": self._phase, "epoch": epoch + 1, **logs, "learning_rate": rate, "seconds": seconds}
-        self._progress.history.append(row)
-        self._progress.phase, self._progress.epochs = self._phase, epoch + 1
-        if epoch + 1 == self._epochs or time.monotonic() - self._saved_at >= _LEAST_SECONDS_BETWEEN:
-            self._save()
+    Raises TrainingError where it cannot be written.
+    """
+    partial = path.with_name("partial-" + path.name)
+    try:
+        save(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise _unwritten(path, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
-    def _save(self) -> None:
-        older = self._progress.weights
-        name = f"checkpoint-{self._phase}-{self._progress.epochs}.weights.h5"
-        partial = self._run / f"partial-{name}"
-        self.model.save_weights(partial)
-        partial.rename(self._run / name)
-        self._progress.weights = name
-        write_whole(self._run / PROGRESS, msgspec.json.encode(self._progress))
-        if older is not None and older != name:
-            (self._run / older).unlink(missing_ok=True)
-        self._saved_at = time.monotonic()
+
+def _unwritten(path: Path, error: OSError) -> TrainingError:
+    # HDF5's own text has addresses and three lines.
+    got = os.strerror(error.errno) if error.errno else str(error)
+    fix = f"make room, then linnet train --resume {path.parent}"
+    return TrainingError(str(path), got=got, expected="a file that can be written", fix=fix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import msgspec
@@ -17,16 +17,23 @@ from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.commands.options import Function, json_option, overwrite_option
 from linnet_runtime.files import refuse_existing
 from linnet_train.backend import choose_backend
-from linnet_train.recipe import CONFIG, Recipe
+from linnet_train.recipe import CONFIG, Precision, Recipe
 from linnet_train.recipe_file import merge, parse_setting, read_recipe, to_recipe
 
 _DEFAULTS = msgspec.to_builtins(Recipe(data=""))
-_TABLES = {"weight_decay": "optimizer", "label_smoothing": "loss", "dropout": "regularization"}
+# The table and the key of the flags that stand for one.
+_TABLES = {
+    "weight_decay": ("optimizer", "weight_decay"),
+    "label_smoothing": ("loss", "label_smoothing"),
+    "dropout": ("regularization", "dropout"),
+    "augment": ("augment", "view"),
+}
 
 
 def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function], Function]:
     key = flag[2:].replace("-", "_")
-    default = (_DEFAULTS[_TABLES[key]] if key in _TABLES else _DEFAULTS)[key]
+    table, inner = _TABLES.get(key, (None, key))
+    default = (_DEFAULTS[table] if table else _DEFAULTS)[inner]
     return click.option(flag, type=kind, default=default, show_default=True, help=help_text)
 
 
@@ -70,6 +77,10 @@ def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function],
 @_recipe_option(
     "--augment", click.Choice(["upright", "overhead", "none"]), "Vary the photos; overhead also turns them."
 )
+@_recipe_option(
+    "--precision", click.Choice(get_args(Precision)), "Of the float phases; with quantisation it is float32."
+)
+@_recipe_option("--devices", click.IntRange(min=1), "GPUs that share a batch.  [default: all that JAX sees]")
 @_recipe_option("--seed", click.IntRange(min=0), "Of the split, the order and the first weights.")
 @overwrite_option
 @json_option
@@ -104,6 +115,7 @@ def train(
     quiet_tensorflow()
     choose_backend()
     with no_chatter():  # imports Keras: seconds that --help need not take, and a page of greetings
+        from linnet_train.loop import check_recipe
         from linnet_train.models import network_named
         from linnet_train.run import finish_run, load_recipe, new_run
 
@@ -113,6 +125,7 @@ def train(
     else:
         network = network_named(tables.get("model", _DEFAULTS["model"]))
         run, recipe = Path(str(out)), to_recipe({"size": network.size, "alpha": network.alpha, **tables})
+        check_recipe(recipe)
         place = new_run(recipe, run)
     console = Console(stderr=True)
     try:
@@ -138,7 +151,8 @@ def _tables(data: Path | None, recipe: Path | None, flags: dict[str, Any], chang
     """What the file says, then the flags, then --set; the later ones win."""
     tables = read_recipe(recipe) if recipe is not None else {}
     for name, value in flags.items():
-        tables = merge(tables, {_TABLES[name]: {name: value}} if name in _TABLES else {name: value})
+        table, key = _TABLES.get(name, (None, name))
+        tables = merge(tables, {table: {key: value}} if table else {key: value})
     for change in changes:
         tables = merge(tables, parse_setting(change))
     return tables if data is None else {**tables, "data": str(data.resolve())}

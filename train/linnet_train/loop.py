@@ -9,17 +9,20 @@ import keras
 import numpy as np
 
 from linnet_devices.api import Logits, Pixels
-from linnet_train.augment.layers import augment
-from linnet_train.augment.settings import Augmentation
-from linnet_train.backend import uses_xla
-from linnet_train.batch_norm import fuse_batch_norm, plain_batch_norm
-from linnet_train.checkpoint import Checkpoints, Progress, load_progress
+from linnet_train.backend import validation_batch
+from linnet_train.callbacks import Checkpoints, LearningRate, Reseed
+from linnet_train.checkpoint import Progress, load_progress, write_model
 from linnet_train.data import Dataset, PhotoBatches
+from linnet_train.distillation import load_teacher
+from linnet_train.errors import TrainingError
 from linnet_train.models import build_model
 from linnet_train.optimizers import build_optimizer
-from linnet_train.phases import LearningRate, Phase, phases_of
+from linnet_train.phases import Phase, phases_of
+from linnet_train.precision import for_disk, for_training
 from linnet_train.quantize import calibrate, quantize
 from linnet_train.recipe import Recipe
+from linnet_train.stochastic_depth import with_stochastic_depth
+from linnet_train.trainer import Trainer, build_trainer
 
 FLOAT_MODEL, QAT_MODEL = "float.keras", "qat.keras"
 _CALIBRATION_PHOTOS = 256
@@ -38,45 +41,85 @@ def train_network(recipe: Recipe, photos: Dataset, run: Path, watch: Watch) -> P
         watch: gives the callback that shows a phase's progress, of the phase and the number of its steps.
 
     Raises:
-        TrainingError: a network or weights that cannot be had, or a loss that is not finite.
+        TrainingError: what ``check_recipe`` finds, a batch larger than the data, a loss that is not finite, or a
+            checkpoint that cannot be written.
     """
     keras.utils.set_random_seed(recipe.seed)
+    _check_batch(recipe, photos)
     progress = load_progress(run)
     resumed = progress.weights is not None
-    phases = phases_of(recipe)
+    phases, teacher = phases_of(recipe), _teacher(recipe, len(photos.classes))
     model = None
     for number, phase in enumerate(phases):
         if number < progress.phase:
             continue
         if model is None or phase.quantized != phases[number - 1].quantized:
-            model = fuse_batch_norm(_start(recipe, phase, photos, run, fresh=not resumed))
+            start = _start(recipe, phase, photos, run, fresh=not resumed)
+            model = for_training(start, "float32" if phase.quantized else recipe.precision)
         phase.prepare(model)
-        trainer = _trainer(recipe, phase, model, photos)
-        first_epoch = 0
+        trainer = build_trainer(recipe, phase, model, teacher, photos)
+        first_epoch, ended = 0, False
         if resumed:
-            trainer.load_weights(run / str(progress.weights))
-            first_epoch, resumed = progress.epochs, False
-        if first_epoch < phase.epochs:
+            trainer.model.load_weights(run / str(progress.weights))
+            first_epoch, ended, resumed = progress.epochs, progress.ended, False
+        if not ended:
             _fit(recipe, phase, number, trainer, photos, run, progress, first_epoch, watch)
+        trainer.conclude()
         if number + 1 == len(phases) or phases[number + 1].quantized != phase.quantized:
-            _save(plain_batch_norm(model), run / (QAT_MODEL if phase.quantized else FLOAT_MODEL))
+            _save(for_disk(model), run / (QAT_MODEL if phase.quantized else FLOAT_MODEL))
     if not any(phase.quantized for phase in phases):  # no epochs: post-training quantisation
         _save(_start_quantized(photos, run, recipe.seed), run / QAT_MODEL)
     return progress
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Tries what can be tried before the photos are read, which may take an hour.
+
+    Raises:
+        TrainingError: a network or weights that cannot be had, an optimiser, schedule, layer or teacher that does not
+            fit.
+    """
+    build_optimizer(recipe.optimizer)
+    model = _build(recipe, classes=2, weights=recipe.weights)
+    for phase in phases_of(recipe):
+        if not phase.quantized:
+            phase.prepare(model)
+    _teacher(recipe, classes=None)
+
+
+def _check_batch(recipe: Recipe, photos: Dataset) -> None:
+    count = len(photos.parts["train"])
+    if recipe.batch_size > count:
+        raise TrainingError(
+            "--batch-size", got=recipe.batch_size, expected=f"at most {count}, the photos of the training part"
+        )
+
+
+def _teacher(recipe: Recipe, classes: int | None) -> keras.Model | None:
+    if recipe.distillation is None:
+        return None
+    return load_teacher(Path(recipe.distillation.teacher), recipe.size, classes)
 
 
 def _start(recipe: Recipe, phase: Phase, photos: Dataset, run: Path, *, fresh: bool) -> keras.Model:
     """The model as it stands before a phase; the weights of a resumed one come from its checkpoint."""
     if phase.quantized:
         return _start_quantized(photos, run, recipe.seed)
-    return build_model(
+    return _build(recipe, len(photos.classes), recipe.weights if fresh else "none")
+
+
+def _build(recipe: Recipe, classes: int, weights: str) -> keras.Model:
+    regularization = recipe.regularization
+    model = build_model(
         recipe.model,
-        classes=len(photos.classes),
+        classes=classes,
         size=recipe.size,
         alpha=recipe.alpha,
-        weights=recipe.weights if fresh else "none",
-        dropout=recipe.regularization.dropout,
+        weights=weights,
+        dropout=regularization.dropout,
     )
+    share = regularization.stochastic_depth
+    return with_stochastic_depth(model, share) if share else model
 
 
 def _start_quantized(photos: Dataset, run: Path, seed: int) -> keras.Model:
@@ -85,38 +128,11 @@ def _start_quantized(photos: Dataset, run: Path, seed: int) -> keras.Model:
     return model
 
 
-def _trainer(recipe: Recipe, phase: Phase, model: keras.Model, photos: Dataset) -> keras.Model:
-    """The model behind its augmentation, compiled for a phase."""
-    pixels = keras.Input(model.input_shape[1:], dtype="uint8")
-    trainer = keras.Model(pixels, model(augment(pixels, Augmentation(view=recipe.augment), recipe.seed)))
-    trainer.compile(
-        optimizer=build_optimizer(recipe.optimizer),
-        loss=_cross_entropy(len(photos.classes), recipe.loss.label_smoothing),
-        # By its name Keras would make it within the first training step, which TensorFlow then traces twice.
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile=uses_xla(),
-    )
-    trainer.optimizer.build(trainer.trainable_variables)
-    return trainer
-
-
-def _cross_entropy(
-    classes: int, smoothing: float
-) -> Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]:
-    """Cross-entropy of integer labels with label smoothing (Szegedy et al., 2015), which Keras has for one-hot only."""
-
-    def cross_entropy(labels: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
-        one_hot = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), classes)
-        return keras.losses.categorical_crossentropy(one_hot, logits, from_logits=True, label_smoothing=smoothing)
-
-    return cross_entropy
-
-
 def _fit(
     recipe: Recipe,
     phase: Phase,
     number: int,
-    trainer: keras.Model,
+    trainer: Trainer,
     photos: Dataset,
     run: Path,
     progress: Progress,
@@ -125,16 +141,18 @@ def _fit(
 ) -> None:
     batches = PhotoBatches(photos, "train", recipe.batch_size, recipe.seed, first_epoch)
     validation = photos.all_of("val")
-    trainer.fit(
+    trainer.model.fit(
         batches,
         validation_data=(validation.pixels, validation.labels),
-        validation_batch_size=_PREDICT_BATCH,
+        validation_batch_size=validation_batch(_PREDICT_BATCH, len(validation)),
         epochs=phase.epochs,
         initial_epoch=first_epoch,
         shuffle=False,  # the batches are in a random order, and Keras would mix them anew by what no checkpoint keeps
         callbacks=[
-            LearningRate(phase, len(batches)),
-            Checkpoints(run, progress, number, phase.epochs),
+            LearningRate(phase, len(batches), progress),
+            Reseed(recipe.seed, number),
+            *trainer.callbacks(progress),
+            Checkpoints(run, progress, number, phase),
             watch(phase, len(batches)),
         ],
         verbose=0,
@@ -142,10 +160,8 @@ def _fit(
 
 
 def _save(model: keras.Model, path: Path) -> None:
-    partial = path.with_name("partial-" + path.name)
     model.trainable = True
-    model.save(partial)
-    partial.rename(path)
+    write_model(path, model.save)
 
 
 def predict_logits(model: keras.Model, pixels: Pixels) -> Logits:

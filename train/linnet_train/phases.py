@@ -1,96 +1,104 @@
-"""The phases of a run: the head alone, the whole network, then fake quantisation, its ranges moving, then frozen."""
+"""The phases of a run: the head alone, then the backbone, then fake quantisation, its ranges moving, then frozen."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import keras
 
-from linnet_train.models import head_layers
+from linnet_train.errors import TrainingError
 from linnet_train.quantize import freeze_ranges, move_ranges
-from linnet_train.recipe import Recipe
+from linnet_train.recipe import Features, Gradual, Last, Recipe, Whole
+from linnet_train.schedules import Constant, Cosine, Schedule
+from linnet_train.transfer import train_all, train_head, train_last, train_share
 
 _RANGES_FROZEN_SHARE = 1 / 3  # of the quantised epochs, the last ones
-_WARM_UP = 0.1  # without it, the first steps at a high rate undo what the weights knew
 _QAT_FLOOR = 0.1  # of the learning rate, where the ranges freeze
+
+Prepare = Callable[[keras.Model], None]
 
 
 @dataclass(frozen=True)
 class Phase:
-    """``epochs`` with the layers that ``prepare`` lets move, at a cosine from ``learning_rate`` to ``final_rate``."""
+    """``epochs`` with the layers that ``prepare`` lets move, at the ``schedule``'s share of ``learning_rate``."""
 
     name: str
     epochs: int
     learning_rate: float
-    final_rate: float
-    prepare: Callable[[keras.Model], None]
-    quantized: bool
-    warm_up: float = 0.0
-    """The share of the steps in which the learning rate rises from zero to its first value."""
+    schedule: Schedule
+    prepare: Prepare
+    quantized: bool = False
+    begins: int = 0
+    """Epochs of the schedule that were in the phases before."""
+    schedule_epochs: int | None = None
+    """Those of the schedule in all; None: the phase's own."""
+    patience: int | None = None
+    """Epochs without a lower validation loss after which it ends; its best weights stay. None: it runs to its end."""
 
-    def rate_at(self, done: float) -> float:
-        """The learning rate when the share ``done``, 0..1, of the phase's steps is behind it."""
-        if done < self.warm_up:
-            return self.learning_rate * done / self.warm_up
-        cosine = (1 + math.cos(math.pi * (done - self.warm_up) / (1 - self.warm_up))) / 2
-        return self.final_rate + (self.learning_rate - self.final_rate) * cosine
+    def rate_at(self, done: float, losses: Sequence[float]) -> float:
+        """The learning rate when so many epochs, the begun one in part, are behind it.
 
-
-class LearningRate(keras.callbacks.Callback):
-    """Sets the learning rate of each step. As a schedule of the optimiser's it would be part of the graph, once for
-    each variable, and take a third of the time that tracing takes.
-    """
-
-    def __init__(self, phase: Phase, steps: int) -> None:
-        """``steps`` are those of one epoch."""
-        super().__init__()
-        self._phase, self._steps = phase, steps
-        self._epoch = 0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch
-
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        done = (self._epoch + batch / self._steps) / self._phase.epochs
-        self.model.optimizer.learning_rate = self._phase.rate_at(done)
+        ``losses`` are the validation losses of the schedule's epochs so far.
+        """
+        epochs = self.schedule_epochs or self.epochs
+        return self.learning_rate * self.schedule.share_at(self.begins + done, epochs, losses)
 
 
 def phases_of(recipe: Recipe) -> list[Phase]:
-    """The phases that a recipe asks for, in order; those without epochs are left out."""
-    rate, qat_rate = recipe.learning_rate, recipe.qat_learning_rate
-    head_epochs = recipe.head_epochs if recipe.weights != "none" else 0
+    """The phases that a recipe asks for, in order; those without epochs are left out.
+
+    Raises TrainingError where a part is to be left as its weights are, and there are none.
+    """
+    if recipe.weights == "none" and not isinstance(recipe.transfer, Whole):
+        raise TrainingError("recipe $.transfer.name", got="no weights to transfer", expected="whole, or --weights")
+    floats = [phase for phase in _float_phases(recipe) if phase.epochs]
+    floats[-1] = replace(floats[-1], patience=recipe.regularization.early_stopping)
+    rate, thaw = recipe.qat_learning_rate, floats[-1].prepare  # what stayed as it was in float stays so
     frozen_epochs = round(recipe.qat_epochs * _RANGES_FROZEN_SHARE)
     moving_epochs = recipe.qat_epochs - frozen_epochs
-    phases = [
-        Phase("head", head_epochs, rate, rate, _train_head, quantized=False),
-        Phase("whole", recipe.epochs, rate, 0.0, _train_all, quantized=False, warm_up=_WARM_UP),
-        Phase("int8, ranges moving", moving_epochs, qat_rate, qat_rate * _QAT_FLOOR, _train_moving, quantized=True),
-        Phase("int8, ranges frozen", frozen_epochs, qat_rate * _QAT_FLOOR, 0.0, _train_frozen, quantized=True),
+    falling, to_zero = Cosine(warm_up=0.0, final=_QAT_FLOOR), Cosine(warm_up=0.0)
+    moving, frozen = partial(_move, thaw), partial(_freeze, thaw)
+    quantized = [
+        Phase("int8, ranges moving", moving_epochs, rate, falling, moving, quantized=True),
+        Phase("int8, ranges frozen", frozen_epochs, rate * _QAT_FLOOR, to_zero, frozen, quantized=True),
     ]
-    return [phase for phase in phases if phase.epochs]
+    return [*floats, *(phase for phase in quantized if phase.epochs)]
 
 
-def _train_head(model: keras.Model) -> None:
-    for layer in model.layers:
-        layer.trainable = layer.name in head_layers(model)
+def _float_phases(recipe: Recipe) -> list[Phase]:
+    rate, epochs, transfer = recipe.learning_rate, recipe.epochs, recipe.transfer
+    head = Phase("head", recipe.head_epochs if recipe.weights != "none" else 0, rate, Constant(), train_head)
+
+    def scheduled(name: str, prepare: Prepare, of: int = epochs, **place: Any) -> Phase:
+        return Phase(name, of, rate, recipe.schedule, prepare, **place)
+
+    if isinstance(transfer, Features):
+        return [scheduled("head", train_head)]
+    if isinstance(transfer, Last):
+        return [head, scheduled("last blocks", partial(train_last, last=transfer))]
+    if not isinstance(transfer, Gradual):
+        return [head, scheduled("whole", train_all)]
+    stages, phases, begins = transfer.stages, [head], 0
+    for stage in range(1, stages + 1):
+        ends = epochs * stage // stages
+        name = "whole" if stage == stages else f"last {stage}/{stages}"
+        prepare = partial(train_share, share=stage / stages)
+        phases.append(scheduled(name, prepare, ends - begins, begins=begins, schedule_epochs=epochs))
+        begins = ends
+    return phases
 
 
-def _train_all(model: keras.Model) -> None:
-    for layer in model.layers:
-        layer.trainable = True
-
-
-def _train_moving(model: keras.Model) -> None:
-    _train_all(model)
+def _move(thaw: Prepare, model: keras.Model) -> None:
+    thaw(model)
     move_ranges(model)
 
 
-def _train_frozen(model: keras.Model) -> None:
+def _freeze(thaw: Prepare, model: keras.Model) -> None:
     """Batch statistics still jitter from step to step, and the scales with them: they freeze with the ranges."""
-    _train_all(model)
+    thaw(model)
     freeze_ranges(model)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

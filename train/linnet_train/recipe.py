@@ -10,6 +10,7 @@ from msgspec import Meta
 from linnet_train.augment.settings import Augmentation
 from linnet_train.schedules import Cosine, Count, Schedule, Share
 
+Precision = Literal["float32", "bfloat16", "float16"]
 CONFIG = "config.json"  # in a run's directory
 
 _Rate = Annotated[float, Meta(gt=0)]
@@ -113,7 +114,9 @@ class Recipe(_Table, frozen=True):
     ``alpha`` is None where the network has one width. Epochs: ``head_epochs`` train the head alone where the backbone
     has weights already, ``epochs`` what ``transfer`` says, ``qat_epochs`` the fake-quantised network. ``schedule`` is
     that of ``epochs``; the quantised ones have a cosine that ends at zero. ``optimizer`` is the name of one of
-    Keras's with its arguments.
+    Keras's with its arguments. In the float phases layers compute in ``precision``; weights and models stay float32,
+    and so does what is fake-quantised: bfloat16 has fewer levels than int8. A batch is shared by so many ``devices``,
+    None being all that JAX sees.
     """
 
     data: str
@@ -135,4 +138,6 @@ class Recipe(_Table, frozen=True):
     transfer: Whole | Features | Last | Gradual = Whole()
     distillation: Distillation | None = None
     augment: Augmentation = Augmentation()
+    precision: Precision = "float32"
+    devices: Count | None = None
     seed: Annotated[int, Meta(ge=0)] = 0
