@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,9 @@ def render_page(package: str, **values: Any) -> str:
 def png_of(figure: Figure) -> bytes:
     """A plot as a PNG."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=_DPI, format="png")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a class may be named in any script
+        figure.savefig(buffer, dpi=_DPI, format="png")
     return buffer.getvalue()
 
 
