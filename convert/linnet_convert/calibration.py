@@ -1,0 +1,92 @@
+"""The photos that set the ranges of an int8 model: of the training part alone, the classes in turn, known by hash."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from linnet_convert.errors import ConversionError
+from linnet_runtime.photos import RUN_PHOTOS, PhotoFile, Photos, decode_photos, list_photos, load_run_photos
+from linnet_runtime.preprocess import Preprocess
+from linnet_runtime.reference import photo_digests
+
+logger = logging.getLogger("linnet")
+
+MOST_PHOTOS = 256
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The photos, where they are from (``source``), the ``seed`` that chose them, and their files' names where they are
+    known.
+    """
+
+    photos: Photos
+    source: str
+    seed: int
+    names: tuple[str, ...] = ()
+
+    def summary(self, labels: tuple[str, ...]) -> dict[str, object]:
+        """As JSON: how many of each class, and each photo by the SHA-256 of its pixels; no picture."""
+        counts = np.bincount(self.photos.labels, minlength=len(labels)).tolist()
+        return {
+            "source": self.source,
+            "seed": self.seed,
+            "photos": len(self.photos),
+            "classes": dict(zip(labels, counts, strict=True)),
+            "names": list(self.names),
+            "sha256": [bytes(digest).hex() for digest in photo_digests(self.photos.pixels)],
+        }
+
+
+def load_calibration(
+    data: Path, labels: tuple[str, ...], spec: Preprocess, *, most: int = MOST_PHOTOS, seed: int = 0
+) -> Calibration:
+    """Up to ``most`` photos of a run's or a folder's training part: of each class as many as of any other, as far as
+    it has them. A folder without parts is training photos as a whole.
+
+    Photos of classes that the model does not know, and unreadable ones, are left out with a warning.
+
+    Raises:
+        ConversionError: the folder shares no class with the model.
+        LinnetError: no photos.
+    """
+    if (data / RUN_PHOTOS).is_file():
+        return Calibration(load_run_photos(data, spec)["train"], str(data), seed)
+    files = list_photos(data)
+    if any(file.part is not None for file in files):
+        files = [file for file in files if file.part == "train"]
+    known = [file for file in files if file.label in labels]
+    if not known:
+        found = ", ".join(sorted({file.label for file in files})) or "none"
+        raise ConversionError(
+            f"calibration photos in {data}",
+            got=f"classes {found}",
+            expected="some of the model's: " + ", ".join(labels),
+            fix="photos that the model was trained on, in folders named as its labels",
+        )
+    if unknown := sorted({file.label for file in files} - set(labels)):
+        logger.warning("calibration leaves out classes that the model does not know: %s", ", ".join(unknown))
+    chosen = _in_turn(known, seed)[:most]
+    decoded = list(decode_photos(chosen, spec, lambda _, error: logger.warning("left out: %s", error)))
+    if not decoded:
+        raise ConversionError(f"calibration photos in {data}", got="none that can be read", expected="at least one")
+    index = {label: i for i, label in enumerate(labels)}
+    photos = Photos(
+        np.stack([pixels for _, pixels in decoded]), np.array([index[file.label] for file, _ in decoded], np.int64)
+    )
+    names = tuple(file.path.relative_to(data).as_posix() for file, _ in decoded)
+    return Calibration(photos, str(data), seed, names)
+
+
+def _in_turn(files: list[PhotoFile], seed: int) -> list[PhotoFile]:
+    """In a random order, the k-th photo of each class before any (k+1)-th."""
+    of_class: dict[str, list[PhotoFile]] = defaultdict(list)
+    for i in np.random.default_rng(seed).permutation(len(files)):
+        of_class[files[i].label].append(files[i])
+    turns = [(turn, label, file) for label, group in of_class.items() for turn, file in enumerate(group)]
+    return [file for _, _, file in sorted(turns, key=lambda entry: entry[:2])]
