@@ -9,6 +9,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from typing import Any
 
@@ -27,8 +28,15 @@ def choose_backend() -> None:
     if backend not in ("tensorflow", "jax"):
         raise TrainingError("KERAS_BACKEND", got=backend, expected="tensorflow or jax")
     if backend == "jax":
-        # Keras on JAX imports TensorFlow where it finds it: seconds, and with a GPU all of that one's memory.
-        sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _NoTensorFlow())
+
+
+class _NoTensorFlow(MetaPathFinder):
+    """Keras on JAX would import TensorFlow where it finds it: seconds, and with a GPU all of that one's memory."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
+        if fullname == "tensorflow":
+            raise ModuleNotFoundError("KERAS_BACKEND is jax", name=fullname)
 
 
 def uses_xla() -> bool:
@@ -103,10 +111,14 @@ def _data_parallel(devices: int) -> Any:
     return DataParallel(devices=keras.distribution.list_devices()[:devices])
 
 
-def validation_batch(most: int, photos: int, devices: int) -> int:
+def validation_batch(most: int, photos: int) -> int:
     """A batch size for so many photos with which their batches, the last one too, are all shared or all whole.
 
     Keras lays out every batch as it does the first.
     """
-    whole = most // devices * devices
-    return whole if photos % devices == 0 else whole - 1
+    import keras
+
+    distribution = keras.distribution.distribution()
+    devices = 1 if distribution is None else distribution.num_model_replicas
+    shared = most // devices * devices
+    return shared if photos % devices == 0 else shared - 1

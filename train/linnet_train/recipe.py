@@ -18,7 +18,7 @@ _NotNegative = Annotated[float, Meta(ge=0)]
 _Epochs = Annotated[int, Meta(ge=0)]
 _DropShare = Annotated[float, Meta(ge=0, le=0.9)]
 
-Optimizer = dict[str, str | float | int | bool]
+Optimizer = dict[str, str | float | int | bool | list[str]]
 # Adam's 0.999 averages over more steps than small data gives: 0.95 took a short run on 1,260 photos from 0.89 to 0.95.
 _ADAMW: Optimizer = {"name": "AdamW", "weight_decay": 1e-4, "beta_2": 0.95}
 

@@ -3,6 +3,7 @@
 config.json                   the recipe, and the versions that trained it
 splits.json                   the photos of each part by name, and those that could not be read
 photos.npz                    a few photos of each part, preprocessed
+augmentation.html             photos as training steps see them, there before training begins
 progress.json, *.weights.h5   where training stands, until it is done
 float.keras, qat.keras        the models
 history.json, metrics.json, curves.png, confusion_matrix.png
@@ -27,6 +28,8 @@ import numpy as np
 from linnet_runtime.files import refuse_existing, write_whole
 from linnet_runtime.photos import save_run_photos
 from linnet_runtime.preprocess import Preprocess
+from linnet_train.augment.page import AUGMENTATION, PHOTOS, write_augmentation_page
+from linnet_train.backend import device_count, shared_among
 from linnet_train.checkpoint import PROGRESS
 from linnet_train.data import Dataset, load_dataset
 from linnet_train.errors import TrainingError
@@ -106,12 +109,17 @@ def finish_run(
     Returns the metrics and the data. Raises TrainingError; see ``load_dataset`` and ``train_network``.
     """
     started = time.monotonic()
+    devices = device_count(recipe.devices, recipe.batch_size)
     spec = Preprocess(height=recipe.size, width=recipe.size, crop=recipe.crop)
     photos = load_dataset(Path(recipe.data), spec, recipe.seed, run / _PIXELS, on_photo)
     _write_splits(run, photos)
     save_run_photos(run, spec, {part: photos.sample(part, n, recipe.seed) for part, n in _KEPT_PHOTOS.items()})
+    if recipe.augment.active():
+        shown = photos.sample("train", PHOTOS, recipe.seed)
+        write_augmentation_page(run / AUGMENTATION, recipe.augment, shown, photos.classes, recipe.seed)
     decoded = time.monotonic()
-    history = train_network(recipe, photos, run, watch).history
+    with shared_among(devices):
+        history = train_network(recipe, photos, run, watch).history
     metrics: dict[str, Any] = {
         **_test(run, photos),
         "classes": photos.classes,
