@@ -61,11 +61,8 @@ class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     def active(self) -> dict[str, float | str]:
         """What is switched on, by field, the numbers of the view included."""
-        resolved = self.resolved()
-        off = Augmentation(view="none").resolved()
-        values = {name: getattr(resolved, name) for name in self.__struct_fields__ if name != "view"}
-        if not self.randaugment:
-            del values["randaugment_magnitude"]
-        return {name: value for name, value in values.items() if value != getattr(off, name)} | (
-            {"randaugment_magnitude": self.randaugment_magnitude} if self.randaugment else {}
-        )
+        mine, off = self.resolved(), Augmentation(view="none").resolved()
+        on = {name for name in self.__struct_fields__ if getattr(mine, name) != getattr(off, name)} - {"view"}
+        magnitude = "randaugment_magnitude"
+        on = on | {magnitude} if self.randaugment else on - {magnitude}
+        return {name: getattr(mine, name) for name in self.__struct_fields__ if name in on}
