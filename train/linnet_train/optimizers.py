@@ -20,18 +20,19 @@ _ELSEWHERE = {
     "ema_overwrite_frequency": "regularization.ema",
 }
 _TO_SKIP = {"self", "name", "kwargs", *_ELSEWHERE}
-# Neither moves weights by itself.
-_NO_OPTIMIZERS = (keras.optimizers.Optimizer, keras.optimizers.LossScaleOptimizer)
 
 
 def optimizer_classes() -> dict[str, Any]:
-    """Keras's optimisers by their names."""
+    """Keras's optimisers by their names, but for those that wrap others."""
+    base = keras.optimizers.Optimizer
     kinds = {name: kind for name, kind in vars(keras.optimizers).items() if inspect.isclass(kind)}
-    return {
-        name: kind
-        for name, kind in kinds.items()
-        if issubclass(kind, keras.optimizers.Optimizer) and kind not in _NO_OPTIMIZERS
-    }
+    return {name: kind for name, kind in kinds.items() if issubclass(kind, base) and not _wraps_others(kind)}
+
+
+def _wraps_others(kind: Any) -> bool:
+    """Whether it wants more than numbers: another optimiser, or, as the base class, to be subclassed."""
+    parameters = inspect.signature(kind).parameters.values()
+    return any(one.default is one.empty and one.kind is not one.VAR_KEYWORD for one in parameters)
 
 
 def build_optimizer(table: Optimizer) -> Any:

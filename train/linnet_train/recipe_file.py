@@ -34,15 +34,13 @@ def read_recipe(path: Path) -> Table:
 
 def parse_setting(text: str) -> Table:
     """``optimizer.momentum=0.9``, a line of TOML, as tables; a bare word is a string. Raises TrainingError."""
-    key, _, value = text.partition("=")
-    for line in (text, f'{key} = "{value.strip()}"'):
+    key, equals, value = text.partition("=")
+    for line in (text, f'{key} = "{value.strip()}"') if equals else ():
         try:
             return tomllib.loads(line)
         except tomllib.TOMLDecodeError:
             continue
-    raise TrainingError(
-        f"--set {text}", got="no setting", expected="a key of the recipe and its value", fix="KEY=VALUE"
-    )
+    raise TrainingError(f"--set {text}", got="no setting", expected="KEY=VALUE, as a line of TOML")
 
 
 def merge(under: Table, over: Table) -> Table:
