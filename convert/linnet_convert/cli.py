@@ -10,7 +10,10 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from linnet_devices.api import Artifact, LinnetError
+from linnet_convert.sources.facts import FORMATS
+from linnet_convert.sources.flags import Flags
+from linnet_convert.sources.options import model_options
+from linnet_devices.api import Artifact, Format, LinnetError
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.bundle import MANIFEST, open_bundle
 from linnet_runtime.commands.options import json_option, overwrite_option
@@ -22,35 +25,44 @@ _GATE = ", ".join(f"{least} in {precision}" for precision, least in LEAST_AGREEM
 
 
 @click.command(
-    help="Turn RUN, a run of linnet train, into a bundle: TensorFlow Lite, ONNX and OpenVINO, in int8 and in float, "
-    "each compared with the Keras model that it came from on the run's validation photos. The top-1 agreement's 95 % "
+    help="Turn SOURCE into a bundle: TensorFlow Lite, ONNX and OpenVINO, in int8 and in float, each compared with the "
+    "model that it came from. SOURCE is a run of linnet train, or a model made elsewhere: .tflite, .onnx, OpenVINO's "
+    ".xml, .keras or a SavedModel; what its file does not say comes from the options. The top-1 agreement's 95 % "
     f"interval must reach {_GATE}, or no bundle is written."
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("source", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The bundle's directory, NAME.linnet.")
-@click.option("--formats", default="tflite,onnx,openvino", show_default=True, help="Which ones, with commas.")
+@click.option("--formats", help="Some of tflite,onnx,openvino.  [default: all that SOURCE can become]")
+@model_options
 @click.option("--no-canary-photos", is_flag=True, help="Keep no photo in the bundle: the canaries are noise.")
 @overwrite_option
 @json_option
-def convert(run: Path, out: Path, formats: str, no_canary_photos: bool, overwrite: bool, as_json: bool) -> None:
+def convert(
+    source: Path,
+    out: Path,
+    formats: str | None,
+    flags: Flags,
+    data: Path | None,
+    calibrate: Path | None,
+    no_canary_photos: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
     """Converts and shows the parity; the command's help is above."""
     refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
     quiet_tensorflow()
     with no_chatter():  # imports TensorFlow: seconds that --help need not take, and a page of greetings
         from linnet_convert.convert import convert as convert_source
-        from linnet_convert.run_source import load_run
-        from linnet_convert.sources.api import FORMATS
+        from linnet_convert.sources.open import open_source
 
-    named = [name.strip() for name in formats.split(",")]
-    wanted = [known for known in FORMATS if known in named]
-    if unknown := set(named) - set(FORMATS):
-        raise LinnetError("--formats", got=", ".join(sorted(unknown)) or "''", expected="some of " + ",".join(FORMATS))
+    named = _named_formats(formats)
     # Standard error is held back while the converter writes to it; this console writes to a copy.
     with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status:
+        opened = open_source(source, flags, data=data, calibrate=calibrate)
         convert_source(
-            load_run(run),
+            opened,
             out,
-            formats=wanted,
+            formats=_reachable(source, named, opened.formats),
             canary_photos=not no_canary_photos,
             overwrite=overwrite,
             on_step=status.update,
@@ -66,19 +78,42 @@ def convert(run: Path, out: Path, formats: str, no_canary_photos: bool, overwrit
         print_table(_table(out, bundle.artifacts))
 
 
+def _named_formats(formats: str | None) -> set[str] | None:
+    """What --formats names; None where it is left out."""
+    if formats is None:
+        return None
+    named = {name.strip() for name in formats.split(",")}
+    if unknown := named - set(FORMATS):
+        raise LinnetError("--formats", got=", ".join(sorted(unknown)) or "''", expected="some of " + ",".join(FORMATS))
+    return named
+
+
+def _reachable(source: Path, named: set[str] | None, reachable: tuple[Format, ...]) -> list[Format]:
+    """Those that are wanted, in order. Raises LinnetError where the source cannot become one of them."""
+    if named is not None and (out_of_reach := named - set(reachable)):
+        raise LinnetError(
+            f"--formats for {source}",
+            got=",".join(sorted(out_of_reach)),
+            expected="some of " + ",".join(reachable) + ": it cannot become another",
+        )
+    return [format for format in reachable if named is None or format in named]
+
+
 def _table(out: Path, artifacts: tuple[Artifact, ...]) -> Table:
-    figures = ("KiB", "agreement", "95 %", "photos", "logits off by", "top-1", "Keras's")
+    figures = ("KiB", "agreement", "95 %", "photos", "logits off by", "top-1", "model's")
     table = plain_table(
-        f"{out}: the agreement of each artifact with the Keras model that it came from", ("artifact",), figures
+        f"{out}: the agreement of each artifact with the model that it came from", ("artifact",), figures
     )
     for artifact in artifacts:
         parity = artifact.parity
-        if parity is None:
-            continue
         size = artifact.bytes + (artifact.weights.bytes if artifact.weights else 0)
+        name, kib = str(Path(artifact.path).relative_to(out.resolve())), f"{size / 1024:.0f}"
+        if parity is None:
+            table.add_row(name, kib, *["-"] * (len(figures) - 1))
+            continue
         table.add_row(
-            str(Path(artifact.path).relative_to(out.resolve())),
-            f"{size / 1024:.0f}",
+            name,
+            kib,
             f"{parity.agreement:.4f}",
             f"{parity.agreement_low:.3f}..{parity.agreement_high:.3f}",
             str(parity.n),

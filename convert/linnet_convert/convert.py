@@ -58,7 +58,9 @@ def convert(
         artifacts = measure_parity(
             artifacts, root, pixels, labels, reference, lambda artifact: on_step(f"compared {artifact.path}")
         )
-        save_reference(root / REFERENCE, pixels, {precision: logits for precision, (_, logits) in reference.items()})
+        if reference:
+            own = {precision: logits for precision, (_, logits) in reference.items()}
+            save_reference(root / REFERENCE, pixels, own)
         on_step("canaries")
         save_canary(root / CANARY, _canary(_canary_pictures(source, canary_photos), artifacts, root))
         return Bundle(
@@ -74,7 +76,7 @@ def convert(
             ),
             metrics=source.metrics,
             canary=describe_file(root / CANARY, root),
-            reference=describe_file(root / REFERENCE, root),
+            reference=describe_file(root / REFERENCE, root) if reference else None,
         )
 
     write_bundle(out, fill, overwrite=overwrite)
@@ -97,7 +99,7 @@ def _canary(pictures: Pixels, artifacts: Iterable[Artifact], root: Path) -> Cana
     logits: dict[str, Logits] = {}
     tolerance: dict[str, float] = {}
     for precision in (True, False):
-        alike = [artifact for artifact in artifacts if artifact.is_int8 == precision]
+        alike = [artifact for artifact in artifacts if artifact.is_int8 == precision and not artifact.compiled_for]
         of_alike = {Path(artifact.path).name: artifact_logits(artifact, root, pictures) for artifact in alike}
         if not of_alike:
             continue

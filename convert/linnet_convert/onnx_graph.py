@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 OPSET = 17
 _IR_VERSION = 8  # of opset 17: older ONNX Runtimes on devices refuse newer ones
@@ -34,15 +34,17 @@ class OnnxGraph:
         return output
 
     def model(
-        self, pixels: tuple[str, tuple[int, ...]], logits: tuple[str, np.dtype[Any], tuple[int, ...]]
+        self,
+        pixels: tuple[str, np.dtype[Any], tuple[int, ...]],
+        logits: tuple[str, np.dtype[Any], tuple[int, ...]],
     ) -> onnx.ModelProto:
-        """The finished model with one uint8 input and one output, checked. Raises onnx.checker.ValidationError."""
+        """The finished model with one input and one output, checked. Raises onnx.checker.ValidationError."""
         read = {name for node in self._nodes for name in node.input} | {logits[0]}
         graph = helper.make_graph(
             [node for node in self._nodes if node.output[0] in read],  # nobody reads the logits as float
             "linnet",
-            [helper.make_tensor_value_info(pixels[0], TensorProto.UINT8, pixels[1])],
-            [helper.make_tensor_value_info(logits[0], helper.np_dtype_to_tensor_dtype(logits[1]), logits[2])],
+            [_value_info(*pixels)],
+            [_value_info(*logits)],
             self._constants,
         )
         model = helper.make_model(
@@ -50,3 +52,7 @@ class OnnxGraph:
         )
         onnx.checker.check_model(model, full_check=True)
         return model
+
+
+def _value_info(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), shape)

@@ -57,11 +57,15 @@ class Translation:
         return self.graph.tensors[index]
 
     def take_in(self, index: int) -> None:
-        """Makes the model's input, pixels uint8 [1, H, W, 3], the value of a tensor."""
+        """Makes the model's input, [1, H, W, 3] of pixels in uint8 or of what a model wants in float, the value of a
+        tensor.
+        """
         pixels = self.tensor(index)
         moved = self.onnx.node("Transpose", PIXELS, perm=TO_NCHW)
         if pixels.quantization is None:
-            self.values[index] = Value(self.onnx.node("Cast", moved, to=onnx.TensorProto.FLOAT), pixels.shape)
+            if pixels.dtype != np.float32:
+                moved = self.onnx.node("Cast", moved, to=onnx.TensorProto.FLOAT)
+            self.values[index] = Value(moved, pixels.shape)
             return
         # Rounding the pixels to themselves once more tells OpenVINO their range: without the pair it leaves the first
         # convolution in float. ONNX Runtime removes it.
@@ -72,7 +76,8 @@ class Translation:
         """The model whose output is that tensor, [1, classes], in its stored form where it has one."""
         logits, value = self.tensor(index), self.value(index)
         self.onnx.node("Flatten", value.stored or value.real, output=LOGITS)
-        return self.onnx.model((PIXELS, self.tensor(self.graph.inputs[0]).shape), (LOGITS, logits.dtype, logits.shape))
+        pixels = self.tensor(self.graph.inputs[0])
+        return self.onnx.model((PIXELS, pixels.dtype, pixels.shape), (LOGITS, logits.dtype, logits.shape))
 
     def store(self, index: int, real: str) -> None:
         """Sets a tensor's value, [N, C, H, W], rounded to its quantisation where it has one."""
@@ -162,7 +167,7 @@ class Translation:
         if low is None and high is None:
             return real
         if tensor.quantization is not None:
-            # Rounded before as well, which changes nothing: ONNX Runtime would have the convolution and its ReLU in float.
+            # Rounded before as well, which changes nothing: else ONNX Runtime has convolution and ReLU in float.
             real = self._rounded(operator.outputs[0], real).real
         if high is None and low == 0:
             return self.onnx.node("Relu", real)

@@ -1,4 +1,6 @@
-"""The bundle's entry of an artifact in Linnet's one signature: uint8 RGB [1, H, W, 3] in, logits [1, classes] out."""
+"""The bundle's entry of an artifact: in Linnet's one signature (uint8 RGB [1, H, W, 3] in, logits [1, classes] out), or
+in that of a model made elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,41 @@ from pathlib import Path
 from linnet_convert.tflite_graph import Graph, Tensor
 from linnet_devices.api import Artifact, Format, Precision, TensorSpec
 from linnet_runtime.bundle import describe_file
+
+
+def describe_artifact(
+    root: Path,
+    path: Path,
+    kind: Format,
+    precision: Precision,
+    ends: tuple[TensorSpec, TensorSpec],
+    *,
+    weights: Path | None = None,
+    requires: dict[str, str] | None = None,
+) -> Artifact:
+    """The entry of a file below the bundle's directory ``root``.
+
+    Args:
+        root: the bundle's directory.
+        path: the artifact.
+        kind: its format.
+        precision: its precision.
+        ends: its input and its output.
+        weights: the file beside it that it needs.
+        requires: what a reader must have.
+    """
+    file = describe_file(path, root)
+    return Artifact(
+        path=file.path,
+        format=kind,
+        precision=precision,
+        bytes=file.bytes,
+        sha256=file.sha256,
+        input=ends[0],
+        output=ends[1],
+        weights=describe_file(weights, root) if weights else None,
+        requires=requires or {},
+    )
 
 
 def linnet_artifact(
@@ -20,31 +57,21 @@ def linnet_artifact(
     weights: Path | None = None,
     requires: dict[str, str] | None = None,
 ) -> Artifact:
-    """The entry of a file below the bundle's directory ``root``.
+    """The entry of a file that is a .tflite's graph, or was made from it and keeps its shapes and its quantisation.
 
     Args:
         root: the bundle's directory.
         path: the artifact.
         kind: its format.
         precision: its precision.
-        graph: the .tflite that it is, or was made from; the others keep its shapes and its quantisation.
+        graph: the .tflite's.
         names: of its input and its output.
         weights: the file beside it that it needs.
         requires: what a reader must have.
     """
     pixels, logits = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
-    file = describe_file(path, root)
-    return Artifact(
-        path=file.path,
-        format=kind,
-        precision=precision,
-        bytes=file.bytes,
-        sha256=file.sha256,
-        input=_spec(pixels, names[0], "pixels"),
-        output=_spec(logits, names[1], "logits"),
-        weights=describe_file(weights, root) if weights else None,
-        requires=requires or {},
-    )
+    ends = (_spec(pixels, names[0], "pixels"), _spec(logits, names[1], "logits"))
+    return describe_artifact(root, path, kind, precision, ends, weights=weights, requires=requires)
 
 
 def _spec(tensor: Tensor, name: str, values: str) -> TensorSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ def _names(enumeration: type) -> dict[int, str]:
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
 
 
+_UNSIGNED = 128  # from int8 to uint8
+_TO_NHWC = (0, 2, 3, 1)
 _OPERATORS = _names(schema.BuiltinOperator)
 _ACTIVATIONS = _names(schema.ActivationFunctionType)
 _PADDINGS = _names(schema.Padding)
@@ -57,14 +59,15 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator: its name in TensorFlow Lite's schema (``CONV_2D``), the indices of its tensors (-1 for one that is
-    left out), and its options by their names in the schema.
+    """An operator: its name in TensorFlow Lite's schema (``CONV_2D``) or the custom operator's own, the indices of its
+    tensors (-1 for one that is left out), its options by their names in the schema, and the version of its kind.
     """
 
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: dict[str, Any] = field(default_factory=dict)
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,25 @@ def read_graph(path: Path) -> Graph:
     )
 
 
+def plain_ends(graph: Graph) -> Graph:
+    """The graph with NHWC for an input that is NCHW and turned at once, and with an int8 input or output as uint8, the
+    zero point moved along: the same steps of the same values.
+    """
+    readers = graph.readers(graph.inputs[0])
+    if len(readers) == 1 and readers[0].name == "TRANSPOSE":
+        perm = graph.tensors[readers[0].inputs[1]].data
+        if perm is not None and tuple(perm) == _TO_NHWC:
+            others = tuple(operator for operator in graph.operators if operator is not readers[0])
+            graph = replace(graph, operators=others, inputs=readers[0].outputs)
+    tensors = list(graph.tensors)
+    for index in {*graph.inputs, *graph.outputs}:
+        tensor = tensors[index]
+        if tensor.dtype == np.int8 and tensor.quantization is not None:
+            moved = replace(tensor.quantization, zero_point=tensor.quantization.zero_point + _UNSIGNED)
+            tensors[index] = replace(tensor, dtype=np.dtype(np.uint8), quantization=moved)
+    return replace(graph, tensors=tuple(tensors))
+
+
 def _tensor(packed: Any, buffers: list[Any]) -> Tensor:
     name = packed.name.decode()
     if packed.type not in _DTYPES:
@@ -118,10 +140,12 @@ def _quantization(packed: Any) -> Quantization | None:
 def _operator(packed: Any, codes: list[Any]) -> Operator:
     code = codes[packed.opcodeIndex]
     # Files from before 2020 have the code in the older, narrower field only.
-    name = _OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    kind = max(code.builtinCode, code.deprecatedBuiltinCode)
+    name = code.customCode.decode() if kind == schema.BuiltinOperator.CUSTOM else _OPERATORS[kind]
     options = dict(vars(packed.builtinOptions)) if packed.builtinOptions is not None else {}
     if "fusedActivationFunction" in options:
         options["fusedActivationFunction"] = _ACTIVATIONS[options["fusedActivationFunction"]]
     if "padding" in options:
         options["padding"] = _PADDINGS[options["padding"]]
-    return Operator(name, tuple(int(i) for i in packed.inputs), tuple(int(i) for i in packed.outputs), options)
+    inputs, outputs = (tuple(int(i) for i in indices) for indices in (packed.inputs, packed.outputs))
+    return Operator(name, inputs, outputs, options, code.version)

@@ -17,17 +17,18 @@ from linnet_convert.onnx_graph import OPSET
 from linnet_convert.onnx_operators import OPERATORS
 from linnet_convert.onnx_translation import LOGITS, PIXELS, Translation
 from linnet_convert.specs import linnet_artifact
-from linnet_convert.tflite_graph import Graph, read_graph
+from linnet_convert.tflite_graph import Graph, plain_ends, read_graph
 from linnet_devices.api import Artifact, Precision
 
 
 def to_onnx(tflite: Path, precision: Precision, root: Path) -> Artifact:
-    """Writes ``model.PRECISION.onnx`` into a bundle's directory, from one of Linnet's .tflite files.
+    """Writes ``model.PRECISION.onnx`` into a bundle's directory, from a .tflite with one picture in. Its pixels are
+    NHWC there, and int8 ones, or logits, uint8.
 
     Raises:
         ConversionError: an operator that cannot be translated, by its name.
     """
-    graph = read_graph(tflite)
+    graph = plain_ends(read_graph(tflite))
     path = root / f"model.{'int8' if precision == 'int8' else 'fp32'}.onnx"
     onnx.save(translate(graph), path)
     requires = {"onnx_opset": str(OPSET)}

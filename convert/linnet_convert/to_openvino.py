@@ -9,7 +9,7 @@ import openvino
 from linnet_convert.errors import ConversionError
 from linnet_convert.onnx_translation import LOGITS, PIXELS
 from linnet_convert.specs import linnet_artifact
-from linnet_convert.tflite_graph import read_graph
+from linnet_convert.tflite_graph import plain_ends, read_graph
 from linnet_devices.api import Artifact, Precision
 
 
@@ -32,6 +32,6 @@ def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path) -> A
         openvino.save_model(model, path, compress_to_fp16=precision == "float16")
     except RuntimeError as error:
         raise ConversionError(f"{onnx.name} by OpenVINO", got=str(error)) from error
-    graph = read_graph(tflite)
+    graph = plain_ends(read_graph(tflite))
     weights = path.with_suffix(".bin")
     return linnet_artifact(root, path, "openvino", precision, graph, names=(PIXELS, LOGITS), weights=weights)

@@ -156,7 +156,12 @@ def test_an_artifact_of_another_model_is_named_with_its_figures(source: RunSourc
     heard: list[str] = []
     with pytest.raises(ConversionError) as error:
         measure_parity(
-            artifacts, bundle_root(bundle), pixels, None, reference, lambda artifact: heard.append(artifact.path)
+            artifacts,
+            bundle_root(bundle),
+            pixels,
+            source.validation.labels,
+            reference,
+            lambda artifact: heard.append(artifact.path),
         )
     line = str(error.value)
     assert line.startswith("parity: got model.int8.tflite agrees on 0.0")
@@ -176,7 +181,9 @@ def test_the_gate_is_the_interval_of_the_agreement(wrong: int, passes: bool, sou
     reference = {"float": ("keras float", expected)}
 
     def measure() -> Any:
-        return measure_parity([artifact], bundle_root(bundle), pixels, None, reference, lambda artifact: None)
+        return measure_parity(
+            [artifact], bundle_root(bundle), pixels, source.validation.labels, reference, lambda artifact: None
+        )
 
     if passes:
         (measured,) = measure()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import keras
-
+from linnet_convert.sources.facts import FORMATS
 from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
 from linnet_runtime.photos import Photos
 from linnet_runtime.preprocess import Preprocess
 
-FORMATS: tuple[Format, ...] = ("tflite", "onnx", "openvino")
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["FORMATS", "OnStep", "Source"]
+
 OnStep = Callable[[str], None]
 
 

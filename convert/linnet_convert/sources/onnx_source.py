@@ -1,0 +1,58 @@
+"""An .onnx made elsewhere as a source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import openvino
+
+from linnet_convert.errors import ConversionError
+from linnet_convert.sources.api import FORMATS, OnStep
+from linnet_convert.sources.file_source import FileSource
+from linnet_convert.sources.read_onnx import load
+from linnet_convert.specs import describe_artifact
+from linnet_devices.api import Artifact, Format, Logits, Pixels
+
+
+class OnnxSource(FileSource):
+    """An .onnx; see ``Source``. OpenVINO reads it itself."""
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        return ("onnx", "openvino") if self.facts.precision == "int8" else FORMATS
+
+    def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+        on_step(f"copying {self.name}")
+        int8 = self.facts.precision == "int8"
+        path = root / f"model.{'int8' if int8 else 'fp32'}.onnx"
+        size = self.signature.preprocess
+        onnx.save(load(self.path, (size.height, size.width)), path)
+        signature = self.signature
+        ends = (signature.input, signature.output)
+        artifacts = [describe_artifact(root, path, "onnx", self.facts.precision, ends, requires=self.facts.requires)]
+        if "openvino" in formats:
+            on_step("OpenVINO")
+            artifacts.append(self._to_openvino(path, root))
+        return tuple(artifacts)
+
+    def _to_openvino(self, path: Path, root: Path) -> Artifact:
+        int8 = self.facts.precision == "int8"
+        xml = root / "openvino" / ("int8.xml" if int8 else "fp16.xml")
+        xml.parent.mkdir(exist_ok=True)
+        try:
+            openvino.save_model(openvino.convert_model(path), xml, compress_to_fp16=not int8)
+        except RuntimeError as error:
+            raise ConversionError(f"{self.path} by OpenVINO", got=str(error)) from error
+        return describe_artifact(
+            root,
+            xml,
+            "openvino",
+            "int8" if int8 else "float16",
+            (self.signature.input, self.signature.output),
+            weights=xml.with_suffix(".bin"),
+        )
+
+    def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
+        precision = "int8" if self.facts.precision == "int8" else "float"
+        return {precision: (self.name, self.own_logits(pixels, "onnx"))}

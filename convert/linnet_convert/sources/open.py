@@ -1,0 +1,76 @@
+"""A path to its source: which kind of model is there, what it says, and what its user has to say."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from linnet_convert.errors import ConversionError
+from linnet_convert.sources.api import Source
+from linnet_convert.sources.examine import examine
+from linnet_convert.sources.facts import Kind
+from linnet_convert.sources.file_source import FileSource
+from linnet_convert.sources.flags import Flags, signature
+from linnet_devices.chatter import no_chatter
+from linnet_runtime.photos import load_labelled_photos
+
+_SUFFIXES: dict[str, Kind] = {".tflite": "tflite", ".onnx": "onnx", ".xml": "openvino", ".keras": "keras"}
+_SOURCES = {
+    "tflite": "linnet_convert.sources.tflite_source:TfliteSource",
+    "onnx": "linnet_convert.sources.onnx_source:OnnxSource",
+    "openvino": "linnet_convert.sources.openvino_source:OpenVinoSource",
+    "keras": "linnet_convert.sources.keras_source:KerasSource",
+    "saved_model": "linnet_convert.sources.saved_model_source:SavedModelSource",
+}
+_EXPECTED = "a run of linnet train, a SavedModel, or a file " + ", ".join(_SUFFIXES)
+
+
+def open_source(path: Path, flags: Flags, *, data: Path | None, calibrate: Path | None) -> Source:
+    """Reads a run or a model made elsewhere.
+
+    Args:
+        path: of it.
+        flags: what the user says of a model; nothing of a run, which says all itself.
+        data: labelled photos to compare on.
+        calibrate: training photos for an int8 form of a float model.
+
+    Raises:
+        ConversionError: it cannot be read or used, or something has to be said of it that is not.
+    """
+    kind = _kind(path)
+    if kind is None:
+        given = flags.given() + [name for name, folder in (("--data", data), ("--calibrate", calibrate)) if folder]
+        if given:
+            raise ConversionError(
+                f"{path} is a run", got=", ".join(given), expected="none of them: the run says it all"
+            )
+        with no_chatter():  # TensorFlow is imported, which model files do not need
+            from linnet_convert.run_source import load_run
+
+        return load_run(path)
+    try:
+        path.stat()
+        with path.open("rb") if path.is_file() else (path / "saved_model.pb").open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise ConversionError(str(path), got=error.strerror, expected=_EXPECTED) from error
+    facts = examine(kind, path)
+    said = signature(str(path), facts, flags)
+    validation = load_labelled_photos(data, said.labels, said.preprocess) if data else None
+    calibration = load_labelled_photos(calibrate, said.labels, said.preprocess) if calibrate else None
+    module, _, name = _SOURCES[kind].partition(":")
+    source: type[FileSource] = getattr(importlib.import_module(module), name)
+    return source(path, facts, said, validation, calibration)
+
+
+def _kind(path: Path) -> Kind | None:
+    """None for a run."""
+    if (path / "saved_model.pb").exists():
+        return "saved_model"
+    if path.is_dir() or (not path.exists() and not path.suffix):
+        return None
+    if path.suffix.lower() not in _SUFFIXES:
+        got = "no such file" if not path.exists() else f"a file {path.suffix or 'without a suffix'}"
+        fix = "model.save('model.keras')" if path.suffix in (".h5", ".hdf5") else None
+        raise ConversionError(str(path), got=got, expected=_EXPECTED, fix=fix)
+    return _SUFFIXES[path.suffix.lower()]

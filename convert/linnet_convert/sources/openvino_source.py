@@ -1,0 +1,34 @@
+"""OpenVINO's IR made elsewhere as a source: nothing reads it but OpenVINO, so it comes in as it is."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from linnet_convert.sources.api import OnStep
+from linnet_convert.sources.file_source import FileSource
+from linnet_convert.specs import describe_artifact
+from linnet_devices.api import Artifact, Format, Logits, Pixels
+
+
+class OpenVinoSource(FileSource):
+    """An .xml with its .bin; see ``Source``."""
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        return ("openvino",)
+
+    def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+        on_step(f"copying {self.name}")
+        names = {"int8": "int8", "float16": "fp16", "float32": "fp32"}
+        xml = root / "openvino" / f"{names[self.facts.precision]}.xml"
+        xml.parent.mkdir()
+        for suffix in (".xml", ".bin"):
+            shutil.copyfile(self.path.with_suffix(suffix), xml.with_suffix(suffix))
+        ends = (self.signature.input, self.signature.output)
+        weights = xml.with_suffix(".bin")
+        return (describe_artifact(root, xml, "openvino", self.facts.precision, ends, weights=weights),)
+
+    def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
+        precision = "int8" if self.facts.precision == "int8" else "float"
+        return {precision: (self.name, self.own_logits(pixels, "openvino"))}

@@ -1,0 +1,45 @@
+"""A .tflite made elsewhere as a source."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from linnet_convert.sources.api import FORMATS, OnStep
+from linnet_convert.sources.file_source import FileSource
+from linnet_convert.specs import describe_artifact
+from linnet_convert.to_onnx import to_onnx
+from linnet_convert.to_openvino import to_openvino
+from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
+
+
+class TfliteSource(FileSource):
+    """A .tflite; see ``Source``. The other formats are translated from it, tensor by tensor."""
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        return ("tflite",) if self.facts.requires else FORMATS
+
+    def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+        on_step(f"copying {self.name}")
+        tail = "int8_edgetpu" if self.facts.requires else "int8" if self.facts.precision == "int8" else "fp32"
+        path = root / f"model.{tail}.tflite"
+        shutil.copyfile(self.path, path)
+        signature, precision = self.signature, self.facts.precision
+        ends = (signature.input, signature.output)
+        artifacts = [describe_artifact(root, path, "tflite", precision, ends, requires=self.facts.requires)]
+        if formats & {"onnx", "openvino"}:
+            on_step("ONNX")
+            onnx = to_onnx(path, precision, root)
+            artifacts.append(self.adapted(onnx))
+        if "openvino" in formats:
+            on_step("OpenVINO")
+            stored: Precision = "int8" if precision == "int8" else "float16"
+            artifacts.append(self.adapted(to_openvino(root / onnx.path, path, stored, root)))
+        return tuple(artifacts)
+
+    def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
+        if self.facts.requires:  # nothing but its accelerator reads it
+            return {}
+        precision = "int8" if self.facts.precision == "int8" else "float"
+        return {precision: (self.name, self.own_logits(pixels, "tflite"))}
