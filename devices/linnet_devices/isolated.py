@@ -63,7 +63,7 @@ class IsolatedSession(EngineSession):
             DeviceUnavailable: the device is not here.
             DeviceCrashed: the child ended; the line says by which signal, and the last that it printed.
             DeviceHung: it did not answer in time, and was killed.
-            DeviceError: it could not open the artifact.
+            DeviceError: it could not open the artifact, or runs less of it than ``options`` ask for.
         """
         self._process: _Process | None = None
         super().__init__(device, artifact)
@@ -84,6 +84,11 @@ class IsolatedSession(EngineSession):
         # The child's session does what the artifact's entry asks for; between the processes there is one signature.
         self._to_input = InputAdapter(_spec("uint8", "NHWC", process.pixels.shape))
         self._to_logits = OutputAdapter(_spec("float32", "NC", process.logits.shape))
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process; None when it has ended."""
+        return self._process.pid if self._process else None
 
     def _infer(self, model_input: NDArray[Any]) -> NDArray[Any]:
         process = self._process
@@ -157,6 +162,10 @@ class _Process:
         self._poll = select.poll()
         for end in (self._control, self._output):
             self._poll.register(end.fileno(), select.POLLIN)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     def ask(self, message: bytes, within_s: float, stop: threading.Event | None = None) -> bytes:
         """Sends a message and gives the answer.

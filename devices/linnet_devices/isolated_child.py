@@ -31,7 +31,7 @@ from linnet_devices.api import (
     Session,
 )
 from linnet_devices.registry import load_device
-from linnet_devices.session import InputAdapter
+from linnet_devices.session import InputAdapter, check_placement
 
 RUN, DONE = b"run", b"done"  # the pixels are there; the logits are
 
@@ -128,7 +128,7 @@ def _open(opening: Opening) -> Session:
     probe = device.probe()
     if not probe.available:
         raise DeviceUnavailable(f"{opening.device}: {probe.reason}", fix=probe.fix)
-    return device.open(opening.artifact, opening.options)
+    return check_placement(device.open(opening.artifact, opening.options), opening.options)
 
 
 def _asked(control: Connection) -> bool:

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from linnet_devices.api import DeviceError, Logits, OpenOptions, Pixels, Session
-from linnet_devices.isolated import OPEN_S, IsolatedSession
+from linnet_devices.isolated import OPEN_S
 from linnet_devices.registry import load_device
-from linnet_devices.session import InputAdapter, check_placement
+from linnet_devices.session import InputAdapter
 from linnet_runtime.bundle import Bundle, check_artifact
 from linnet_runtime.canary import PICTURES, Canary, check_canary
-from linnet_runtime.sessions import PrecisionChoice, find_artifact, open_session
-
-_IN_PROCESS = ("cpu", "fake")
+from linnet_runtime.sessions import PrecisionChoice, find_artifact, is_accelerator, open_artifact, open_session
 
 
 class WrongAnswers(DeviceError):  # noqa: N818  # the state's name says it
@@ -35,6 +33,8 @@ class Limits:
         deadline_s: seconds that an inference may take.
         slow_in_a_row: how many inferences of more than half of that are too slow.
         open_s: seconds that opening may take, and the first inference.
+        start_s: seconds that a start waits for accelerators; the stream then begins on the next device that is well,
+            and one that opens later takes over.
         canary_s: seconds between two runs of the canaries on the live accelerator.
         canary_frames: frames between two; None for no such limit.
         first_backoff_s: seconds until a device that failed is tried again; doubled with each further failure.
@@ -45,6 +45,7 @@ class Limits:
     deadline_s: float = 0.5
     slow_in_a_row: int = 10
     open_s: float = OPEN_S
+    start_s: float = 10.0
     canary_s: float = 3600.0
     canary_frames: int | None = None
     first_backoff_s: float = 1.0
@@ -136,11 +137,6 @@ class CheckedSession:
         return TooSlow(f"device {self.session.device}", got=got, expected=limit)
 
 
-def is_accelerator(name: str) -> bool:
-    """Whether a device's library may take the program along, so that it belongs in a process of its own."""
-    return name.partition(":")[0] not in _IN_PROCESS
-
-
 def open_checked(name: str, model: Model, stop: threading.Event | None = None) -> CheckedSession:
     """Opens the model on a device, an accelerator in a process of its own, or on the first of a group of CPU engines.
     Setting ``stop`` ends an accelerator's opening early.
@@ -150,7 +146,7 @@ def open_checked(name: str, model: Model, stop: threading.Event | None = None) -
         BundleError: the artifact's file is damaged.
     """
     accelerator = is_accelerator(name)
-    session = _isolated(name, model, stop) if accelerator else _in_process(name, model)
+    session = _open_accelerator(name, model, stop) if accelerator else _open_cpu(name, model)
     try:
         return CheckedSession(session, model, accelerator=accelerator)
     except BaseException:
@@ -158,13 +154,12 @@ def open_checked(name: str, model: Model, stop: threading.Event | None = None) -
         raise
 
 
-def _isolated(name: str, model: Model, stop: threading.Event | None) -> Session:
-    artifact = find_artifact(model.bundle, load_device(name), model.precision)
+def _open_accelerator(name: str, model: Model, stop: threading.Event | None) -> Session:
+    device, limits = load_device(name), model.limits
+    artifact = find_artifact(model.bundle, device, model.precision)
     check_artifact(artifact)
-    limits = model.limits
-    session = IsolatedSession(name, artifact, model.options, open_s=limits.open_s, run_s=limits.deadline_s, stop=stop)
-    return check_placement(session, model.options)
+    return open_artifact(device, artifact, model.options, open_s=limits.open_s, run_s=limits.deadline_s, stop=stop)
 
 
-def _in_process(name: str, model: Model) -> Session:
+def _open_cpu(name: str, model: Model) -> Session:
     return open_session(model.bundle, name, precision=model.precision, options=model.options)

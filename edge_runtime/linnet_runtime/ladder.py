@@ -10,8 +10,8 @@ from linnet_devices.api import DeviceError, DeviceUnavailable, OpenOptions, Sess
 from linnet_devices.registry import GROUPS, expand, load_device, probe
 from linnet_runtime.bundle import Bundle
 from linnet_runtime.canary import load_canary
-from linnet_runtime.checked import CheckedSession, Limits, Model, is_accelerator, open_checked
-from linnet_runtime.sessions import PrecisionChoice, open_session
+from linnet_runtime.checked import Limits, Model, open_checked
+from linnet_runtime.sessions import PrecisionChoice, is_accelerator, open_session
 from linnet_runtime.supervisor import Rung, SupervisedSession
 
 logger = logging.getLogger("linnet")
@@ -45,8 +45,8 @@ def open_ladder(
     return SupervisedSession(device, [_rung(name, model) for name in names], limits)
 
 
-def _rung(name: str, model: Model, session: CheckedSession | None = None) -> Rung:
-    return Rung(name, partial(open_checked, name, model), model.limits, session)
+def _rung(name: str, model: Model) -> Rung:
+    return Rung(name, partial(open_checked, name, model), model.limits)
 
 
 def _check_name(name: str) -> None:
@@ -67,14 +67,19 @@ def _open_auto(model: Model) -> Session:
             logger.info("auto: %s is not here: %s", name, found.reason)
             continue
         try:
-            checked = open_checked(name, model)
+            if not is_accelerator(name):
+                checked = open_checked(name, model)
+                logger.info("auto: %s is taken: %s", name, checked.verdict)
+                return checked.session
+            session = SupervisedSession(AUTO, [_rung(name, model), _rung(_LAST_RESORT, model)], model.limits)
         except DeviceError as error:
             reasons.append(str(error))
             logger.info("auto: %s is left out: %s", name, error)
             continue
-        logger.info("auto: %s is taken: %s", name, checked.verdict)
-        if not is_accelerator(name):
-            return checked.session
-        rungs = [_rung(name, model, checked), _rung(_LAST_RESORT, model)]
-        return SupervisedSession(AUTO, rungs, model.limits)
+        if reason := session.left_out(name):
+            reasons.append(reason)
+            session.close()
+            continue
+        logger.info("auto: %s is taken", name)
+        return session
     raise DeviceUnavailable(f"--device {AUTO} for {model.bundle.name}", got="; ".join(reasons))

@@ -1,34 +1,68 @@
-"""A bundle's artifact on a device: which of the artifacts a device gets, and which device of a group is here."""
+"""A bundle's artifact on a device: which of the artifacts a device gets, which device of a group is here, and in which
+process it runs.
+"""
 
 from __future__ import annotations
 
+import threading
 from typing import Literal
 
 from linnet_devices.api import Artifact, Device, DeviceUnavailable, OpenOptions, Session
+from linnet_devices.isolated import OPEN_S, RUN_S, IsolatedSession
 from linnet_devices.registry import expand, load_device
 from linnet_devices.session import check_placement
 from linnet_runtime.bundle import Bundle, check_artifact
 
 PrecisionChoice = Literal["int8", "float"]
+_IN_PROCESS = ("cpu", "fake")
 
 
 def open_session(bundle: Bundle, device_name: str, *, precision: PrecisionChoice, options: OpenOptions) -> Session:
-    """Opens the artifact of that precision on the first device of ``device_name`` that is here and reads it."""
+    """Opens the artifact of that precision on the first device of ``device_name`` that is here and reads it.
+
+    Raises:
+        DeviceUnavailable: none is; the line says why for each.
+        DeviceError: it could not open the artifact, or its process ended.
+        BundleError: the artifact's file is damaged.
+    """
     reasons = []
     for name in expand(device_name):
         try:
             device = load_device(name)
             artifact = find_artifact(bundle, device, precision)
+            check_artifact(artifact)
+            return open_artifact(device, artifact, options)
         except DeviceUnavailable as error:
             reasons.append(str(error))
-            continue
-        probe = device.probe()
-        if not probe.available:
-            reasons.append(f"{name}: {probe.reason}. Fix: {probe.fix}")
-            continue
-        check_artifact(artifact)
-        return check_placement(device.open(artifact, options), options)
     raise DeviceUnavailable(f"--device {device_name} for {bundle.name}", got="; ".join(reasons))
+
+
+def is_accelerator(name: str) -> bool:
+    """Whether a device's library may take the program along, so that it belongs in a process of its own."""
+    return name.partition(":")[0] not in _IN_PROCESS
+
+
+def open_artifact(
+    device: Device,
+    artifact: Artifact,
+    options: OpenOptions,
+    *,
+    open_s: float = OPEN_S,
+    run_s: float = RUN_S,
+    stop: threading.Event | None = None,
+) -> Session:
+    """Opens an artifact on a device, an accelerator in a process of its own; the keywords are ``IsolatedSession``'s.
+
+    Raises:
+        DeviceUnavailable: the device is not here.
+        DeviceError: it could not open the artifact, runs less of it than ``options`` ask for, or its process ended.
+    """
+    if is_accelerator(device.name):
+        return IsolatedSession(device.name, artifact, options, open_s=open_s, run_s=run_s, stop=stop)
+    probe = device.probe()
+    if not probe.available:
+        raise DeviceUnavailable(f"{device.name}: {probe.reason}", fix=probe.fix)
+    return check_placement(device.open(artifact, options), options)
 
 
 def find_artifact(bundle: Bundle, device: Device, precision: PrecisionChoice) -> Artifact:

@@ -12,12 +12,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from linnet_devices.api import Artifact, DeviceError, DeviceUnavailable, Logits, Pixels, Placement
 from linnet_devices.errors import DeviceCrashed, DeviceHung
 from linnet_runtime.checked import CheckedSession, Limits, TooSlow, WrongAnswers
+from linnet_runtime.sessions import is_accelerator
 
 logger = logging.getLogger("linnet")
 
@@ -40,9 +42,9 @@ _MINUTE_S = 60.0
 class Event:
     """What happened to a device.
 
-    ``what`` is absent, crash, hang, error, wrong answers, slow, or back; ``at`` is in seconds since 1970. ``to`` is the
-    device that went on, and ``seconds`` how long its first frame waited for the answer, the failed device's time
-    included; both None where none went on.
+    ``what`` is absent, late, crash, hang, error, wrong answers, slow, or back; ``at`` is in seconds since 1970. ``to``
+    is the device that went on, and ``seconds`` how long its first frame waited for the answer, the failed device's
+    time included; both None where none went on.
     """
 
     device: str
@@ -54,12 +56,16 @@ class Event:
 
 
 class Rung:
-    """A device of the ladder: its session while it is well, and when it is tried again while it is not."""
+    """A device of the ladder: its session while it is well, and when it is tried again while it is not.
 
-    def __init__(self, name: str, opener: Opener, limits: Limits, session: CheckedSession | None = None) -> None:
+    ``opening`` until the first try has ended, ``reason`` is why it was left out.
+    """
+
+    def __init__(self, name: str, opener: Opener, limits: Limits) -> None:
         self.name = name
         self.open = opener
-        self.session = session
+        self.session: CheckedSession | None = None
+        self.opening = True
         self.reason = ""
         self.retry_at = 0.0
         self._limits = limits
@@ -86,27 +92,42 @@ class SupervisedSession:
     """
 
     def __init__(self, name: str, rungs: list[Rung], limits: Limits) -> None:
-        """Opens the rungs that are not open yet. Raises DeviceUnavailable, with all reasons, where none can be."""
+        """Opens all rungs, accelerators side by side.
+
+        Raises:
+            DeviceUnavailable: none can be opened; the line has all reasons.
+            BundleError: an artifact's file is damaged.
+        """
         self.events: deque[Event] = deque(maxlen=_MOST_EVENTS)
         self.frames_repeated = 0
         self.frames_by_device: Counter[str] = Counter()
         self._name = name
         self._rungs = rungs
+        self._started = False
+        self._fault: Exception | None = None  # no device's: it is for who opens the ladder
         self._failed: list[CheckedSession] = []  # the thread closes them, which may take a while
         self._unanswered: list[Event] = []
         self._restarts: deque[float] = deque(maxlen=limits.restarts_a_minute)
         self._stop = threading.Event()
         self._changed = threading.Condition()
-        self._mender = threading.Thread(target=self._mend, name="linnet-supervisor", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._open, args=(rung,), name="linnet-opening", daemon=True)
+            for rung in rungs
+            if is_accelerator(rung.name)
+        ]
         try:
-            for rung in self._rungs:
-                if rung.session is None:
-                    self._try(rung)
+            self._start(limits.start_s)
             self._answered_by = self._best(patience_s=0)[1].session
         except BaseException:
-            self._close_sessions()
+            self.close()
             raise
-        self._mender.start()
+        with self._changed:
+            self._started = True
+            known = list(self.events)
+        for event in known:
+            _log_left_out(event)
+        self._threads.append(threading.Thread(target=self._mend, name="linnet-supervisor", daemon=True))
+        self._threads[-1].start()
 
     @property
     def device(self) -> str:
@@ -139,6 +160,11 @@ class SupervisedSession:
                 self._drop(rung, session.slowness)
             return logits
 
+    def left_out(self, name: str) -> str:
+        """Why a device of the ladder does not answer; empty where it does, or may when it has been opened."""
+        rung = next(rung for rung in self._rungs if rung.name == name)
+        return "" if rung.session or rung.opening else rung.reason
+
     def summary(self) -> dict[str, object]:
         """The events, the frames that a second device had to answer, and how many each device answered."""
         return {
@@ -148,15 +174,18 @@ class SupervisedSession:
         }
 
     def close(self) -> None:
-        """Ends the thread and closes every device. Closing twice does nothing."""
+        """Ends the threads and closes every device. Closing twice does nothing."""
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
-        if self._mender.is_alive():
-            self._mender.join(_CLOSING_S)
-            if self._mender.is_alive():
-                logger.warning("a device that was being opened did not let go within %g s", _CLOSING_S)
-        self._close_sessions()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(_CLOSING_S)
+                if thread.is_alive():
+                    logger.warning("a device that was being opened did not let go within %g s", _CLOSING_S)
+        for session in (*self._failed, *(rung.session for rung in self._rungs)):
+            if session is not None:
+                session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -165,6 +194,40 @@ class SupervisedSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _start(self, start_s: float) -> None:
+        """Opens the rungs and waits until each has been tried; after so many seconds only until one is well."""
+        for thread in self._threads:
+            thread.start()
+        accelerators = [rung for rung in self._rungs if is_accelerator(rung.name)]
+        self._wait_for(lambda: not any(rung.opening for rung in accelerators), start_s)
+        # In this thread: what an engine sets up in one that ends may end with it.
+        for rung in self._rungs:
+            if rung not in accelerators:
+                self._open(rung)
+        self._wait_for(lambda: any(rung.session for rung in self._rungs) or not any(r.opening for r in self._rungs))
+        if self._fault is not None:
+            raise self._fault
+        with self._changed:
+            for rung in self._rungs:
+                if rung.opening and rung.session is None:
+                    rung.reason = f"{rung.name}: not open after {start_s:g} s"
+                    self.events.append(Event(rung.name, "late", rung.reason, time.time()))
+
+    def _open(self, rung: Rung) -> None:
+        """The first try."""
+        try:
+            self._try(rung)
+        except Exception as error:
+            self._fault = error
+            rung.down(error)
+        with self._changed:
+            rung.opening = False
+            self._changed.notify_all()
+
+    def _wait_for(self, condition: Callable[[], bool], within_s: float | None = None) -> None:
+        with self._changed:
+            self._changed.wait_for(condition, within_s)
 
     def _best(self, patience_s: float) -> tuple[Rung, CheckedSession]:
         """The first rung that is well, and its session; waits for one to come back. Raises DeviceUnavailable."""
@@ -203,18 +266,21 @@ class SupervisedSession:
         try:
             session = rung.open(self._stop)
         except DeviceError as error:
-            if rung.reason:
-                logger.info("still not well: %s", error)
-            else:
-                self.events.append(event := _event(rung, error))
-                logger.warning("%s is left out (%s): %s", rung.name, event.what, event.reason)
             with self._changed:
+                first, event = rung.opening, _event(rung, error)
+                if first:
+                    self.events.append(event)
                 rung.down(error)
+            if not first:
+                logger.info("still not well: %s", error)
+            elif self._started:
+                _log_left_out(event)
             return
         with self._changed:
+            missed = bool(rung.reason)
             rung.up(session)
             self._changed.notify_all()
-        if rung.reason:
+        if missed:
             self.events.append(Event(rung.name, "back", session.verdict, time.time()))
             logger.warning("%s is back: %s", rung.name, session.verdict)
         else:
@@ -226,7 +292,8 @@ class SupervisedSession:
             with self._changed:
                 due = self._next_try()
                 wait_s = max(0.0, due[1] - time.monotonic()) if due else None
-                woken = self._changed.wait_for(lambda: self._failed or self._stop.is_set(), wait_s)
+                # An opening of the start that fails is due too.
+                woken = self._changed.wait_for(partial(self._is_needed, due), wait_s)
                 failed, self._failed = self._failed, []
             for session in failed:
                 session.close()
@@ -237,20 +304,22 @@ class SupervisedSession:
                 except Exception as error:  # a file that is damaged now, a plug-in's mistake: no reason to end
                     due[0].down(error)
 
+    def _is_needed(self, due: tuple[Rung, float] | None) -> bool:
+        return bool(self._failed) or self._stop.is_set() or self._next_try() != due
+
     def _next_try(self) -> tuple[Rung, float] | None:
         """The rung that is tried again next, and when: at most so many in a minute."""
-        down = [rung for rung in self._rungs if rung.session is None]
+        down = [rung for rung in self._rungs if rung.session is None and not rung.opening]
         if not down:
             return None
         rung = min(down, key=lambda rung: rung.retry_at)
         full = len(self._restarts) == self._restarts.maxlen
         return rung, max(rung.retry_at, self._restarts[0] + _MINUTE_S) if full else rung.retry_at
 
-    def _close_sessions(self) -> None:
-        for session in (*self._failed, *(rung.session for rung in self._rungs)):
-            if session is not None:
-                session.close()
-
 
 def _event(rung: Rung, error: DeviceError) -> Event:
     return Event(rung.name, _WHAT.get(type(error), "error"), str(error), time.time())
+
+
+def _log_left_out(event: Event) -> None:
+    logger.warning("%s is left out (%s): %s", event.device, event.what, event.reason)

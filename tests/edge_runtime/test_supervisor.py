@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from edge_runtime.small_bundle import SIDE
 from linnet_devices import registry
 from linnet_devices.api import DeviceError, DeviceUnavailable, OpenOptions
 from linnet_runtime import Classifier, supervisor
-from linnet_runtime.bundle import open_bundle
+from linnet_runtime.bundle import BundleError, open_bundle
 from linnet_runtime.checked import CheckedSession, Limits, Model, open_checked
 from linnet_runtime.pipeline import Pipeline, Result
 from linnet_runtime.sources import Frame
@@ -223,6 +224,63 @@ def test_a_slip_in_a_ladder_is_an_error_and_no_absent_device(
     assert not accelerators.opened()
 
 
+# Starting
+
+
+def test_a_start_does_not_wait_for_an_accelerator_that_is_long_in_opening(
+    accelerators: Accelerators, bundle_folder: Path, back: threading.Event
+) -> None:
+    """The next device begins; the accelerator takes over when it is open."""
+    limits = replace(PATIENT, start_s=0.0)
+    frames = list(itertools.islice(pictures(), 2))
+    with Classifier.open(bundle_folder, "first,cpu", limits=limits) as classifier:
+        results = list(stream(classifier, [frames[0], back, frames[1]]))
+        late, ready = events_of(classifier)
+    assert devices_in_turn(results) == ["cpu:litert", "first"]
+    assert (late.device, late.what, late.reason) == ("first", "late", "first: not open after 0 s")
+    assert (ready.device, ready.what) == ("first", "back")
+    assert len(accelerators.opened()) == 1
+
+
+def test_a_start_outlives_an_accelerator_that_hangs_in_opening(accelerators: Accelerators, bundle_folder: Path) -> None:
+    accelerators.fail("hang")
+    with Classifier.open(bundle_folder, "first,cpu", limits=replace(PATIENT, start_s=0.0)) as classifier:
+        results = list(itertools.islice(stream(classifier), 2))
+        (event,) = events_of(classifier)
+    assert devices_in_turn(results) == ["cpu:litert"]
+    assert event.what == "late"
+    assert not any(Path(f"/proc/{child}").exists() for child in accelerators.opened())
+
+
+def test_an_opening_that_fails_after_the_start_is_an_event_and_is_tried_again(
+    accelerators: Accelerators, bundle_folder: Path
+) -> None:
+    accelerators.fail("hang")
+    with Classifier.open(bundle_folder, "first,cpu", limits=replace(PATIENT, start_s=0.0, open_s=2.0)) as classifier:
+        results = stream(classifier)
+        next(result for result in results if len(events_of(classifier)) > 1)
+        accelerators.mend()
+        next(result for result in results if result.classification.device == "first")
+        assert [event.what for event in events_of(classifier)] == ["late", "hang", "back"]
+
+
+def test_a_damaged_file_is_no_devices_failure(accelerators: Accelerators, bundle_folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle_folder, tmp_path / "parts.linnet")
+    (copy / "model.int8.tflite").write_bytes(b"damaged")
+    with pytest.raises(BundleError, match=r"model\.int8\.tflite"):
+        Classifier.open(copy, "first,cpu")
+    assert not accelerators.opened()
+
+
+def test_the_reason_why_the_only_device_fails_is_told_once(
+    accelerators: Accelerators, bundle_folder: Path, photos_folder: Path
+) -> None:
+    accelerators.fail("absent")
+    photo = next(photos_folder.rglob("*.jpg"))
+    line = one_line_error(linnet("classify", bundle_folder, photo, "--device", "first", status=1))
+    assert line == "--device first: got first: no such board on the bus. Fix: plug it in"
+
+
 # Trying again
 
 
@@ -281,9 +339,9 @@ def test_closing_ends_an_opening_that_hangs(accelerators: Accelerators, bundle_f
 @pytest.mark.parametrize(
     ("fault", "taken", "why"),
     [
-        ("", "first", "auto: first is taken: canary off by 0 logits"),
+        ("", "first", "first is ready: canary off by 0 logits"),
         ("absent", "cpu:litert", "auto: first is not here: no such board on the bus"),
-        ("garbage", "cpu:litert", "auto: first is left out: canary on first: got off by"),
+        ("garbage", "cpu:litert", "first is left out (wrong answers): canary on first: got off by"),
     ],
 )
 def test_auto_takes_the_first_that_passes_its_canary_and_can_say_why(
@@ -340,7 +398,7 @@ def test_the_summary_lists_what_happened(accelerators: Accelerators, bundle_fold
 def test_explain_tells_why_each_device_is_taken_or_not(accelerators: Accelerators, bundle_folder: Path) -> None:
     accelerators.fail("absent")
     done = linnet("run", bundle_folder, "--source", "synthetic:", "--frames", 1, "--device", "first,cpu", "--explain")
-    left_out, ready = done.stderr.splitlines()
+    ready, left_out = done.stderr.splitlines()
     assert left_out == "WARNING: first is left out (absent): first: no such board on the bus. Fix: plug it in"
     assert re.fullmatch(r"INFO: cpu is ready: canary off by 0 logits where [\d.]+ is allowed, 0 labels changed", ready)
 
@@ -366,3 +424,30 @@ def test_ctrl_c_ends_the_run_with_its_summary_and_its_children(accelerators: Acc
     assert json.loads(rest.splitlines()[-1])["summary"]["events"] == []
     (child,) = accelerators.opened()
     assert not Path(f"/proc/{child}").exists()
+
+
+# linnet verify and linnet bench
+
+
+@pytest.mark.parametrize(
+    ("fault", "how"),
+    [("abort", "its process was ended by SIGABRT, having said: F driver/usb.cc"), ("raise", "the firmware says no")],
+)
+@pytest.mark.parametrize("command", [("verify",), ("bench", "--quick")], ids=" ".join)
+def test_an_accelerator_that_fails_is_one_line(
+    command: tuple[str, ...], fault: str, how: str, accelerators: Accelerators, bundle_folder: Path
+) -> None:
+    """It runs in a process of its own there too."""
+    accelerators.fail(fault)
+    done = linnet(command[0], bundle_folder, *command[1:], "--device", "first", status=1)
+    assert how in one_line_error(done)
+
+
+@pytest.mark.usefixtures("accelerators")
+def test_verify_and_bench_say_which_device_made_each_row(bundle_folder: Path) -> None:
+    verdicts = json.loads(linnet("verify", bundle_folder, "--device", "first", "--json").stdout)["artifacts"]
+    assert [(row["device"], row["canary"]["passed"]) for row in verdicts] == [("first", True)] * 2
+    device = "first,cpu:litert"
+    rows = json.loads(linnet("bench", bundle_folder, "--device", device, "--quick", "--json").stdout)["results"]
+    assert [row["device"] for row in rows] == ["first", "cpu:litert"]
+    assert rows[0]["peak_rss_mb"] > rows[1]["peak_rss_mb"]  # of both of its processes

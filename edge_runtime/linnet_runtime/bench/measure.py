@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import LinnetError, Logits, OpenOptions, Pixels
+from linnet_devices.isolated import IsolatedSession
 from linnet_runtime.bundle import Bundle, open_bundle
 from linnet_runtime.photos import load_labelled_photos
 from linnet_runtime.sessions import PrecisionChoice, open_session
@@ -49,7 +50,8 @@ def measure(job: Job) -> dict[str, object]:
         first = time.perf_counter()
         _time_runs(session.run, pictures, job.warm_up_s)
         latencies = _time_runs(session.run, pictures, job.measure_s)
-        peak_rss_mb = _peak_rss_mb()  # before the photos, which a device would not hold in memory
+        # Before the photos, which a device would not hold in memory.
+        peak_rss_mb = _peak_rss_mb("self") + (_peak_rss_mb(session.pid) if isinstance(session, IsolatedSession) else 0)
         return {
             "device": session.device,
             "artifact": Path(session.artifact.path).name,
@@ -85,12 +87,12 @@ def _accuracy(run: Callable[[Pixels], Logits], bundle: Bundle, data: Path) -> di
     return {"top1": float(correct[:, 0].mean()), "top5": float(correct.any(axis=1).mean()), "n": len(photos)}
 
 
-def _peak_rss_mb() -> float:
-    """The largest resident set of this process in MiB. getrusage's figure is no use: it starts at the parent's."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+def _peak_rss_mb(process: int | str | None) -> float:
+    """The largest resident set of a process in MiB. getrusage's figure is no use: it starts at the parent's."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
-    raise LinnetError("/proc/self/status", got="no VmHWM", expected="a Linux kernel's")
+    raise LinnetError(f"/proc/{process}/status", got="no VmHWM", expected="a Linux kernel's")
 
 
 def main() -> int:
