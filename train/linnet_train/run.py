@@ -6,7 +6,8 @@ photos.npz                    a few photos of each part, preprocessed
 augmentation.html             photos as training steps see them, there before training begins
 progress.json, *.weights.h5   where training stands, until it is done
 float.keras, qat.keras        the models
-history.json, metrics.json, curves.png, confusion_matrix.png
+history.json, metrics.json    a row for each epoch, and what the test part said
+report.json, report.html      all figures, and the page with them; curves.png and confusion_matrix.png from it
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import keras
 import msgspec
 import numpy as np
 
+from linnet_devices.api import Logits
 from linnet_runtime.files import refuse_existing, write_whole
 from linnet_runtime.photos import save_run_photos
 from linnet_runtime.preprocess import Preprocess
@@ -36,7 +38,7 @@ from linnet_train.errors import TrainingError
 from linnet_train.loop import FLOAT_MODEL, QAT_MODEL, Watch, predict_logits, train_network
 from linnet_train.phases import phases_of
 from linnet_train.recipe import CONFIG, Recipe
-from linnet_train.report import classification_metrics, confusion_matrix, draw_confusion, draw_curves
+from linnet_train.report import Trained, classification_metrics, write_report
 
 SPLITS, HISTORY, METRICS = "splits.json", "history.json", "metrics.json"
 _PIXELS = "pixels.npy"
@@ -111,7 +113,7 @@ def finish_run(
     started = time.monotonic()
     devices = device_count(recipe.devices, recipe.batch_size)
     spec = Preprocess(height=recipe.size, width=recipe.size, crop=recipe.crop)
-    photos = load_dataset(Path(recipe.data), spec, recipe.seed, run / _PIXELS, on_photo)
+    photos = load_dataset(Path(recipe.data), spec, recipe.seed, run / _PIXELS, on_photo, recipe.split)
     _write_splits(run, photos)
     save_run_photos(run, spec, {part: photos.sample(part, n, recipe.seed) for part, n in _KEPT_PHOTOS.items()})
     if recipe.augment.active():
@@ -120,15 +122,22 @@ def finish_run(
     decoded = time.monotonic()
     with shared_among(devices):
         history = train_network(recipe, photos, run, watch).history
+    trained = time.monotonic()
+    logits = {model: _logits(run / file, photos) for model, file in (("float", FLOAT_MODEL), ("int8", QAT_MODEL))}
+    seconds = {"data": decoded - started, "training": trained - decoded, "testing": time.monotonic() - trained}
+    config = json.loads((run / CONFIG).read_bytes())
+    temperature = write_report(run, Trained(config, photos, history, phases_of(recipe), logits, seconds))
+    labels = photos.labels[photos.parts["test"]]
     metrics: dict[str, Any] = {
-        **_test(run, photos),
+        "float": classification_metrics(logits["float"]["test"], labels, photos.classes),
+        "qat": classification_metrics(logits["int8"]["test"], labels, photos.classes),
         "classes": photos.classes,
         "splits": {part: len(indices) for part, indices in photos.parts.items()},
         "unreadable": len(photos.unreadable),
         "preprocess": msgspec.to_builtins(spec),
-        "seconds": {"data": decoded - started, "training": time.monotonic() - decoded},
+        "temperature": temperature,
+        "seconds": seconds,
     }
-    draw_curves(run / "curves.png", history, [phase.name for phase in phases_of(recipe)])
     write_whole(run / HISTORY, _json(history))
     write_whole(run / METRICS, _json(metrics))
     for leftover in (run / _PIXELS, run / PROGRESS, *run.glob("*.weights.h5"), *run.glob("partial-*")):
@@ -145,16 +154,10 @@ def _write_splits(run: Path, photos: Dataset) -> None:
     write_whole(path, data)
 
 
-def _test(run: Path, photos: Dataset) -> dict[str, Any]:
-    """The metrics of both models on the test part, and the confusion matrix of the quantised one."""
-    test = photos.all_of("test")
-    metrics = {}
-    for key, file in (("float", FLOAT_MODEL), ("qat", QAT_MODEL)):
-        logits = predict_logits(keras.saving.load_model(run / file, compile=False), test.pixels)
-        metrics[key] = classification_metrics(logits, test.labels, photos.classes)
-    matrix = confusion_matrix(logits, test.labels, len(photos.classes))
-    draw_confusion(run / "confusion_matrix.png", matrix, photos.classes, f"int8, {len(test)} test photos")
-    return metrics
+def _logits(model: Path, photos: Dataset) -> dict[str, Logits]:
+    """Of a model on the parts that judge it."""
+    network = keras.saving.load_model(model, compile=False)
+    return {part: predict_logits(network, photos.all_of(part).pixels) for part in ("val", "test")}
 
 
 def _json(value: object) -> bytes:

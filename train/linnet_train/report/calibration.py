@@ -1,0 +1,91 @@
+"""Whether a probability of 0.9 is right nine times in ten, and the temperature that makes it so.
+
+Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks" (ICML 2017).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet_devices.api import Logits
+
+TEMPERATURES = (0.1, 10.0)
+_BINS = 15  # as in the paper
+_HALVINGS = 30
+_DRAWS = 100
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Photos by the probability of the class that they were called, in 15 bins of equal width.
+
+    Each of ``count`` int, ``confidence`` (the mean probability) and ``accuracy`` (the share of right ones) is [15];
+    the last two are 0 in an empty bin. ``ece`` is the expected calibration error: their mean distance over the photos.
+    """
+
+    count: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+    @property
+    def ece(self) -> float:
+        return float((self.count * np.abs(self.confidence - self.accuracy)).sum() / self.count.sum())
+
+
+def fit_temperature(logits: Logits, labels: Labels) -> float | None:
+    """The temperature, within ``TEMPERATURES``, that makes labels int64 [N] likeliest, of logits float32 [N, classes].
+
+    None where every photo is called right: then the smaller the likelier, and the photos cannot say.
+    """
+    scores = logits.astype(np.float64)
+    if (scores.argmax(axis=1) == labels).all():
+        return None
+    of_label = scores[np.arange(len(labels)), labels]
+
+    def slope(temperature: float) -> float:
+        """Of the cross-entropy over 1/temperature, in which it is convex."""
+        exponentials = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
+        expected = (exponentials * scores).sum(axis=1) / exponentials.sum(axis=1)
+        return float((expected - of_label).mean())
+
+    low, high = np.log(TEMPERATURES)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if slope(float(np.exp(middle))) > 0:  # a smaller 1/temperature is likelier
+            low = middle
+        else:
+            high = middle
+    return round(float(np.exp((low + high) / 2)), 4)
+
+
+def reliability(probability: Logits, labels: Labels) -> Reliability:
+    """Of probabilities float32 [N, classes] and labels int64 [N]; N is at least 1."""
+    confidence = probability.max(axis=1).astype(np.float64)
+    return _binned(confidence, probability.argmax(axis=1) == labels)
+
+
+def _binned(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Reliability:
+    place = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
+    count = np.bincount(place, minlength=_BINS)
+    filled = np.maximum(count, 1)
+    return Reliability(
+        count,
+        np.bincount(place, confidence, minlength=_BINS) / filled,
+        np.bincount(place, right, minlength=_BINS) / filled,
+    )
+
+
+def ece_by_chance(probability: Logits) -> float:
+    """The expected calibration error that a perfectly calibrated model would show with these probabilities, only
+    because the photos are few.
+
+    Broecker and Smith, "Increasing the reliability of reliability diagrams" (2007): right and wrong are drawn anew.
+    """
+    confidence = probability.max(axis=1).astype(np.float64)
+    rng = np.random.default_rng(0)
+    return float(np.mean([_binned(confidence, rng.random(len(confidence)) < confidence).ece for _ in range(_DRAWS)]))

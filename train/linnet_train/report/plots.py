@@ -1,0 +1,161 @@
+"""The plots of a run's page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure  # not pyplot: no screen is wanted, and no global state
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve
+
+from linnet_train.phases import Phase
+from linnet_train.report.calibration import Reliability
+from linnet_train.report.metrics import Judged, ModelFigures
+
+_BLUE, _ORANGE, _GREY = "#2b6ca3", "#e08a2e", "#9aa5b1"
+_WIDE = 9.0  # inches
+_MOST_NUMBERED = 20  # classes; more numbers in the matrix cannot be read
+_MOST_LINES = 10  # of classes in one plot; more colours cannot be told apart
+_LONGEST_NAME = 24
+
+
+def draw_curves(history: list[dict[str, Any]], phases: Sequence[Phase]) -> Figure:
+    """Loss, top-1 and learning rate over the epochs, before the phases as coloured bands, warm ones for int8."""
+    figure = Figure(figsize=(_WIDE, 5.2), layout="constrained")
+    axes = figure.subplot_mosaic([["loss", "accuracy"], ["rate", "rate"]], height_ratios=[3, 1])
+    epochs = np.arange(1, len(history) + 1)
+    for key, label in (("loss", "loss"), ("accuracy", "top-1")):
+        axes[key].plot(epochs, [row[key] for row in history], color=_BLUE, label="training")
+        axes[key].plot(epochs, [row[f"val_{key}"] for row in history], color=_ORANGE, label="validation")
+        axes[key].set(ylabel=label)
+    axes["loss"].legend(frameon=False)
+    lowest, highest = axes["accuracy"].get_ylim()
+    axes["accuracy"].set_ylim(max(0.0, lowest), min(1.0, highest))
+    axes["rate"].step(epochs, [row["learning_rate"] for row in history], color="#444", where="mid")
+    axes["rate"].set(ylabel="learning rate", xlabel="epoch", yscale="log")
+    handles = _mark_phases(list(axes.values()), history, phases)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize="small")
+    return figure
+
+
+def _mark_phases(all_axes: list[Axes], history: list[dict[str, Any]], phases: Sequence[Phase]) -> list[Patch]:
+    numbers = [int(row["phase"]) for row in history]
+    present = sorted(set(numbers))
+    quantized = sum(phases[number].quantized for number in present)
+    tints = [
+        *mpl.colormaps["Blues"](0.04 + 0.06 * np.arange(len(present) - quantized)),
+        *mpl.colormaps["Oranges"](0.05 + 0.08 * np.arange(quantized)),
+    ]
+    handles = []
+    for number, tint in zip(present, tints, strict=True):  # the quantised phases come last
+        first, last = numbers.index(number), len(numbers) - numbers[::-1].index(number)
+        for axes in all_axes:
+            axes.axvspan(first + 0.5, last + 0.5, color=tint, zorder=0, linewidth=0)
+        handles.append(Patch(color=tint, label=phases[number].name))
+    for axes in all_axes:
+        _plain(axes)
+        axes.set_xlim(0.5, len(numbers) + 0.5)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    return handles
+
+
+def draw_confusion(matrix: NDArray[np.int64], classes: tuple[str, ...], title: str) -> Figure:
+    """The matrix, int64 [classes, classes], coloured by the share of the row."""
+    names = [_short(name) for name in classes]
+    cell = 0.5 if len(classes) <= _MOST_NUMBERED else max(0.16, 0.3 - 0.0015 * len(classes))
+    side = max(3.0, cell * len(classes)) + 0.07 * max(map(len, names))
+    figure = Figure(figsize=(side + 1.2, side + 0.4), layout="constrained")
+    axes = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    # By the root of the share: a class that goes astray once in twenty should be seen.
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
+    size = 9.0 if len(classes) <= _MOST_NUMBERED else 6.0
+    axes.set_xticks(range(len(names)), names, rotation=45 if len(names) <= _MOST_NUMBERED else 90, fontsize=size)
+    if len(names) <= _MOST_NUMBERED:
+        axes.set_xticks(range(len(names)), names, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.set(xlabel="called", ylabel="is")
+    axes.set_title(title, fontsize="medium")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    if len(classes) <= _MOST_NUMBERED:
+        for row, column in zip(*np.nonzero(matrix), strict=True):
+            colour = "white" if shares[row, column] > 0.3 else "black"
+            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour)
+    bar = figure.colorbar(image, ax=axes, label="share of the class", shrink=min(0.8, 4 / side), aspect=30)
+    bar.outline.set_visible(False)  # type: ignore[operator]  # a Spine in all but its annotation
+    return figure
+
+
+def draw_precision_recall(judged: Judged, figures: ModelFigures) -> Figure:
+    """Precision over recall, a line a class; of many classes the worst are coloured and the others grey."""
+    shown = sorted(
+        (i for i, row in enumerate(figures.per_class) if row.support),
+        key=lambda i: figures.per_class[i].average_precision or 0.0,
+    )
+    coloured = sorted(shown[:_MOST_LINES])
+    figure = Figure(figsize=(_WIDE, 4.6), layout="constrained")
+    axes = figure.subplots()
+    palette = mpl.colormaps["tab10"]
+    for i in (*(i for i in shown if i not in coloured), *coloured):
+        row = figures.per_class[i]
+        precision, recall, _ = precision_recall_curve(judged.labels == i, judged.probability[:, i])
+        style: dict[str, Any] = {"color": "#cfd6dd", "linewidth": 0.7}
+        if i in coloured:
+            name = f"{row.average_precision:.3f}  {_short(row.name)}"
+            style = {"color": palette(coloured.index(i)), "linewidth": 1.6, "label": name}
+        axes.step(recall, precision, where="post", **style)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
+    _plain(axes)
+    which = f",\nthe {_MOST_LINES} worst of {len(shown)} classes" if len(shown) > _MOST_LINES else ""
+    figure.legend(loc="outside right upper", frameon=False, title=f"average precision{which}", alignment="left")
+    return figure
+
+
+def draw_reliability(judged: Judged) -> Figure:
+    """How often what was called with a probability was right, before and after the temperature; the photos below."""
+    figure = Figure(figsize=(_WIDE, 4.4), layout="constrained")
+    axes = figure.subplots(2, 2, sharex=True, height_ratios=[3, 1])
+    for column, found, title in (
+        (0, judged.before, "as trained"),
+        (1, judged.after, f"divided by the temperature, {judged.temperature:.3f}"),
+    ):
+        _draw_bins(axes[0, column], axes[1, column], found)
+        axes[0, column].set_title(f"{title}: ECE {found.ece:.3f}", fontsize="medium")
+    axes[0, 0].set_ylabel("share that is right")
+    axes[1, 0].set_ylabel("photos")
+    axes[0, 0].legend(frameon=False, loc="upper left")
+    return figure
+
+
+def _draw_bins(upper: Axes, lower: Axes, found: Reliability) -> None:
+    edges = np.linspace(0, 1, len(found.count) + 1)
+    middle, width = (edges[1:] + edges[:-1]) / 2, edges[1] * 0.92
+    filled = found.count > 0
+    left, right = middle[filled] - width / 2, middle[filled] + width / 2
+    upper.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1, zorder=3)
+    upper.bar(middle[filled], found.accuracy[filled], width, color=_BLUE, label="right")
+    upper.hlines(found.confidence[filled], left, right, color=_ORANGE, linewidth=3, zorder=4, label="claimed")
+    upper.set(xlim=(0, 1), ylim=(0, 1.02))
+    lower.bar(middle, found.count, width, color=_GREY)
+    lower.set(xlabel="probability of the class called")
+    for axes in (upper, lower):
+        _plain(axes)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.grid(alpha=0.25)
+
+
+def _short(name: str) -> str:
+    """A class's name as a plot can show it: no line of its own, no mathematics between dollars."""
+    name = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    return name.replace("$", r"\$")
