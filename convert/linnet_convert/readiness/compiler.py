@@ -1,0 +1,95 @@
+"""edgetpu_compiler, where it is installed: an int8 .tflite compiled for the Edge TPU, and what its log says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+from linnet_convert.errors import ConversionError
+from linnet_convert.specs import describe_artifact
+from linnet_devices.api import Artifact
+
+_COMPILER = "edgetpu_compiler"
+_WITHIN_S = 600
+_MAPPED = "Mapped to Edge TPU"
+_ROW = re.compile(r"(?P<operator>[A-Z][A-Z0-9_]+|[a-z-]+-op)\s+(?P<count>\d+)\s+(?P<status>\S.*)")
+_FIELDS = {
+    "on_chip": re.compile(r"On-chip memory used for caching model parameters: (\S+)"),
+    "off_chip": re.compile(r"Off-chip memory used for streaming uncached model parameters: (\S+)"),
+    "version": re.compile(r"Edge TPU Compiler version (\S+)"),
+}
+
+
+class Compilation(msgspec.Struct, frozen=True, kw_only=True):
+    """What the compiler says of a model.
+
+    Args:
+        version: the compiler's.
+        on_edge_tpu: operations that will run there.
+        total: operations in all.
+        elsewhere: the others: "OPERATOR (count): the compiler's reason".
+        on_chip: memory for parameters on the chip, as the log has it ("3.21MiB").
+        off_chip: parameters that stream at each inference, likewise.
+    """
+
+    version: str
+    on_edge_tpu: int
+    total: int
+    elsewhere: tuple[str, ...]
+    on_chip: str
+    off_chip: str
+
+
+def compiler_here() -> bool:
+    """Whether edgetpu_compiler is on the PATH."""
+    return shutil.which(_COMPILER) is not None
+
+
+def compile_for_edgetpu(artifact: Artifact, root: Path) -> tuple[Artifact, Compilation]:
+    """Writes ``model.int8_edgetpu.tflite`` beside an int8 .tflite of the bundle's directory ``root``.
+
+    Raises:
+        ConversionError: the compiler refuses the model, with its own words, or maps none of it.
+    """
+    source = root / artifact.path
+    command = [_COMPILER, "--show_operations", "--out_dir", str(source.parent), str(source)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise ConversionError(_COMPILER, got=f"no end in {_WITHIN_S} s", expected="a compiled model") from error
+    compiled = source.with_name(f"{source.stem}_edgetpu.tflite")
+    said = done.stdout + done.stderr
+    compilation = read_log(said)
+    compiled.with_suffix(".log").unlink(missing_ok=True)  # the same rows once more
+    if done.returncode or not compiled.exists() or not compilation.on_edge_tpu:
+        reasons = [line for line in said.splitlines() if "ERROR" in line or "ailed" in line] or said.splitlines()[-1:]
+        reasons += [f"on the CPU: {', '.join(compilation.elsewhere)}"] if compilation.elsewhere else []
+        raise ConversionError(f"{_COMPILER} {artifact.path}", got="; ".join(reasons), expected="a compiled model")
+    entry = describe_artifact(
+        root,
+        compiled,
+        "tflite",
+        artifact.precision,
+        (artifact.input, artifact.output),
+        requires={"delegate": "edgetpu"},
+    )
+    return entry, compilation
+
+
+def read_log(text: str) -> Compilation:
+    """The compiler's output; what it does not say is "unknown"."""
+    found = {name: pattern.search(text) for name, pattern in _FIELDS.items()}
+    rows = [match for line in text.splitlines() if (match := _ROW.fullmatch(line.strip()))]
+    mapped = sum(int(row["count"]) for row in rows if row["status"] == _MAPPED)
+    return Compilation(
+        on_edge_tpu=mapped,
+        total=sum(int(row["count"]) for row in rows),
+        elsewhere=tuple(
+            f"{row['operator']} ({row['count']}): {row['status']}" for row in rows if row["status"] != _MAPPED
+        ),
+        **{name: match[1] if match else "unknown" for name, match in found.items()},
+    )

@@ -1,0 +1,116 @@
+"""Requirements of accelerators' compilers, on models that meet them and models that do not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from linnet_convert.readiness.api import Requirement
+from linnet_convert.readiness.compiler import read_log
+from linnet_convert.readiness.edgetpu import check_edgetpu
+from linnet_convert.readiness.npu import check_npu
+from program import DATA, needs_data
+
+
+def unmet(requirements: list[Requirement]) -> dict[str, str]:
+    return {requirement.what: requirement.found for requirement in requirements if requirement.verdict == "not met"}
+
+
+def test_our_int8_models_meet_everything(bundle_folder: Path) -> None:
+    assert unmet(check_edgetpu(bundle_folder / "model.int8.tflite")) == {}
+    assert unmet(check_npu(bundle_folder / "openvino" / "int8.xml")) == {}
+
+
+def test_the_edge_tpu_takes_integers_only(bundle_folder: Path) -> None:
+    assert {"8-bit integers only", "operators that it maps"} <= set(
+        unmet(check_edgetpu(bundle_folder / "model.fp32.tflite"))
+    )
+
+
+def test_a_float_ir_is_not_quantised_for_the_npu(bundle_folder: Path) -> None:
+    assert set(unmet(check_npu(bundle_folder / "openvino" / "fp16.xml"))) == {"quantised activations", "8-bit weights"}
+
+
+def _tflite(path: Path, shape: tuple[int | None, ...], compute: object) -> Path:
+    function = tf.function(compute, input_signature=[tf.TensorSpec(shape, tf.float32)])
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()]).convert())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "compute", "what", "found"),
+    [
+        ((None, 4, 4, 3), lambda x: x + 1.0, "static shapes", "x [-1, 4, 4, 3]"),
+        ((2, 4, 4, 3), lambda x: x + 1.0, "batch 1, three innermost sides", "[2, 4, 4, 3]"),
+        ((1, 4, 4, 3), lambda x: tf.math.floor(x), "operators that it maps", "FLOOR"),
+        ((1, 4, 4, 3), lambda x: tf.nn.relu(tf.nn.max_pool2d(x, 2, 2, "SAME")), "the operators' limits", "MAX_POOL_2D"),
+        ((1, 20_000), tf.nn.softmax, "the operators' limits", "SOFTMAX of more than 16000"),
+    ],
+)
+def test_what_the_edge_tpu_does_not_take_is_named(
+    shape: tuple[int | None, ...], compute: object, what: str, found: str, tmp_path: Path
+) -> None:
+    assert found in unmet(check_edgetpu(_tflite(tmp_path / "model.tflite", shape, compute)))[what]
+
+
+def test_parameters_that_do_not_fit_on_the_chip_are_a_note(tmp_path: Path) -> None:
+    weights = tf.reshape(tf.range(3_000_000.0), (3, 1_000_000))
+    path = _tflite(tmp_path / "model.tflite", (1, 3), lambda x: tf.matmul(x, weights))
+    (cache,) = (requirement for requirement in check_edgetpu(path) if requirement.what == "parameters on the chip")
+    assert cache.verdict == "note"
+    assert "streams" in cache.found
+
+
+@needs_data
+def test_a_model_that_the_compiler_made_is_recognised() -> None:
+    (found,) = check_edgetpu(DATA / "models" / "mobilenet_v1_0.25_128_quant_edgetpu.tflite")
+    assert (found.what, found.verdict) == ("compiled", "met")
+
+
+LOG = """Edge TPU Compiler version 16.0.384591198
+Started a compilation timeout timer of 180 seconds.
+
+Model compiled successfully in 2644 ms.
+
+Input model: model.int8.tflite
+Input size: 4.22MiB
+Output model: model.int8_edgetpu.tflite
+Output size: 4.71MiB
+On-chip memory used for caching model parameters: 3.21MiB
+On-chip memory remaining for caching model parameters: 3.78MiB
+Off-chip memory used for streaming uncached model parameters: 0.00B
+Number of Edge TPU subgraphs: 1
+Total number of operations: 67
+Operation log: model.int8_edgetpu.log
+
+Operator                       Count      Status
+
+CONV_2D                        35         Mapped to Edge TPU
+DEPTHWISE_CONV_2D              17         Mapped to Edge TPU
+ADD                            10         Mapped to Edge TPU
+LOGISTIC                       1          More than one subgraph is not supported
+QUANTIZE                       2          Mapped to Edge TPU
+QUANTIZE                       2          Operation is otherwise supported, but not mapped
+Compilation child process completed within timeout period.
+Compilation succeeded!
+"""
+
+
+def test_the_compilers_log_is_read() -> None:
+    """In the form of the logs that users of version 16.0 have published."""
+    compilation = read_log(LOG)
+    assert (compilation.version, compilation.on_edge_tpu, compilation.total) == ("16.0.384591198", 64, 67)
+    assert (compilation.on_chip, compilation.off_chip) == ("3.21MiB", "0.00B")
+    assert [line.partition(":")[0] for line in compilation.elsewhere] == ["LOGISTIC (1)", "QUANTIZE (2)"]
+
+
+def simulated_compiler(folder: Path, script: str) -> dict[str, str]:
+    """A simulated edgetpu_compiler, and the environment with it on the PATH."""
+    folder.mkdir()
+    program = folder / "edgetpu_compiler"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
