@@ -1,7 +1,8 @@
-"""Labelled photos: folders of classes, the photos that a run keeps, and both as arrays of preprocessed pixels.
+"""Labelled photos: folders of classes, tables, the photos that a run keeps, and all as arrays of preprocessed pixels.
 
 DATA/CLASS/*.jpg                  one folder a class
 DATA/{train,val,test}/CLASS/*     the same, already divided into parts
+DATA.csv                          a row a photo; see photo_table.py
 RUN/photos.npz                    what a run keeps, so that nothing later needs DATA
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from linnet_devices.api import LinnetError, Pixels
 from linnet_runtime.files import NPZ_ERRORS, write_whole
+from linnet_runtime.photo_table import read_table
 from linnet_runtime.preprocess import PICTURE_SUFFIXES, PictureError, Preprocess, preprocess, read_picture
 
 logger = logging.getLogger("linnet")
@@ -32,11 +35,14 @@ _DECODERS = 4  # OpenCV decodes without holding the interpreter's lock
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """A photo on the disk. ``part`` is "train", "val" or "test" where the folder says so, else None."""
+    """A photo on the disk. ``part`` is "train", "val" or "test" where DATA says so, else None; ``group`` is what a
+    table says of it.
+    """
 
     path: Path
     label: str
     part: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,31 @@ class Photos:
         return len(self.labels)
 
 
-def list_photos(folder: Path) -> list[PhotoFile]:
-    """The photos of a folder, sorted by part, class and name, by code point.
+def list_photos(data: Path, group_column: str | None = None) -> list[PhotoFile]:
+    """The photos of a folder, or of a table whose name ends in .csv, sorted by part, class and name, by code point.
+
+    Args:
+        data: the folder or the table.
+        group_column: the table's column of groups, which must be there; None is ``group``, which need not.
 
     Raises:
-        LinnetError: not a folder, or no pictures in folders of classes below it.
+        LinnetError: not a folder, no pictures in folders of classes below it, or what is wrong with the table.
     """
+    if data.suffix.lower() == ".csv" and not data.is_dir():
+        rows = read_table(data, PARTS, group_column)
+        photos = [PhotoFile(row.path, row.label, row.part or None, row.group or None) for row in rows]
+        return sorted(photos, key=lambda photo: (PARTS.index(photo.part or PARTS[0]), photo.label, str(photo.path)))
+    if group_column is not None:
+        raise LinnetError(str(data), got="no table", expected=f"a CSV file with the column {group_column}")
+    return _in_folders(data)
+
+
+def photo_name(photo: PhotoFile, data: Path) -> str:
+    """The photo's path relative to DATA: to the folder, or to that of the table."""
+    return Path(os.path.relpath(photo.path, data if data.is_dir() else data.parent)).as_posix()
+
+
+def _in_folders(folder: Path) -> list[PhotoFile]:
     if not folder.is_dir():
         raise LinnetError(str(folder), got="no such folder", expected="a folder with a folder of photos for each class")
     parts = [part for part in PARTS if (folder / part).is_dir()]

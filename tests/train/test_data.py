@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
-from linnet_train.data import Dataset, PhotoBatches, load_dataset
+from linnet_train.batches import PhotoBatches
+from linnet_train.data import Dataset, load_dataset
 from linnet_train.errors import TrainingError
 from networks import CLASSES, PER_CLASS
 

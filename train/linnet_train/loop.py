@@ -10,9 +10,10 @@ import numpy as np
 
 from linnet_devices.api import Logits, Pixels
 from linnet_train.backend import validation_batch
+from linnet_train.batches import PhotoBatches
 from linnet_train.callbacks import Checkpoints, LearningRate, Reseed
 from linnet_train.checkpoint import Progress, load_progress, write_model
-from linnet_train.data import Dataset, PhotoBatches
+from linnet_train.data import Dataset
 from linnet_train.distillation import load_teacher
 from linnet_train.errors import TrainingError
 from linnet_train.models import build_model
@@ -139,7 +140,7 @@ def _fit(
     first_epoch: int,
     watch: Watch,
 ) -> None:
-    batches = PhotoBatches(photos, "train", recipe.batch_size, recipe.seed, first_epoch)
+    batches = PhotoBatches(photos, "train", recipe.batch_size, recipe.seed, first_epoch, recipe.sampling)
     validation = photos.all_of("val")
     trainer.model.fit(
         batches,

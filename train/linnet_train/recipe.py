@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -108,6 +109,39 @@ class Distillation(_Table, frozen=True):
     weight: Share = 0.5
 
 
+class Split(_Table, frozen=True):
+    """How photos are divided where DATA has no parts of its own, the classes in the same proportion in each.
+
+    Args:
+        folds: how many equal folds; one is the test part, one validation, the others are learnt.
+        fold: which of them is the test part, the first where it is None; the next one is validation.
+        group_column: a CSV file's column. Photos that are equal in it are all in one part. None is the column
+            ``group``, where there is one.
+        group_pattern: a regular expression with one group, searched in each photo's path relative to DATA; photos in
+            which it finds the same are all in one part.
+    """
+
+    folds: Annotated[int, Meta(ge=3)] = 5
+    fold: Count | None = None
+    group_column: str | None = None
+    group_pattern: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, to which a decoder adds the JSON path."""
+        if self.fold is not None and self.fold > self.folds:
+            raise ValueError(f"fold {self.fold} of {self.folds}")
+        if self.group_pattern is None:
+            return
+        if self.group_column is not None:
+            raise ValueError("group_column or group_pattern, one of the two")
+        try:
+            groups = re.compile(self.group_pattern).groups
+        except re.error as error:
+            raise ValueError(f"group_pattern {self.group_pattern!r}: {error}") from error
+        if groups != 1:
+            raise ValueError(f"group_pattern {self.group_pattern!r} with {groups} groups in brackets; one is wanted")
+
+
 class Recipe(_Table, frozen=True):
     """What ``linnet train`` was asked for; ``RUN/config.json`` keeps it.
 
@@ -116,7 +150,7 @@ class Recipe(_Table, frozen=True):
     that of ``epochs``; the quantised ones have a cosine that ends at zero. ``optimizer`` is the name of one of
     Keras's with its arguments. In the float phases layers compute in ``precision``; weights and models stay float32,
     and so does what is fake-quantised: bfloat16 has fewer levels than int8. A batch is shared by so many ``devices``,
-    None being all that JAX sees.
+    None being all that JAX sees. With ``sampling`` "balanced" an epoch has each class equally often.
     """
 
     data: str
@@ -138,6 +172,8 @@ class Recipe(_Table, frozen=True):
     transfer: Whole | Features | Last | Gradual = Whole()
     distillation: Distillation | None = None
     augment: Augmentation = Augmentation()
+    split: Split = Split()
+    sampling: Literal["natural", "balanced"] = "natural"
     precision: Precision = "float32"
     devices: Count | None = None
     seed: Annotated[int, Meta(ge=0)] = 0

@@ -51,7 +51,7 @@ def data(context: click.Context) -> None:
 @click.option("--strict", is_flag=True, help="Exit with 1 on warnings too.")
 @json_option
 def check(folder: Path, page: Path | None, near: int, strict: bool, as_json: bool) -> None:
-    """Check DATA (a folder of photos for each class, or train/, val/ and test/ with such folders).
+    """Check DATA (a folder of photos for each class, train/, val/ and test/ with such folders, or a CSV file).
 
     Errors are what training refuses or leaves out and what makes its figures wrong: files that cannot be decoded, the
     same or nearly the same picture in two classes or in two parts, classes that are missing from training or have

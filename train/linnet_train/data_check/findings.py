@@ -75,7 +75,7 @@ class Check:
 def check_folder(
     folder: Path, near: int, on_photo: Callable[[int, int], None], on_compared: Callable[[int, int], None]
 ) -> Check:
-    """Looks at every photo of a folder of classes, or of train/, val/ and test/ with such folders.
+    """Looks at every photo of a folder of classes, of train/, val/ and test/ with such folders, or of a table.
 
     Args:
         folder: DATA, as ``list_photos`` takes it.
@@ -84,7 +84,7 @@ def check_folder(
         on_compared: hears (photos compared with all others, photos that can be read).
 
     Raises:
-        LinnetError: not a folder, or no pictures in folders of classes below it.
+        LinnetError: as ``list_photos``.
     """
     files = list_photos(folder)
     examined = []
@@ -143,6 +143,7 @@ def _set_findings(photos: list[Examined], found: AlikeSet, kind: str, what: str)
 def _count(folder: Path, photos: list[Examined], parts: list[str]) -> dict[str, dict[str, int]]:
     """Readable photos by class and part; a folder of a class without any counts too."""
     roots = [folder] if parts == ["all"] else [folder / part for part in parts]
+    roots = roots if folder.is_dir() else []  # a table has no folders
     folders = {path.name for root in roots for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
     classes = {printable(name) for name in folders} | {photo.label for photo in photos}
     counted = Counter((photo.label, photo.part or "all") for photo in photos)

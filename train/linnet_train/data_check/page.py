@@ -45,7 +45,8 @@ def write_page(page: Path, folder: Path, found: Check) -> None:
 def _show(folder: Path, finding: Finding) -> _Shown:
     if finding.kind in ("undecodable", "ignored"):
         return _Shown(finding, [])
-    return _Shown(finding, [(name, _thumbnail(folder / name)) for name in finding.files[:_PICTURES]])
+    root = folder if folder.is_dir() else folder.parent
+    return _Shown(finding, [(name, _thumbnail(root / name)) for name in finding.files[:_PICTURES]])
 
 
 def _thumbnail(path: Path) -> str:

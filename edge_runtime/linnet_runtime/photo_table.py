@@ -1,0 +1,124 @@
+"""Labelled photos in a table: a CSV file with a row for each photo.
+
+path,label[,part][,group]     a path is relative to the table; a part is train, val or test; further columns are ignored
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from linnet_devices.api import LinnetError
+from linnet_runtime.preprocess import PICTURE_SUFFIXES
+
+GROUP = "group"
+_NAMED = 8  # lines of an error
+_CLOSE_ENOUGH = 0.5  # of difflib's 0..1
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table, which is good: ``part`` and ``group`` are empty where it has none."""
+
+    path: Path
+    label: str
+    part: str
+    group: str
+
+
+class _BadRow(Exception):  # noqa: N818  # it becomes part of an error
+    def __init__(self, got: str, expected: str) -> None:
+        super().__init__(got)
+        self.got, self.expected = got, expected
+
+
+def read_table(table: Path, parts: tuple[str, ...], group_column: str | None) -> list[Row]:
+    """The rows of a table.
+
+    Args:
+        table: the CSV file, UTF-8.
+        parts: what its column ``part`` may hold.
+        group_column: the column of the groups, which must be there; None is ``group``, which need not.
+
+    Raises:
+        LinnetError: no such file or column, no row, or a bad one, by its line number.
+    """
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
+            _check_columns(table, list(reader.fieldnames or []), group_column)
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        got = error.strerror if isinstance(error, OSError) else str(error)
+        raise LinnetError(
+            str(table), got=got, expected="a CSV file in UTF-8 with the columns path and label"
+        ) from error
+    if not rows:
+        raise LinnetError(str(table), got="no rows", expected="one for each photo: path,label")
+    good, bad = [], []
+    seen: dict[Path, int] = {}
+    divided = any((row.get("part") or "").strip() for _, row in rows)
+    for line, row in rows:
+        try:
+            good.append(_row(table.parent, row, parts if divided else (), group_column or GROUP))
+            first = seen.setdefault(good[-1].path, line)
+            if first != line:
+                raise _BadRow(f"{row['path']} again, which line {first} has", "each photo once")
+        except _BadRow as error:
+            bad.append((line, error))
+    if bad:
+        raise _error(table, bad)
+    return good
+
+
+def unknown_column(table: Path, columns: list[str], wanted: str) -> LinnetError:
+    """The error about a column that is not there, with the nearest one that is."""
+    near = difflib.get_close_matches(wanted, columns, n=1, cutoff=_CLOSE_ENOUGH)
+    got = "the columns " + ", ".join(columns) if columns else "an empty file"
+    return LinnetError(
+        str(table), got=got, expected=f"a column {wanted}", fix=f"is it the column {near[0]}?" if near else None
+    )
+
+
+def _check_columns(table: Path, columns: list[str], group_column: str | None) -> None:
+    for wanted in ("path", "label", *([group_column] if group_column else [])):
+        if wanted not in columns:
+            raise unknown_column(table, columns, wanted)
+
+
+def _row(root: Path, row: dict[str, str | None], parts: tuple[str, ...], group_column: str) -> Row:
+    if None in row or None in row.values():
+        raise _BadRow("too many cells" if None in row else "too few cells", "a cell for each column")
+    cells = {column: (cell or "").strip() for column, cell in row.items()}
+    for column in ("path", "label"):
+        if not cells[column]:
+            raise _BadRow(f"no {column}", "one")
+    path, part = root / cells["path"], cells.get("part", "")
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise _BadRow(cells["path"], "a picture: " + ", ".join(sorted(PICTURE_SUFFIXES)))
+    if not path.is_file():
+        raise _BadRow(f"no file {path}", "a path relative to the table")
+    if parts and part not in parts:
+        near = difflib.get_close_matches(part, parts, n=1)
+        raise _BadRow(f"the part {part!r}", near[0] if near else ", ".join(parts[:-1]) + f" or {parts[-1]}")
+    return Row(path, cells["label"], part, cells.get(group_column, ""))
+
+
+def _error(table: Path, bad: list[tuple[int, _BadRow]]) -> LinnetError:
+    (line, first), *others = bad
+    lines = ", ".join(_shown([line for line, _ in others]))
+    return LinnetError(
+        f"{table} line {line}",
+        got=first.got,
+        expected=first.expected,
+        fix=f"the same for line{'s' * (len(others) > 1)} {lines}, which are bad too" if others else None,
+    )
+
+
+def _shown(lines: list[int]) -> Iterator[str]:
+    yield from (str(line) for line in lines[:_NAMED])
+    if len(lines) > _NAMED:
+        yield f"and {len(lines) - _NAMED} more"
