@@ -1,3 +1,16 @@
 """See tests/networks.py."""
 
+from pathlib import Path
+
+import pytest
+
+from linnet_runtime.preprocess import Preprocess
+from linnet_train.data import Dataset, load_dataset
 from networks import easy_photos, program, pytest_itemcollected, tiny_run  # noqa: F401  # fixtures and a hook
+
+
+@pytest.fixture(scope="session")
+def easy_dataset(easy_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:  # noqa: F811  # the fixture
+    """The easy photos as the tiny network takes them."""
+    cache = tmp_path_factory.mktemp("cache") / "pixels.npy"
+    return load_dataset(easy_photos, Preprocess(height=32, width=32), 0, cache, lambda done, total: None)

@@ -17,10 +17,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from linnet_runtime.preprocess import Preprocess
 from linnet_train import callbacks, checkpoint
 from linnet_train.augment.settings import Augmentation
-from linnet_train.data import Dataset, load_dataset
+from linnet_train.data import Dataset
 from linnet_train.loop import train_network
 from linnet_train.recipe import Recipe, Regularization
 from networks import TINY
@@ -46,12 +45,6 @@ class StopAt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.fixture(scope="module")
-def photos(easy_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    cache = tmp_path_factory.mktemp("cache") / "pixels.npy"
-    return load_dataset(easy_photos, Preprocess(height=32, width=32), 0, cache, lambda done, total: None)
-
-
 def train(run: Path, photos: Dataset, stop: tuple[str, int] = ("", 0)) -> list[dict[str, Any]]:
     run.mkdir(exist_ok=True)
     recipe = Recipe(data="", **SETTINGS)
@@ -60,14 +53,14 @@ def train(run: Path, photos: Dataset, stop: tuple[str, int] = ("", 0)) -> list[d
 
 
 @pytest.fixture(scope="module")
-def straight(photos: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+def straight(easy_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     """A run that nobody interrupted."""
     run = tmp_path_factory.mktemp("runs") / "straight"
-    return run, train(run, photos)
+    return run, train(run, easy_dataset)
 
 
 def test_a_run_that_was_interrupted_becomes_what_it_would_have_been(
-    photos: Dataset,
+    easy_dataset: Dataset,
     straight: tuple[Path, list[dict[str, Any]]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -76,10 +69,10 @@ def test_a_run_that_was_interrupted_becomes_what_it_would_have_been(
     run = tmp_path / "run"
     for stop in (("whole", 2), ("whole", 3), ("int8, ranges moving", 1)):  # within phases and between two
         with pytest.raises(KeyboardInterrupt):
-            train(run, photos, stop)
+            train(run, easy_dataset, stop)
         assert not (run / "qat.keras").exists()
         assert len(list(run.glob("*.weights.h5"))) == 1, "older checkpoints go"
-    history = train(run, photos)
+    history = train(run, easy_dataset)
     other, expected = straight
     assert [(row["phase"], row["epoch"]) for row in history] == ROWS
     for mine, theirs in zip(history, expected, strict=True):

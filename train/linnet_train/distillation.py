@@ -86,5 +86,5 @@ class DistillationLoss(keras.layers.Layer):
         self.add_loss(self._weight * self._temperature**2 * ops.mean(divergence))
         return logits
 
-    def compute_output_shape(self, logits: Any, pixels: Any) -> Any:
-        return logits
+    def compute_output_shape(self, logits_shape: Any, pixels_shape: Any) -> Any:
+        return logits_shape
