@@ -22,13 +22,15 @@ from linnet_train.augment.settings import Augmentation
 from linnet_train.data import Dataset
 from linnet_train.loop import train_network
 from linnet_train.recipe import Recipe, Regularization
-from networks import TINY
+from linnet_train.schedules import Plateau
+from networks import SCHEDULE, TINY
 from program import ROOT, one_line_error
 
-# Nothing at random in a step, so that two trainings can be compared.
+# Everything that has a state of its own, but for the order of additions.
 SETTINGS: dict[str, Any] = {
     **{"model": "tiny", "size": 32, "weights": "none", "batch_size": 9, "epochs": 3, "qat_epochs": 3},
-    **{"learning_rate": 0.01, "regularization": Regularization(dropout=0.0), "augment": Augmentation(view="none")},
+    **{"learning_rate": 0.01, "schedule": Plateau(patience=1, factor=0.5), "augment": Augmentation(view="upright")},
+    "regularization": Regularization(dropout=0.2, early_stopping=2, ema=0.9),
 }
 ROWS = [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (2, 1)]  # (phase, epoch) of three epochs in float and three in int8
 
@@ -115,6 +117,42 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(easy_photos: Path, tmp_path:
     assert [(row["phase"], row["epoch"]) for row in history] == epochs
     assert not (run / "progress.json").exists()
     assert not list(run.glob("*.h5"))
+
+
+def test_a_killed_run_goes_on_and_ends_as_it_would_have(
+    easy_photos: Path, tiny_run: Path, tmp_path: Path, program: Callable
+) -> None:
+    run = tmp_path / "run"
+    with start("train", easy_photos, "--out", run, *TINY, *SCHEDULE) as training:
+        assert training.stderr is not None
+        next(line for line in training.stderr if line.startswith("whole: epoch 2/4"))
+        training.kill()
+    assert training.returncode == -signal.SIGKILL
+    progress = checkpoint.load_progress(run)
+    assert progress.epochs >= 1
+    done = program("train", "--resume", run)
+    repeated = [f"whole: epoch {epoch}/4" for epoch in range(1, progress.epochs + 1)]
+    assert not any(line.startswith(tuple(repeated)) for line in done.stderr.splitlines()), "it goes on from there"
+    for file in ("history.json", "metrics.json"):
+        mine, theirs = (json.loads((path / file).read_text()) for path in (run, tiny_run))
+        assert without_times(mine) == pytest.approx(without_times(theirs), rel=1e-2, abs=1e-3), file
+    assert {path.name for path in run.iterdir()} == {path.name for path in tiny_run.iterdir()}
+
+
+def without_times(figures: Any) -> dict[str, float]:
+    """The numbers of a JSON file by their path, but for the seconds."""
+    found: dict[str, float] = {}
+
+    def visit(path: str, value: Any) -> None:
+        inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, item in inner:
+            if key != "seconds":
+                visit(f"{path}.{key}", item)
+        if isinstance(value, int | float):
+            found[path] = float(value)
+
+    visit("", figures)
+    return found
 
 
 def interrupted(tiny_run: Path, run: Path, *, begun: bool) -> Path:
