@@ -74,6 +74,7 @@ def convert(
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 versions=_versions(),
             ),
+            temperature=source.temperature,
             metrics=source.metrics,
             canary=describe_file(root / CANARY, root),
             reference=describe_file(root / REFERENCE, root) if reference else None,

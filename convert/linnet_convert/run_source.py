@@ -32,6 +32,7 @@ class RunSource:
     calibration: Photos
     validation: Photos
     metrics: dict[str, float]
+    temperature: float
     formats: tuple[Format, ...] = FORMATS
 
     @property
@@ -69,6 +70,7 @@ def load_run(run: Path) -> RunSource:
             calibration=photos["train"],
             validation=photos["val"],
             metrics={"float_top1": metrics["float"]["top1"], "int8_top1": metrics["qat"]["top1"]},
+            temperature=float(metrics.get("temperature", 1.0)),  # runs of Linnet's first days have none
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ConversionError(str(run), got=str(error), expected="a run of linnet train") from error

@@ -74,6 +74,7 @@ def test_the_bundle_says_what_it_is_and_where_it_came_from(tiny_run: Path, tmp_p
     assert list(bundle.labels) == metrics["classes"] == ["blue", "green", "red"]
     assert (bundle.preprocess.height, bundle.preprocess.width, bundle.preprocess.crop) == (32, 32, "centre")
     assert bundle.metrics == {"float_top1": metrics["float"]["top1"], "int8_top1": metrics["qat"]["top1"]}
+    assert bundle.temperature == metrics["temperature"]
     assert bundle.provenance.source == tiny_run.name
     age = datetime.now(UTC) - datetime.fromisoformat(bundle.provenance.created)
     assert 0 <= age.total_seconds() < 3600

@@ -60,6 +60,7 @@ def source() -> RunSource:
         calibration=Photos(pixels[:64], labels[:64]),
         validation=Photos(pixels, labels),
         metrics={"float_top1": 0.2, "int8_top1": 0.2},
+        temperature=1.0,
     )
 
 

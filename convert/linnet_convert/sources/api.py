@@ -47,6 +47,10 @@ class Source(Protocol):
         """What the bundle says of its accuracy; may be empty."""
 
     @property
+    def temperature(self) -> float:
+        """What divides its logits before the softmax; 1 where nobody fitted one."""
+
+    @property
     def models(self) -> dict[Precision, keras.Model]:
         """The Keras model of each precision, "int8" and "float32", where it has one."""
 

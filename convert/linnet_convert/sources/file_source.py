@@ -35,6 +35,7 @@ class FileSource(ABC):
     validation: Photos | None
     calibration: Photos | None
     metrics: dict[str, float] = field(default_factory=dict)
+    temperature: float = 1.0
 
     @property
     def name(self) -> str:
