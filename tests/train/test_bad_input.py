@@ -83,7 +83,9 @@ def test_unreadable_photos_are_counted_and_named_and_the_rest_is_trained_on(
     (data / "green" / "text.jpg").write_text("not a picture")
     (data / "red" / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
     done = program("train", data, "--out", run, *TINY, *ONE_EPOCH)
-    assert re.fullmatch(rf"{run}: top-1 on 12 test photos: float [01]\.\d{{4}}, int8 [01]\.\d{{4}}\n", done.stdout)
+    figures, page = done.stdout.splitlines()
+    assert re.fullmatch(rf"{run}: top-1 on 12 test photos: float [01]\.\d{{4}}, int8 [01]\.\d{{4}}", figures)
+    assert page.endswith(f" {run / 'report.html'}")
     assert "3 photos left out, unreadable: blue/zero [bytes].jpg, green/text.jpg, red/truncated.jpg" in done.stderr
     assert json.loads((run / "metrics.json").read_text())["unreadable"] == 3
     splits = json.loads((run / "splits.json").read_text())

@@ -36,6 +36,7 @@ def test_a_run_holds_what_is_promised_and_nothing_more(tiny_run: Path) -> None:
     assert {path.name for path in tiny_run.iterdir()} == {
         *("config.json", "splits.json", "history.json", "metrics.json"),
         *("photos.npz", "float.keras", "qat.keras", "curves.png", "confusion_matrix.png"),
+        *("augmentation.html", "report.json", "report.html"),
     }
 
 
@@ -70,7 +71,7 @@ def test_metrics_are_those_of_the_models_on_the_test_photos(
     key: str, file: str, tiny_run: Path, easy_photos: Path
 ) -> None:
     metrics, splits = read(tiny_run, "metrics.json"), read(tiny_run, "splits.json")
-    assert set(metrics) == {"float", "qat", "classes", "splits", "unreadable", "preprocess", "seconds"}
+    assert set(metrics) == {"float", "qat", "classes", "splits", "unreadable", "preprocess", "temperature", "seconds"}
     assert metrics["classes"] == ["blue", "green", "red"]
     assert metrics["splits"] == {part: len(splits[part]) for part in ("train", "val", "test")}
     assert msgspec.convert(metrics["preprocess"], Preprocess) == SPEC

@@ -97,7 +97,7 @@ def train(
     """Train a network on DATA (a folder of photos for each class, or train/, val/ and test/ with such folders).
 
     The network is trained in float, then with quantisation in the loop. The run keeps the models, the metrics on the
-    test part and the plots; linnet convert takes it from there. Ctrl-C loses nothing: --resume goes on.
+    test part and a page about them; linnet convert takes it from there. Ctrl-C loses nothing: --resume goes on.
     """
     context = click.get_current_context()
     given = {
@@ -117,6 +117,7 @@ def train(
     with no_chatter():  # imports Keras: seconds that --help need not take, and a page of greetings
         from linnet_train.loop import check_recipe
         from linnet_train.models import network_named
+        from linnet_train.report import PAGE
         from linnet_train.run import finish_run, load_recipe, new_run
 
     place: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
@@ -145,6 +146,7 @@ def train(
             f"{run}: top-1 on {metrics['splits']['test']} test photos: float {metrics['float']['top1']:.4f}, "
             f"int8 {metrics['qat']['top1']:.4f}"
         )
+        click.echo(f"Whether to trust that: {run / PAGE}")
 
 
 def _tables(data: Path | None, recipe: Path | None, flags: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
