@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,10 @@ from linnet_convert.readiness.api import Requirement
 from linnet_convert.readiness.compiler import read_log
 from linnet_convert.readiness.edgetpu import check_edgetpu
 from linnet_convert.readiness.npu import check_npu
-from program import DATA, needs_data
+from linnet_runtime.bundle import open_bundle
+from program import DATA, needs_data, one_line_error
+
+Program = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def unmet(requirements: list[Requirement]) -> dict[str, str]:
@@ -107,10 +113,64 @@ def test_the_compilers_log_is_read() -> None:
     assert [line.partition(":")[0] for line in compilation.elsewhere] == ["LOGISTIC (1)", "QUANTIZE (2)"]
 
 
-def simulated_compiler(folder: Path, script: str) -> dict[str, str]:
-    """A simulated edgetpu_compiler, and the environment with it on the PATH."""
-    folder.mkdir()
-    program = folder / "edgetpu_compiler"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+@pytest.fixture
+def simulated_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a simulated edgetpu_compiler, a shell script, on the PATH."""
+
+    def put(script: str) -> None:
+        program = tmp_path / "bin" / "edgetpu_compiler"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    return put
+
+
+# --show_operations --out_dir FOLDER MODEL
+COMPILES = f"""cp "$4" "$3/$(basename "$4" .tflite)_edgetpu.tflite"
+touch "$3/$(basename "$4" .tflite)_edgetpu.log"
+cat <<'END'
+{LOG}END"""
+
+
+def test_where_the_compiler_is_here_the_compiled_model_joins_the_bundle(
+    simulated_compiler: Callable[[str], None], tiny_run: Path, program: Program, tmp_path: Path
+) -> None:
+    """Simulated: a compiler that leaves a copy of the model, and a log of the real one's form."""
+    simulated_compiler(COMPILES)
+    out = tmp_path / "parts.linnet"
+    done = program("convert", tiny_run, "--out", out, "--formats", "tflite", "--check", "edgetpu", "--json")
+    (check,) = json.loads(done.stdout)["checks"]
+    assert "64 of 67 operations on the Edge TPU, 3.21MiB" in check["requirements"][-1]["found"]
+    compiled = {a.compiled_for: Path(a.path).name for a in open_bundle(out).artifacts}["edgetpu"]
+    assert compiled == "model.int8_edgetpu.tflite"
+    assert json.loads((out / "report" / "readiness.json").read_bytes())[0]["accelerator"] == "edgetpu"
+    assert not list(out.rglob("*.log"))
+
+
+def test_what_the_compiler_refuses_is_its_own_word_and_no_bundle(
+    simulated_compiler: Callable[[str], None], tiny_run: Path, program: Program, tmp_path: Path
+) -> None:
+    """Simulated, with the words of version 16.0."""
+    words = "ERROR: Didn't find op for builtin opcode 'QUANTIZE' version '3'."
+    simulated_compiler(f'echo "{words}"; exit 1')
+    out = tmp_path / "parts.linnet"
+    options = ("--out", out, "--formats", "tflite", "--check", "edgetpu")
+    assert words in one_line_error(program("convert", tiny_run, *options, status=1))
+    assert not out.exists()
+
+
+def test_a_bundle_without_what_the_accelerator_reads_is_written_and_the_exit_status_says_so(
+    tiny_run: Path, program: Program, tmp_path: Path
+) -> None:
+    out = tmp_path / "parts.linnet"
+    done = program("convert", tiny_run, "--out", out, "--formats", "tflite", "--check", "npu", status=1)
+    assert "does not meet" in one_line_error(done)
+    assert "the bundle has none for openvino" in done.stdout
+    open_bundle(out)
+
+
+def test_an_unknown_accelerator_is_one_line(tiny_run: Path, program: Program, tmp_path: Path) -> None:
+    done = program("convert", tiny_run, "--out", tmp_path / "b.linnet", "--check", "edgetpu,tpu", status=1)
+    assert "expected some of edgetpu,npu" in one_line_error(done)

@@ -1,4 +1,6 @@
-"""Whether an accelerator's compiler will take a model: what its documentation asks for, requirement by requirement."""
+"""Whether an accelerator's compiler will take a model: what its documentation asks for, requirement by requirement, and
+what the compiler itself says where it is installed.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from linnet_convert.readiness.api import Readiness, Requirement
+from linnet_convert.readiness.compiler import compile_for_edgetpu, compiler_here
 from linnet_convert.readiness.edgetpu import check_edgetpu
 from linnet_convert.readiness.npu import check_npu
 from linnet_devices.api import Artifact
+
+__all__ = ["ACCELERATORS", "Readiness", "Requirement", "check_readiness"]
 
 _CHECKS: dict[str, tuple[str, Callable[[Path], list[Requirement]]]] = {
     "edgetpu": ("tflite", check_edgetpu),
@@ -17,17 +22,30 @@ _CHECKS: dict[str, tuple[str, Callable[[Path], list[Requirement]]]] = {
 ACCELERATORS = tuple(_CHECKS)
 
 
-def check_readiness(accelerator: str, artifacts: Iterable[Artifact], root: Path) -> Readiness:
-    """Looks at the int8 artifact that the accelerator would run.
+def check_readiness(
+    accelerator: str, artifacts: Iterable[Artifact], root: Path
+) -> tuple[Readiness, tuple[Artifact, ...]]:
+    """Looks at the int8 artifact that the accelerator would run, and compiles it where its compiler is installed.
 
     Args:
         accelerator: one of ``ACCELERATORS``.
         artifacts: a bundle's.
         root: its directory.
+
+    Returns:
+        What it found, and the artifact that it has compiled, if any.
+
+    Raises:
+        ConversionError: the compiler refuses a model that meets all requirements.
     """
-    kind, check = _CHECKS[accelerator]
+    form, check = _CHECKS[accelerator]
     for artifact in artifacts:
-        if artifact.format == kind and artifact.compiled_for in (None, accelerator) and artifact.is_int8:
-            return Readiness(accelerator, artifact.path, tuple(check(root / artifact.path)))
-    missing = Requirement("int8", "not met", f"the bundle has no int8 artifact for {kind}")
-    return Readiness(accelerator, None, (missing,))
+        if artifact.format == form and artifact.is_int8 and artifact.compiled_for in (None, accelerator):
+            readiness = Readiness(accelerator, artifact.path, tuple(check(root / artifact.path)))
+            compilable = accelerator == "edgetpu" and artifact.compiled_for is None and readiness.is_ready
+            if not compilable or not compiler_here():
+                return readiness, ()
+            compiled, compilation = compile_for_edgetpu(artifact, root)
+            return readiness.with_requirement(compilation.requirement()), (compiled,)
+    missing = Requirement("an int8 model", "not met", f"the bundle has none for {form}")
+    return Readiness(accelerator, None, (missing,)), ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -26,6 +26,9 @@ class Readiness:
     @property
     def is_ready(self) -> bool:
         return all(requirement.verdict != "not met" for requirement in self.requirements)
+
+    def with_requirement(self, requirement: Requirement) -> Readiness:
+        return replace(self, requirements=(*self.requirements, requirement))
 
 
 def requirement(what: str, offenders: list[str], met: str) -> Requirement:

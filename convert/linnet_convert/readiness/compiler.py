@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from linnet_convert.errors import ConversionError
+from linnet_convert.readiness.api import Requirement
 from linnet_convert.specs import describe_artifact
 from linnet_devices.api import Artifact
 
@@ -42,6 +43,16 @@ class Compilation(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: tuple[str, ...]
     on_chip: str
     off_chip: str
+
+    def requirement(self) -> Requirement:
+        """As a line among the requirements."""
+        elsewhere = f"; on the CPU: {', '.join(self.elsewhere)}" if self.elsewhere else ""
+        return Requirement(
+            f"edgetpu_compiler {self.version}",
+            "note" if self.elsewhere else "met",
+            f"{self.on_edge_tpu} of {self.total} operations on the Edge TPU, {self.on_chip} of parameters on the chip, "
+            f"{self.off_chip} off it{elsewhere}",
+        )
 
 
 def compiler_here() -> bool:
