@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.commands.options import Function, json_option, overwrite_option
+from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing
 from linnet_train.backend import choose_backend
 from linnet_train.recipe import CONFIG, Precision, Recipe
@@ -40,6 +41,9 @@ def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function],
 @click.command()
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="The run's directory.")
+@click.option(
+    "--folds", type=click.IntRange(min=3), help="Cross-validation: a run for each fold in OUT/fold-1 and so on."
+)
 @click.option("--resume", type=click.Path(path_type=Path), help="A run that was interrupted, to go on with.")
 @click.option(
     "--recipe",
@@ -87,6 +91,7 @@ def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function],
 def train(
     data: Path | None,
     out: Path | None,
+    folds: int | None,
     resume: Path | None,
     recipe_path: Path | None,
     changes: tuple[str, ...],
@@ -94,7 +99,8 @@ def train(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Train a network on DATA (a folder of photos for each class, or train/, val/ and test/ with such folders).
+    """Train a network on DATA: a folder of photos for each class, or train/, val/ and test/ with such folders, or a CSV
+    file with the columns path and label.
 
     The network is trained in float, then with quantisation in the loop. The run keeps the models, the metrics on the
     test part and a page about them; linnet convert takes it from there. Ctrl-C loses nothing: --resume goes on.
@@ -106,8 +112,10 @@ def train(
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
     # A run that is resumed has its recipe; what is given beside it would go unheard.
-    alone = data is recipe_path is out is None and not overwrite and not given and not changes
+    alone = data is recipe_path is out is None and folds is None and not overwrite and not given and not changes
     tables = _tables(data, recipe_path, given, changes)
+    if folds is not None:
+        tables = merge(tables, {"split": {"folds": folds, "fold": "each"}})
     if not (alone if resume is not None else "data" in tables and out is not None):
         raise click.UsageError("DATA with --out RUN, or --resume RUN alone")
     if out is not None:
@@ -131,14 +139,13 @@ def train(
     console = Console(stderr=True)
     try:
         with place:
+            if recipe.split.fold == "each":
+                _cross_validate(recipe, run, finish_run, console, as_json=as_json)
+                return
             metrics, photos = _watched(finish_run, recipe, run, console)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"To go on: linnet train --resume {run}") from None
-    if photos.unreadable:
-        names = ", ".join(photos.unreadable)
-        count = len(photos.unreadable)
-        line = f"{count} photo{'s' * (count != 1)} left out, unreadable: {names}"
-        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    _warn(photos, console)
     if as_json:
         click.echo((run / "metrics.json").read_text())
     else:
@@ -147,6 +154,43 @@ def train(
             f"int8 {metrics['qat']['top1']:.4f}"
         )
         click.echo(f"Whether to trust that: {run / PAGE}")
+
+
+def _cross_validate(recipe: Recipe, out: Path, finish_run: Any, console: Console, *, as_json: bool) -> None:
+    from linnet_train.folds import FOLDS, cross_validate
+
+    def train_fold(of_fold: Recipe, run: Path) -> None:
+        console.print(f"{run.name} of {recipe.split.folds}", highlight=False)
+        _, photos = _watched(finish_run, of_fold, run, console)
+        if of_fold.split.fold == 1:
+            _warn(photos, console)
+
+    report = cross_validate(recipe, out, train_fold)
+    if as_json:
+        click.echo((out / FOLDS).read_text())
+        return
+    table = plain_table("", ("top-1",), ("test photos", "float", "int8"))
+    for i, name in enumerate(report["folds"]):
+        tops = (f"{report[model]['top1'][i]:.4f}" for model in ("float", "qat"))
+        table.add_row(name, str(report["test_photos"][i]), *tops)
+    both = [report[model] for model in ("float", "qat")]
+    table.add_row("mean", str(sum(report["test_photos"])), *(f"{of_model['mean']:.4f}" for of_model in both))
+    ends = [f"{of_model['low']:.4f}..{of_model['high']:.4f}" for of_model in both]
+    table.add_row("95 % t-interval over the folds", "", *ends)
+    print_table(table)
+    difference = report["qat_minus_float"]
+    click.echo(
+        f"{out}: int8 minus float {100 * difference['mean']:+.2f} points, "
+        f"95 % {100 * difference['low']:+.2f}..{100 * difference['high']:+.2f}"
+    )
+
+
+def _warn(photos: Any, console: Console) -> None:
+    if photos.unreadable:
+        names = ", ".join(photos.unreadable)
+        count = len(photos.unreadable)
+        line = f"{count} photo{'s' * (count != 1)} left out, unreadable: {names}"
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _tables(data: Path | None, recipe: Path | None, flags: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:

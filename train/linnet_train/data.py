@@ -76,6 +76,7 @@ def load_dataset(
     """
     files = list_photos(data, split.group_column)
     check_classes(data, files, split)
+    parts = divide(data, files, split, seed)  # what is wrong with them shows before the photos are decoded
     read: list[PhotoFile] = []
     unreadable: dict[str, str] = {}
 
@@ -92,7 +93,9 @@ def load_dataset(
     pixels.flush()
     if not read:
         raise TrainingError(str(data), got=f"none of {len(files)} photos can be read", expected="photos")
-    check_classes(data, read, split)
+    if unreadable:
+        check_classes(data, read, split)
+        parts = divide(data, read, split, seed)
     classes = class_names(read)
     index = {name: i for i, name in enumerate(classes)}
     labels = np.array([index[photo.label] for photo in read])
@@ -101,6 +104,6 @@ def load_dataset(
         pixels=pixels,
         labels=labels,
         names=tuple(photo_name(photo, data) for photo in read),
-        parts=divide(data, read, split, seed),
+        parts=parts,
         unreadable=unreadable,
     )

@@ -114,7 +114,8 @@ class Split(_Table, frozen=True):
 
     Args:
         folds: how many equal folds; one is the test part, one validation, the others are learnt.
-        fold: which of them is the test part, the first where it is None; the next one is validation.
+        fold: which of them is the test part, the first where it is None; the next one is validation. "each" is
+            cross-validation: a run for each.
         group_column: a CSV file's column. Photos that are equal in it are all in one part. None is the column
             ``group``, where there is one.
         group_pattern: a regular expression with one group, searched in each photo's path relative to DATA; photos in
@@ -122,13 +123,13 @@ class Split(_Table, frozen=True):
     """
 
     folds: Annotated[int, Meta(ge=3)] = 5
-    fold: Count | None = None
+    fold: Count | Literal["each"] | None = None
     group_column: str | None = None
     group_pattern: str | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError, to which a decoder adds the JSON path."""
-        if self.fold is not None and self.fold > self.folds:
+        if isinstance(self.fold, int) and self.fold > self.folds:
             raise ValueError(f"fold {self.fold} of {self.folds}")
         if self.group_pattern is None:
             return

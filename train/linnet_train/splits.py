@@ -65,7 +65,7 @@ def divide(data: Path, files: list[PhotoFile], split: Split, seed: int) -> dict[
             _check_groups(data, files, groups, split)
         folds = _folds(labels, everything, groups, split, seed)
         # The test part first, then validation; the rest is learnt.
-        first = (split.fold or 1) - 1
+        first = split.fold - 1 if isinstance(split.fold, int) else 0
         test, val, *train = folds[first:] + folds[:first]
         parts = {"train": np.sort(np.concatenate(train)), "val": val, "test": test}
         _check_learnt(data, files, parts, "another --seed, or more objects of the class")

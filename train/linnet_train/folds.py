@@ -1,0 +1,81 @@
+"""Cross-validation: a run for each fold, and what all of them say together.
+
+fold-1, fold-2, ...   the runs; see run.py
+folds.json            each fold's top-1, the mean and its interval
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+from scipy.special import stdtrit
+
+from linnet_runtime.files import write_whole
+from linnet_train.recipe import CONFIG, Recipe
+from linnet_train.run import METRICS, new_run
+
+FOLDS = "folds.json"
+_MODELS = ("float", "qat")
+_UPPER = 0.975  # of a 95 % interval
+
+
+def cross_validate(recipe: Recipe, out: Path, train: Callable[[Recipe, Path], object]) -> dict[str, Any]:
+    """Trains each fold that is not done yet, and writes ``folds.json``.
+
+    Args:
+        recipe: whose ``split.fold`` is "each".
+        out: the directory of the folds.
+        train: does all of one run that is not done yet.
+
+    Returns:
+        What ``folds.json`` holds.
+    """
+    metrics = []
+    for number in range(1, recipe.split.folds + 1):
+        fold = out / f"fold-{number}"
+        if not (fold / METRICS).exists():
+            keras.utils.clear_session()  # the graphs and the names of the fold before
+            split = msgspec.structs.replace(recipe.split, fold=number)
+            _train(msgspec.structs.replace(recipe, split=split), fold, train)
+        metrics.append(json.loads((fold / METRICS).read_bytes()))
+    tops = {model: np.array([of_fold[model]["top1"] for of_fold in metrics]) for model in _MODELS}
+    report = {
+        "folds": [f"fold-{number}" for number in range(1, recipe.split.folds + 1)],
+        "test_photos": [of_fold["splits"]["test"] for of_fold in metrics],
+        **{model: {"top1": top.tolist(), **_share(interval(top))} for model, top in tops.items()},
+        "qat_minus_float": interval(tops["qat"] - tops["float"]),
+    }
+    write_whole(out / FOLDS, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    return report
+
+
+def _train(recipe: Recipe, fold: Path, train: Callable[[Recipe, Path], object]) -> None:
+    begun = (fold / CONFIG).exists()
+    if not begun:
+        shutil.rmtree(fold, ignore_errors=True)  # a kill came between its directory and its recipe
+    with contextlib.nullcontext() if begun else new_run(recipe, fold):
+        train(recipe, fold)
+
+
+def _share(figures: dict[str, float]) -> dict[str, float]:
+    """The interval of a share, which ends at 0 and 1."""
+    return {name: min(max(value, 0.0), 1.0) for name, value in figures.items()}
+
+
+def interval(values: Sequence[float] | np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:
+    """Mean of one figure a fold and its 95 % interval by Student's t with one degree of freedom less than folds.
+
+    The folds' training parts overlap, so that their figures are not independent, and no estimate of the variance is
+    unbiased: Bengio and Grandvalet, "No unbiased estimator of the variance of k-fold cross-validation" (2004).
+    """
+    mean = float(np.mean(values))
+    half = float(stdtrit(len(values) - 1, _UPPER) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return {"mean": mean, "low": mean - half, "high": mean + half}
