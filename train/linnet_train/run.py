@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -74,11 +75,10 @@ def new_run(recipe: Recipe, run: Path) -> Iterator[None]:
 
 
 def _start(recipe: Recipe, run: Path) -> None:
-    config = {
-        "recipe": msgspec.to_builtins(recipe),
-        "backend": keras.backend.backend(),
-        "versions": {package: version(package) for package in ("linnet", "keras", "numpy")},
-    }
+    backend = keras.backend.backend()
+    versions = {package: version(package) for package in ("linnet", "keras", "numpy")}
+    versions[backend] = sys.modules[backend].__version__  # its package may have another name, as tensorflow-cpu has
+    config = {"recipe": msgspec.to_builtins(recipe), "backend": backend, "versions": versions}
     try:
         run.mkdir(parents=True)
         write_whole(run / CONFIG, _json(config))
