@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from networks import TINY
@@ -95,12 +96,13 @@ def test_unreadable_photos_are_counted_and_named_and_the_rest_is_trained_on(
 
 BAD_OPTIONS = {
     ("--model", "tyni"): "--model: got 'tyni', expected one of",
+    ("--model", "alexnet", "--size", "48"): "--size: got 48, expected at least 63 for alexnet",
     ("--model", "mobilenet_v2", "--weights", "nowhere.weights.h5"): "--weights: got 'nowhere.weights.h5', expected",
     ("--model", "mobilenet_v2", "--weights", "imagenet", "--alpha", "0.4"): "mobilenet_v2 alpha 0.4 weights imagenet",
 }
 
 
-@pytest.mark.parametrize(("options", "says"), BAD_OPTIONS.items(), ids=["model", "weights", "alpha"])
+@pytest.mark.parametrize(("options", "says"), BAD_OPTIONS.items(), ids=["model", "size", "weights", "alpha"])
 def test_a_bad_network_gets_one_line_and_no_run(
     options: tuple[str, ...], says: str, easy_photos: Path, tmp_path: Path, program: Callable
 ) -> None:
@@ -114,7 +116,34 @@ def test_a_loss_that_is_not_finite_gets_one_line_and_no_run(
 ) -> None:
     arguments = ("train", easy_photos, "--out", tmp_path / "run", *TINY, *ONE_EPOCH, "--learning-rate", 1e30)
     last = program(*arguments, status=1).stderr.strip().splitlines()[-1]
-    assert last.startswith("error: epoch 1 of 1: got loss nan, expected a finite loss. Fix: ")
+    said = r"error: whole, epoch 1 of 1: got loss nan, validation loss \S+, expected finite ones\. Fix: start again"
+    assert re.fullmatch(said + " with a smaller --learning-rate", last)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_loss_that_is_not_finite_later_leaves_the_last_good_checkpoint(
+    easy_photos: Path, tmp_path: Path, program: Callable
+) -> None:
+    run = tmp_path / "run"
+    schedule = ("--epochs", 2, "--qat-epochs", 2, "--qat-learning-rate", 1e30)
+    last = program("train", easy_photos, "--out", run, *TINY, *schedule, status=1).stderr.strip().splitlines()[-1]
+    assert last.startswith("error: int8, ranges moving, epoch 1 of 1: got loss ")
+    assert last.endswith(f"smaller --qat-learning-rate; {run}/checkpoint-0-2.npz is from before")
+    with np.load(run / "checkpoint-0-2.npz") as weights:
+        arrays = [weights[name] for name in weights.files]
+    assert len(arrays) > 10
+    assert all(np.isfinite(array).all() for array in arrays)
+    assert json.loads((run / "progress.json").read_text())["weights"] == "checkpoint-0-2.npz"
+
+
+def test_a_batch_larger_than_the_data_gets_one_line_and_no_run(
+    easy_photos: Path, tmp_path: Path, program: Callable
+) -> None:
+    """A smaller batch than asked for would be another training, at a rate that was meant for this one."""
+    error = one_line_error(
+        program("train", easy_photos, "--out", tmp_path / "run", *TINY, "--batch-size", 37, status=1)
+    )
+    assert error == "--batch-size: got 37, expected at most 36, the photos of the training part"
     assert not list(tmp_path.iterdir())
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -20,6 +22,7 @@ import pytest
 from linnet_train import callbacks, checkpoint
 from linnet_train.augment.settings import Augmentation
 from linnet_train.data import Dataset
+from linnet_train.errors import TrainingError
 from linnet_train.loop import train_network
 from linnet_train.recipe import Recipe, Regularization
 from linnet_train.schedules import Plateau
@@ -73,7 +76,7 @@ def test_a_run_that_was_interrupted_becomes_what_it_would_have_been(
         with pytest.raises(KeyboardInterrupt):
             train(run, easy_dataset, stop)
         assert not (run / "qat.keras").exists()
-        assert len(list(run.glob("*.weights.h5"))) == 1, "older checkpoints go"
+        assert len(list(run.glob("checkpoint-*"))) == 1, "older checkpoints go"
     history = train(run, easy_dataset)
     other, expected = straight
     assert [(row["phase"], row["epoch"]) for row in history] == ROWS
@@ -116,7 +119,7 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(easy_photos: Path, tmp_path:
     epochs = [(0, 1), *((1, epoch) for epoch in range(1, 9)), *((2, epoch) for epoch in range(1, 5))]
     assert [(row["phase"], row["epoch"]) for row in history] == epochs
     assert not (run / "progress.json").exists()
-    assert not list(run.glob("*.h5"))
+    assert not list(run.glob("checkpoint-*"))
 
 
 def test_a_killed_run_goes_on_and_ends_as_it_would_have(
@@ -137,6 +140,28 @@ def test_a_killed_run_goes_on_and_ends_as_it_would_have(
         mine, theirs = (json.loads((path / file).read_text()) for path in (run, tiny_run))
         assert without_times(mine) == pytest.approx(without_times(theirs), rel=1e-2, abs=1e-3), file
     assert {path.name for path in run.iterdir()} == {path.name for path in tiny_run.iterdir()}
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_whole(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+    run = tmp_path / "run"
+    with start("train", easy_photos, "--out", run, *TINY, "--epochs", 40, "--qat-epochs", 0) as training:
+        assert training.stderr is not None
+        next(line for line in training.stderr if line.startswith("whole: epoch 1/40"))
+        resource.prlimit(training.pid, resource.RLIMIT_FSIZE, (4096, 4096))  # as a disk with that much room
+        *_, last = training.stderr
+    assert training.returncode == 1
+    assert re.fullmatch(
+        rf"error: {run}/checkpoint-0-\d+\.npz: got File too large, expected a file that can be written\."
+        rf" Fix: make room, then linnet train --resume {run}\n",
+        last,
+    )
+    assert not [path for path in run.iterdir() if path.name.startswith(("partial-", "."))]
+    progress = checkpoint.load_progress(run)
+    assert [path.name for path in run.glob("checkpoint-*")] == [progress.weights]
+    assert 1 <= progress.epochs < 40
+    change_recipe(run, epochs=progress.epochs + 1)
+    program("train", "--resume", run)
+    assert len(json.loads((run / "history.json").read_text())) == progress.epochs + 1
 
 
 def without_times(figures: Any) -> dict[str, float]:
@@ -189,6 +214,25 @@ def test_other_photos_than_the_run_began_with_are_refused(
     change_recipe(run, data=str(data))
     error = one_line_error(program("train", "--resume", run, status=1))
     assert error.startswith(f"{run / 'splits.json'}: got other photos in the folder now")
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-100], lambda data: b""], ids=["cut short", "empty"])
+def test_a_damaged_checkpoint_gets_one_line(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    model.compile(optimizer="adam")
+    progress = checkpoint.Progress(epochs=1)
+    checkpoint.save_checkpoint(tmp_path, progress, model)
+    path = tmp_path / str(progress.weights)
+    checkpoint.load_checkpoint(path, model)
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4)])
+    other.compile(optimizer="adam")
+    with pytest.raises(
+        TrainingError, match=r"checkpoint-0-1\.npz: got 4 others, expected 4 weights that fit the recipe"
+    ):
+        checkpoint.load_checkpoint(path, other)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(TrainingError, match=r"checkpoint-0-1\.npz: got .*, expected 4 weights that fit the recipe"):
+        checkpoint.load_checkpoint(path, model)
 
 
 def test_a_run_that_is_done_gets_one_line(tiny_run: Path, program: Callable) -> None:

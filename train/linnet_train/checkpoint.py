@@ -6,14 +6,18 @@ one step, after the weights are whole, so that the two always fit.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import msgspec
+import numpy as np
 
-from linnet_runtime.files import write_whole
+from linnet_runtime.files import NPZ_ERRORS, write_whole
 from linnet_train.errors import TrainingError
 
 PROGRESS = "progress.json"
@@ -50,19 +54,39 @@ def load_progress(run: Path) -> Progress:
 def save_checkpoint(run: Path, progress: Progress, model: keras.Model) -> None:
     """Writes the weights, with the optimiser's, and the progress, which it points to them; then the older weights go.
 
+    The file is made in memory: where the disk is full, HDF5, which is Keras's own way, brings the process down.
+
     Raises TrainingError where they cannot be written; the older checkpoint is whole then.
     """
     older = progress.weights
-    name = f"checkpoint-{progress.phase}-{progress.epochs}.weights.h5"
-    write_model(run / name, model.save_weights)
-    data = msgspec.json.encode(msgspec.structs.replace(progress, weights=name))
-    try:
-        write_whole(run / PROGRESS, data)
-    except OSError as error:
-        raise _unwritten(run / PROGRESS, error) from error
+    name = f"checkpoint-{progress.phase}-{progress.epochs}.npz"
+    buffer = io.BytesIO()
+    np.savez(buffer, *(keras.ops.convert_to_numpy(variable) for variable in _variables(model)))
+    with _line_for(run / name):
+        write_whole(run / name, buffer.getvalue())
+        write_whole(run / PROGRESS, msgspec.json.encode(msgspec.structs.replace(progress, weights=name)))
     progress.weights = name
     if older is not None and older != name:
         (run / older).unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path, model: keras.Model) -> None:
+    """Gives a model and its optimiser the weights of a checkpoint. Raises TrainingError where they do not fit."""
+    variables = _variables(model)
+    expected = f"{len(variables)} weights that fit the recipe"
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            values = [arrays[name] for name in arrays.files]
+    except NPZ_ERRORS as error:
+        raise TrainingError(str(path), got=str(error), expected=expected) from error
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+        raise TrainingError(str(path), got=f"{len(values)} others", expected=expected)
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    return [*model.weights, *model.optimizer.variables]
 
 
 def write_model(path: Path, save: Callable[[Path], None]) -> None:
@@ -72,16 +96,18 @@ def write_model(path: Path, save: Callable[[Path], None]) -> None:
     """
     partial = path.with_name("partial-" + path.name)
     try:
-        save(partial)
-        partial.replace(path)
-    except OSError as error:
-        raise _unwritten(path, error) from error
+        with _line_for(path):
+            save(partial)
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _unwritten(path: Path, error: OSError) -> TrainingError:
-    # HDF5's own text has addresses and three lines.
-    got = os.strerror(error.errno) if error.errno else str(error)
-    fix = f"make room, then linnet train --resume {path.parent}"
-    return TrainingError(str(path), got=got, expected="a file that can be written", fix=fix)
+@contextlib.contextmanager
+def _line_for(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        got = os.strerror(error.errno) if error.errno else str(error)  # HDF5's own text has addresses and three lines
+        fix = f"make room, then linnet train --resume {path.parent}"
+        raise TrainingError(str(path), got=got, expected="a file that can be written", fix=fix) from error

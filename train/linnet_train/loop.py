@@ -12,7 +12,7 @@ from linnet_devices.api import Logits, Pixels
 from linnet_train.backend import validation_batch
 from linnet_train.batches import PhotoBatches
 from linnet_train.callbacks import Checkpoints, LearningRate, Reseed
-from linnet_train.checkpoint import Progress, load_progress, write_model
+from linnet_train.checkpoint import Progress, load_checkpoint, load_progress, write_model
 from linnet_train.data import Dataset
 from linnet_train.distillation import load_teacher
 from linnet_train.errors import TrainingError
@@ -61,7 +61,7 @@ def train_network(recipe: Recipe, photos: Dataset, run: Path, watch: Watch) -> P
         trainer = build_trainer(recipe, phase, model, teacher, photos)
         first_epoch, ended = 0, False
         if resumed:
-            trainer.model.load_weights(run / str(progress.weights))
+            load_checkpoint(run / str(progress.weights), trainer.model)
             first_epoch, ended, resumed = progress.epochs, progress.ended, False
         if not ended:
             _fit(recipe, phase, number, trainer, photos, run, progress, first_epoch, watch)

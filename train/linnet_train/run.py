@@ -4,7 +4,7 @@ config.json                   the recipe, and the versions that trained it
 splits.json                   the photos of each part by name, and those that could not be read
 photos.npz                    a few photos of each part, preprocessed
 augmentation.html             photos as training steps see them, there before training begins
-progress.json, *.weights.h5   where training stands, until it is done
+progress.json, checkpoint-*   where training stands, until it is done
 float.keras, qat.keras        the models
 history.json, metrics.json    a row for each epoch, and what the test part said
 report.json, report.html      all figures, and the page with them; curves.png and confusion_matrix.png from it
@@ -64,7 +64,7 @@ def new_run(recipe: Recipe, run: Path) -> Iterator[None]:
         _start(recipe, run)
         yield
     except Exception:
-        if not (run / PROGRESS).exists():
+        if not any(path.name in (PROGRESS, METRICS) for path in run.rglob("*.json")):  # of a fold's run too
             shutil.rmtree(run, ignore_errors=True)
             if older:
                 older.rename(run)
@@ -140,7 +140,7 @@ def finish_run(
     }
     write_whole(run / HISTORY, _json(history))
     write_whole(run / METRICS, _json(metrics))
-    for leftover in (run / _PIXELS, run / PROGRESS, *run.glob("*.weights.h5"), *run.glob("partial-*")):
+    for leftover in (run / _PIXELS, run / PROGRESS, *run.glob("checkpoint-*"), *run.glob("partial-*"), *run.glob(".*")):
         leftover.unlink(missing_ok=True)
     return metrics, photos
 
