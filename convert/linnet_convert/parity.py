@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_convert.errors import ConversionError
 from linnet_devices.api import Artifact, Logits, OpenOptions, Pixels
 from linnet_devices.registry import load_device
-from linnet_runtime.parity import LEAST_AGREEMENT, agrees, compare_logits
+from linnet_runtime.proof.comparison import Comparison, compare
+from linnet_runtime.proof.gates import gate_words, parity_of, shortcomings
+from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs
 from linnet_runtime.sessions import artifact_device
 
 if TYPE_CHECKING:
@@ -24,8 +26,19 @@ MOST_VARIATION = {"int8": 0.1, "float16": 0.02, "float32": 0.02}
 _BATCH = 64
 
 
-def keras_logits(model: keras.Model, pixels: Pixels) -> Logits:
-    """uint8 [N, H, W, 3] to the Keras model's float32 logits [N, classes]."""
+@dataclass(frozen=True)
+class Sample:
+    """What models are compared on: ``pixels`` uint8 [N, H, W, 3] of photos with their true ``labels`` int64 [N], or of
+    noise, which has none; ``class_names`` are the model's.
+    """
+
+    pixels: Pixels
+    labels: NDArray[np.int64] | None
+    class_names: tuple[str, ...]
+
+
+def keras_logits(model: keras.Model, pixels: Pixels | NDArray[np.float32]) -> Logits:
+    """uint8 [N, H, W, 3], or what else the model takes, to the Keras model's float32 logits [N, classes]."""
     return np.asarray(model.predict(pixels, batch_size=_BATCH, verbose=0), dtype=np.float32)
 
 
@@ -39,50 +52,63 @@ def artifact_logits(artifact: Artifact, root: Path, pixels: Pixels) -> Logits:
 def measure_parity(
     artifacts: Iterable[Artifact],
     root: Path,
-    pixels: Pixels,
-    labels: NDArray[np.int64] | None,
+    sample: Sample,
     reference: dict[str, tuple[str, Logits]],
     on_artifact: Callable[[Artifact], None],
-) -> tuple[Artifact, ...]:
-    """The artifacts with their parity filled in.
+    *,
+    name: str,
+    max_drop: float | None = None,
+) -> tuple[tuple[Artifact, ...], ParityReport]:
+    """The artifacts with their parity filled in, and the report, which says whether they passed.
 
     Args:
-        artifacts: below ``root``.
+        artifacts: below ``root``; one that is compiled for an accelerator cannot be read here and stays as it is.
         root: the bundle's directory.
-        pixels: uint8 [N, H, W, 3], of validation photos or of noise.
-        labels: int64 [N], the photos' true labels; None: they are noise.
+        sample: what to compare on.
         reference: the name and the logits of the model that it came from, by "int8" and "float".
         on_artifact: hears of each artifact when it is measured.
-
-    Raises:
-        ConversionError: artifacts that do not agree with their models, each with its figures.
+        name: of the bundle.
+        max_drop: points of accuracy that an artifact may lose, if that is a gate; see ``shortcomings``.
     """
-    measured = []
-    failed = []
+    measured: list[Artifact] = []
+    rows: list[Compared] = []
+    logits: dict[str, tuple[Logits, float | None]] = {}
     for artifact in artifacts:
-        if artifact.compiled_for is not None:  # which nothing reads here
+        if artifact.compiled_for is not None:
             measured.append(artifact)
             continue
-        name, expected = reference["int8" if artifact.is_int8 else "float"]
-        logits = artifact_logits(artifact, root, pixels)
-        parity = compare_logits(name, expected, logits, labels)
-        measured.append(msgspec.structs.replace(artifact, parity=parity))
+        own, expected = reference["int8" if artifact.is_int8 else "float"]
+        found = artifact_logits(artifact, root, sample.pixels)
+        scale = artifact.output.scale
+        comparison = compare(own, expected, found, sample.labels, sample.class_names, scale=scale)
+        failed = _failed(comparison, expected, found, artifact, sample, max_drop)
+        measured.append(msgspec.structs.replace(artifact, parity=parity_of(comparison)))
+        rows.append(Compared(artifact.path, artifact.precision, artifact_device(artifact), comparison, failed))
+        logits[artifact.path] = (found, scale)
         on_artifact(artifact)
-        if labels is None:
-            variation = total_variation(expected, logits)
-            if variation > MOST_VARIATION[artifact.precision]:
-                failed.append(f"{artifact.path} moves {variation:.3f} of the probability on noise")
-        elif not agrees(parity, artifact.precision):
-            failed.append(
-                f"{artifact.path} agrees on {parity.agreement:.4f} of {parity.n} photos "
-                f"(interval {parity.agreement_low:.4f}..{parity.agreement_high:.4f}, "
-                f"logits off by up to {parity.max_abs_logit_diff:.3g})"
-            )
-    if failed:
-        limits, words = (MOST_VARIATION, "at most") if labels is None else (LEAST_AGREEMENT, "an interval that reaches")
-        each = ", ".join(f"{limit} in {precision}" for precision, limit in limits.items())
-        raise ConversionError("parity", got="; ".join(failed), expected=f"{words} {each}")
-    return tuple(measured)
+    gate = gate_words(max_drop) if sample.labels is not None else _noise_gate()
+    return tuple(measured), ParityReport(name, len(sample.pixels), gate, tuple(rows), compare_pairs(logits))
+
+
+def _failed(
+    comparison: Comparison,
+    expected: Logits,
+    found: Logits,
+    artifact: Artifact,
+    sample: Sample,
+    max_drop: float | None,
+) -> tuple[str, ...]:
+    if sample.labels is not None or max_drop is not None:
+        return shortcomings(comparison, artifact.precision, max_drop)
+    variation = total_variation(expected, found)
+    if variation > MOST_VARIATION[artifact.precision]:
+        return (f"moves {variation:.3f} of the probability on noise",)
+    return ()
+
+
+def _noise_gate() -> str:
+    limits = ", ".join(f"{limit:g} in {precision}" for precision, limit in MOST_VARIATION.items())
+    return f"without photos: at most {limits} of the probability on noise stands at another class"
 
 
 def total_variation(reference: Logits, logits: Logits) -> float:

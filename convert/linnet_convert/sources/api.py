@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from linnet_convert.calibration import Calibration
 from linnet_convert.sources.facts import FORMATS
 from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
 from linnet_runtime.photos import Photos
@@ -39,8 +40,16 @@ class Source(Protocol):
         """Those that it can become, of ``FORMATS``."""
 
     @property
+    def copied(self) -> Format | None:
+        """The format of the artifact that is the source's own file, and keeps what that says for its readers."""
+
+    @property
     def validation(self) -> Photos | None:
         """Labelled photos to compare on; None: there are none, and noise takes their place."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The photos that set the ranges of its int8 form; None: they are in the model that was given."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -53,6 +62,10 @@ class Source(Protocol):
     @property
     def models(self) -> dict[Precision, keras.Model]:
         """The Keras model of each precision, "int8" and "float32", where it has one."""
+
+    @property
+    def quantized(self) -> keras.Model | None:
+        """The quantised Keras model that its int8 artifacts are made of; None: they are made of something else."""
 
     def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         """Writes artifacts below a bundle's directory: those of ``formats``, and any that they are made by way of.

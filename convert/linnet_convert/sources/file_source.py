@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from linnet_convert.parity import artifact_logits
+from linnet_convert.calibration import Calibration
+from linnet_convert.parity import artifact_logits, keras_logits
 from linnet_convert.sources.api import OnStep
-from linnet_convert.sources.facts import Facts
+from linnet_convert.sources.facts import FORMATS, Facts
 from linnet_convert.sources.flags import Signature
 from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
+from linnet_devices.chatter import no_chatter
 from linnet_runtime.photos import Photos
 from linnet_runtime.preprocess import Preprocess
 
@@ -33,7 +37,7 @@ class FileSource(ABC):
     facts: Facts
     signature: Signature
     validation: Photos | None
-    calibration: Photos | None
+    calibration: Calibration | None
     metrics: dict[str, float] = field(default_factory=dict)
     temperature: float = 1.0
 
@@ -50,8 +54,30 @@ class FileSource(ABC):
         return self.signature.preprocess
 
     @property
+    def copied(self) -> Format | None:
+        return next((form for form in FORMATS if form == self.facts.kind), None)
+
+    @cached_property
     def models(self) -> dict[Precision, keras.Model]:
-        return {}
+        """The network in Keras, in float and, with calibration photos, quantised after training."""
+        with no_chatter():  # TensorFlow is imported, which models that become no other need not wait for
+            from linnet_convert.sources.keras_route import int8_form, takes_pixels
+
+        floats = takes_pixels(self.network, self.signature)
+        if self.calibration is None:
+            return {"float32": floats}
+        return {"int8": int8_form(floats, self.calibration.pixels), "float32": floats}
+
+    @property
+    def quantized(self) -> keras.Model | None:
+        """See ``Source.quantized``."""
+        made_in_keras = self.calibration is not None or self.facts.kind == "keras"
+        return self.models.get("int8") if made_in_keras else None
+
+    @property
+    @abstractmethod
+    def network(self) -> keras.Model:
+        """The file's float network in Keras, for which its input is normalised and NHWC. Raises ConversionError."""
 
     @property
     @abstractmethod
@@ -66,7 +92,15 @@ class FileSource(ABC):
     def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
         """See ``Source.reference``."""
 
-    def own_logits(self, pixels: Pixels, form: Format) -> Logits:
+    def int8_reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
+        """The logits of the quantised network, where there is one."""
+        if self.quantized is None:
+            return {}
+        turned = pixels if self.signature.input.color == "rgb" else np.ascontiguousarray(pixels[..., ::-1])
+        logits = as_logits(keras_logits(self.quantized, turned), softmax=self.facts.softmax)
+        return {"int8": ("keras int8", logits)}
+
+    def own_reference(self, pixels: Pixels, form: Format) -> dict[str, tuple[str, Logits]]:
         """The file's own logits for uint8 [N, H, W, 3], on the CPU engine that reads it."""
         artifact = Artifact(
             path=str(self.path.resolve()),
@@ -77,17 +111,35 @@ class FileSource(ABC):
             input=self.signature.input,
             output=self.signature.output,
         )
-        return artifact_logits(artifact, Path("/"), pixels)
+        precision = "int8" if artifact.is_int8 else "float"
+        return {precision: (self.name, artifact_logits(artifact, Path("/"), pixels))}
 
-    def adapted(self, artifact: Artifact) -> Artifact:
+    def write_network(
+        self, precisions: set[Precision], root: Path, formats: set[Format], on_step: OnStep
+    ) -> list[Artifact]:
+        """Writes artifacts of the network in Keras."""
+        on_step("the network in Keras")
+        models: dict[Precision, keras.Model] = {precision: self.models[precision] for precision in precisions}
+        from linnet_convert.sources.keras_route import write_adapted
+
+        return list(write_adapted(self, models, root, formats, on_step))
+
+    def adapted(self, artifact: Artifact, *, pixels_in: bool = False) -> Artifact:
         """The entry of an artifact that was translated from the file, with the meaning of the file's input and output;
-        its names, shapes and types are its own.
+        its names, shapes and types are its own. ``pixels_in``: it normalises by itself.
         """
         given, wanted = self.signature.input, self.signature.output
-        meant = msgspec.structs.replace(artifact.input, color=given.color, mean=given.mean, std=given.std)
+        mean, std = (None, None) if pixels_in else (given.mean, given.std)
+        meant = msgspec.structs.replace(artifact.input, color=given.color, mean=mean, std=std)
         return msgspec.structs.replace(
             artifact, input=meant, output=msgspec.structs.replace(artifact.output, values=wanted.values)
         )
+
+    def normalised(self, pixels: Pixels) -> NDArray[np.float32]:
+        """uint8 RGB [N, H, W, 3] to what the file's float input wants, NHWC."""
+        mean, std = self.signature.normalisation
+        turned = pixels if self.signature.input.color == "rgb" else pixels[..., ::-1]
+        return ((turned - np.array(mean)) / np.array(std)).astype(np.float32)
 
 
 def as_logits(outputs: Logits, *, softmax: bool) -> Logits:

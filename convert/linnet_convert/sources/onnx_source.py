@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 import openvino
@@ -14,6 +16,9 @@ from linnet_convert.sources.read_onnx import load
 from linnet_convert.specs import describe_artifact
 from linnet_devices.api import Artifact, Format, Logits, Pixels
 
+if TYPE_CHECKING:
+    import keras
+
 
 class OnnxSource(FileSource):
     """An .onnx; see ``Source``. OpenVINO reads it itself."""
@@ -22,18 +27,31 @@ class OnnxSource(FileSource):
     def formats(self) -> tuple[Format, ...]:
         return ("onnx", "openvino") if self.facts.precision == "int8" else FORMATS
 
+    @cached_property
+    def network(self) -> keras.Model:
+        from linnet_convert.sources.onnx_to_keras import onnx_to_keras
+
+        return onnx_to_keras(self._loaded(), self.signature.input.layout)
+
+    def _loaded(self) -> onnx.ModelProto:
+        size = self.signature.preprocess
+        return load(self.path, (size.height, size.width))
+
     def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         on_step(f"copying {self.name}")
         int8 = self.facts.precision == "int8"
         path = root / f"model.{'int8' if int8 else 'fp32'}.onnx"
-        size = self.signature.preprocess
-        onnx.save(load(self.path, (size.height, size.width)), path)
+        onnx.save(self._loaded(), path)
         signature = self.signature
         ends = (signature.input, signature.output)
         artifacts = [describe_artifact(root, path, "onnx", self.facts.precision, ends, requires=self.facts.requires)]
         if "openvino" in formats:
             on_step("OpenVINO")
             artifacts.append(self._to_openvino(path, root))
+        if "tflite" in formats:
+            artifacts += self.write_network({"float32"}, root, {"tflite"}, on_step)
+        if self.calibration is not None:
+            artifacts += self.write_network({"int8"}, root, formats, on_step)
         return tuple(artifacts)
 
     def _to_openvino(self, path: Path, root: Path) -> Artifact:
@@ -54,5 +72,4 @@ class OnnxSource(FileSource):
         )
 
     def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
-        precision = "int8" if self.facts.precision == "int8" else "float"
-        return {precision: (self.name, self.own_logits(pixels, "onnx"))}
+        return self.int8_reference(pixels) | self.own_reference(pixels, "onnx")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+from linnet_convert.calibration import load_calibration
 from linnet_convert.errors import ConversionError
 from linnet_convert.sources.api import Source
 from linnet_convert.sources.examine import examine
@@ -55,11 +56,15 @@ def open_source(path: Path, flags: Flags, *, data: Path | None, calibrate: Path 
     except OSError as error:
         raise ConversionError(str(path), got=error.strerror, expected=_EXPECTED) from error
     facts = examine(kind, path)
+    if calibrate is not None and (facts.precision == "int8" or kind == "openvino"):
+        got = "a model that is int8 already" if facts.precision == "int8" else "an IR, which becomes nothing else"
+        raise ConversionError(f"--calibrate for {path}", got=got, expected="none")
     said = signature(str(path), facts, flags)
     validation = load_labelled_photos(data, said.labels, said.preprocess) if data else None
-    calibration = load_labelled_photos(calibrate, said.labels, said.preprocess) if calibrate else None
+    calibration = load_calibration(calibrate, said.labels, said.preprocess) if calibrate else None
     module, _, name = _SOURCES[kind].partition(":")
-    source: type[FileSource] = getattr(importlib.import_module(module), name)
+    with no_chatter():
+        source: type[FileSource] = getattr(importlib.import_module(module), name)
     return source(path, facts, said, validation, calibration)
 
 

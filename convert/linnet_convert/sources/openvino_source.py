@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from linnet_convert.errors import ConversionError
 from linnet_convert.sources.api import OnStep
 from linnet_convert.sources.file_source import FileSource
 from linnet_convert.specs import describe_artifact
 from linnet_devices.api import Artifact, Format, Logits, Pixels
+
+if TYPE_CHECKING:
+    import keras
 
 
 class OpenVinoSource(FileSource):
@@ -17,6 +22,10 @@ class OpenVinoSource(FileSource):
     @property
     def formats(self) -> tuple[Format, ...]:
         return ("openvino",)
+
+    @property
+    def network(self) -> keras.Model:
+        raise ConversionError(str(self.path), got="an IR, which becomes nothing else", expected="--formats openvino")
 
     def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         on_step(f"copying {self.name}")
@@ -30,5 +39,4 @@ class OpenVinoSource(FileSource):
         return (describe_artifact(root, xml, "openvino", self.facts.precision, ends, weights=weights),)
 
     def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
-        precision = "int8" if self.facts.precision == "int8" else "float"
-        return {precision: (self.name, self.own_logits(pixels, "openvino"))}
+        return self.own_reference(pixels, "openvino")

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from linnet_convert.sources.api import FORMATS, OnStep
 from linnet_convert.sources.file_source import FileSource
 from linnet_convert.specs import describe_artifact
-from linnet_convert.to_onnx import to_onnx
+from linnet_convert.tflite_graph import plain_ends, read_graph
+from linnet_convert.to_onnx import to_onnx, translate
 from linnet_convert.to_openvino import to_openvino
 from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
+
+if TYPE_CHECKING:
+    import keras
 
 
 class TfliteSource(FileSource):
@@ -19,6 +25,12 @@ class TfliteSource(FileSource):
     @property
     def formats(self) -> tuple[Format, ...]:
         return ("tflite",) if self.facts.requires else FORMATS
+
+    @cached_property
+    def network(self) -> keras.Model:
+        from linnet_convert.sources.onnx_to_keras import onnx_to_keras
+
+        return onnx_to_keras(translate(plain_ends(read_graph(self.path))), "NHWC")
 
     def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         on_step(f"copying {self.name}")
@@ -36,10 +48,11 @@ class TfliteSource(FileSource):
             on_step("OpenVINO")
             stored: Precision = "int8" if precision == "int8" else "float16"
             artifacts.append(self.adapted(to_openvino(root / onnx.path, path, stored, root)))
+        if self.calibration is not None:
+            artifacts += self.write_network({"int8"}, root, formats, on_step)
         return tuple(artifacts)
 
     def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
         if self.facts.requires:  # nothing but its accelerator reads it
             return {}
-        precision = "int8" if self.facts.precision == "int8" else "float"
-        return {precision: (self.name, self.own_logits(pixels, "tflite"))}
+        return self.int8_reference(pixels) | self.own_reference(pixels, "tflite")

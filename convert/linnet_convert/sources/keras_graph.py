@@ -1,0 +1,128 @@
+"""What every operator's translation from ONNX to Keras shares: values by name, constants, errors.
+
+ONNX has NCHW where Keras, and whatever becomes TensorFlow Lite, has NHWC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+from keras import layers
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from linnet_convert.errors import ConversionError
+
+_PICTURE_RANK = 4
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the ONNX graph as Keras has it.
+
+    Args:
+        tensor: Keras's.
+        picture: whether it is NHWC here and NCHW there; else the two have the same axes.
+        flat: (channels, height, width) of the picture that it was flattened from, row by row here, channel by channel
+            there; None for a row whose order is the same in both.
+    """
+
+    tensor: Any
+    picture: bool
+    flat: tuple[int, int, int] | None = None
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of a picture."""
+        return self.tensor.shape[1], self.tensor.shape[2]
+
+
+class Node:
+    """A node of the graph on its way: its operator, its attributes, its inputs as values or constants."""
+
+    def __init__(self, proto: onnx.NodeProto, values: dict[str, Value], constants: dict[str, NDArray[Any]]) -> None:
+        self.operator = proto.op_type
+        self.name = (proto.name or proto.output[0]).strip("/").replace("/", "_").replace(":", "_")
+        self.attributes = {entry.name: onnx.helper.get_attribute_value(entry) for entry in proto.attribute}
+        self._inputs = list(proto.input)
+        self._values, self._constants = values, constants
+
+    def refuse(self, got: str, expected: str | None = None) -> ConversionError:
+        """The error of a node that has no translation."""
+        return ConversionError(f"operator {self.operator} ({self.name})", got=got, expected=expected)
+
+    def value(self, place: int = 0) -> Value:
+        """A computed input. Raises ConversionError where it is a constant."""
+        name = self._inputs[place] if place < len(self._inputs) else ""
+        if name not in self._values:
+            raise self.refuse(f"no computed input {place}", "one")
+        return self._values[name]
+
+    def picture(self, place: int = 0) -> Value:
+        """A computed input that is a picture."""
+        value = self.value(place)
+        if not value.picture:
+            raise self.refuse(f"an input of shape {list(value.tensor.shape)}", "a picture")
+        return value
+
+    def constant(self, place: int) -> NDArray[Any] | None:
+        """A constant input, or None where it is left out. Raises ConversionError where it is computed."""
+        name = self._inputs[place] if place < len(self._inputs) else ""
+        if not name:
+            return None
+        if name not in self._constants:
+            raise self.refuse(f"a computed input {place}", "a constant one")
+        return self._constants[name]
+
+    def weights(self, place: int) -> NDArray[Any]:
+        """A constant input that has to be there."""
+        found = self.constant(place)
+        if found is None:
+            raise self.refuse(f"no input {place}", "a constant one")
+        return found
+
+    def is_constant(self, place: int) -> bool:
+        """Whether an input is a constant."""
+        return self._inputs[place] in self._constants
+
+    def values(self) -> list[Value]:
+        """All of its inputs, computed ones."""
+        return [self.value(place) for place in range(len(self._inputs))]
+
+    def integers(self, attribute: str, place: int) -> list[int]:
+        """Numbers that older operator sets have as an attribute and newer ones as an input; [] where they are left
+        out.
+        """
+        found = self.attributes.get(attribute)
+        if found is None:
+            found = self.constant(place)
+        return [] if found is None else [int(number) for number in np.ravel(found)]
+
+
+def with_weights(layer: keras.Layer, tensor: Any, weights: list[NDArray[Any]]) -> Any:
+    """What a new layer with these weights makes of a tensor."""
+    output = layer(tensor)
+    layer.set_weights(weights)
+    return output
+
+
+def affine(tensor: Any, scale: NDArray[Any], offset: NDArray[Any], name: str) -> Any:
+    """Tensor * scale + offset by channel, as a BatchNormalization, which quantisation knows."""
+    channels = tensor.shape[-1]
+    epsilon = 1e-7
+    scale, offset = (np.broadcast_to(np.ravel(values), (channels,)).astype(np.float32) for values in (scale, offset))
+    weights = [scale * np.float32(np.sqrt(1 + epsilon)), offset, np.zeros(channels), np.ones(channels)]
+    return with_weights(layers.BatchNormalization(epsilon=epsilon, name=name), tensor, weights)
+
+
+def constants_of(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
+    """The graph's constants by name."""
+    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            found[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    return found

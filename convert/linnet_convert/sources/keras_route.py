@@ -1,0 +1,71 @@
+"""A float Keras network made elsewhere in Linnet's one signature, and its int8 form: from there on it is converted as a
+run's models are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from linnet_convert.keras_artifacts import write_artifacts
+from linnet_convert.sources.api import OnStep
+from linnet_convert.sources.facts import CHANNELS, IDENTITY
+from linnet_convert.sources.file_source import FileSource
+from linnet_convert.sources.flags import Signature
+from linnet_convert.sources.keras_graph import affine
+from linnet_convert.sources.read_keras import first_layer
+from linnet_devices.api import Artifact, Format, Pixels, Precision
+from linnet_train.quantize import calibrate, quantize
+
+_ZERO_PIXEL, _UNIT = 128, 128  # the pixel is the quantised value
+_PHOTOS = 8
+
+
+def takes_pixels(network: keras.Model, signature: Signature) -> keras.Model:
+    """The network behind the normalisation of its signature: uint8 RGB or BGR pixels [N, H, W, 3] in.
+
+    One mean and one standard deviation are a Rescaling. Those by channel stand behind one about zero, as a
+    BatchNormalization, so that the quantised value is still the pixel.
+    """
+    size, (mean, std) = signature.preprocess, signature.normalisation
+    pixels = keras.Input((size.height, size.width, CHANNELS), dtype="uint8", name="pixels")
+    if (mean, std) == IDENTITY and _normalises(network):
+        return keras.Model(pixels, network(pixels))
+    if len(set(mean)) == len(set(std)) == 1 and 0 <= mean[0] <= 255:
+        normalised = layers.Rescaling(1 / std[0], -mean[0] / std[0], name="normalise")(pixels)
+    else:
+        about_zero = layers.Rescaling(1 / _UNIT, -_ZERO_PIXEL / _UNIT, name="normalise")(pixels)
+        means, deviations = np.array(mean), np.array(std)
+        normalised = affine(about_zero, _UNIT / deviations, (_ZERO_PIXEL - means) / deviations, "normalise_channels")
+    return keras.Model(pixels, network(normalised))
+
+
+def _normalises(network: keras.Model) -> bool:
+    """Whether the pixels meet a Rescaling of the network's own first."""
+    return isinstance(first_layer(network), layers.Rescaling)
+
+
+def int8_form(model: keras.Model, photos: Pixels) -> keras.Model:
+    """The quantised model, calibrated on uint8 [N, H, W, 3]. Raises TrainingError for a layer without an int8 form."""
+    quantized = quantize(model)
+    calibrate(quantized, photos)
+    return quantized
+
+
+def write_adapted(
+    source: FileSource,
+    models: dict[Precision, keras.Model],
+    root: Path,
+    formats: set[Format],
+    on_step: OnStep,
+) -> tuple[Artifact, ...]:
+    """``write_artifacts`` of models that take pixels, with what the source's outputs mean."""
+    photos = source.calibration or source.validation
+    size = source.preprocess
+    pixels = np.zeros((_PHOTOS, size.height, size.width, CHANNELS), np.uint8) if photos is None else photos.pixels
+    return tuple(
+        source.adapted(artifact, pixels_in=True) for artifact in write_artifacts(models, pixels, root, formats, on_step)
+    )
