@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
@@ -20,26 +21,25 @@ MOST_PHOTOS = 256
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """The photos, where they are from (``source``), the ``seed`` that chose them, and their files' names where they are
+class Calibration(Photos):
+    """Photos with where they are from (``source``), the ``seed`` that chose them, and their files' names where they are
     known.
     """
 
-    photos: Photos
     source: str
     seed: int
     names: tuple[str, ...] = ()
 
     def summary(self, labels: tuple[str, ...]) -> dict[str, object]:
         """As JSON: how many of each class, and each photo by the SHA-256 of its pixels; no picture."""
-        counts = np.bincount(self.photos.labels, minlength=len(labels)).tolist()
+        counts = np.bincount(self.labels, minlength=len(labels)).tolist()
         return {
             "source": self.source,
             "seed": self.seed,
-            "photos": len(self.photos),
+            "photos": len(self),
             "classes": dict(zip(labels, counts, strict=True)),
             "names": list(self.names),
-            "sha256": [bytes(digest).hex() for digest in photo_digests(self.photos.pixels)],
+            "sha256": [bytes(digest).hex() for digest in photo_digests(self.pixels)],
         }
 
 
@@ -56,7 +56,7 @@ def load_calibration(
         LinnetError: no photos.
     """
     if (data / RUN_PHOTOS).is_file():
-        return Calibration(load_run_photos(data, spec)["train"], str(data), seed)
+        return calibration_of_run(data, spec)
     files = list_photos(data)
     if any(file.part is not None for file in files):
         files = [file for file in files if file.part == "train"]
@@ -76,11 +76,27 @@ def load_calibration(
     if not decoded:
         raise ConversionError(f"calibration photos in {data}", got="none that can be read", expected="at least one")
     index = {label: i for i, label in enumerate(labels)}
-    photos = Photos(
-        np.stack([pixels for _, pixels in decoded]), np.array([index[file.label] for file, _ in decoded], np.int64)
+    return Calibration(
+        pixels=np.stack([pixels for _, pixels in decoded]),
+        labels=np.array([index[file.label] for file, _ in decoded], np.int64),
+        source=data.resolve().name,
+        seed=seed,
+        names=tuple(file.path.relative_to(data).as_posix() for file, _ in decoded),
     )
-    names = tuple(file.path.relative_to(data).as_posix() for file, _ in decoded)
-    return Calibration(photos, str(data), seed, names)
+
+
+def calibration_of_run(run: Path, spec: Preprocess) -> Calibration:
+    """The training photos that a run keeps, which are those that it calibrated on.
+
+    Raises:
+        LinnetError: it keeps none, or its recipe cannot be read.
+    """
+    photos, path = load_run_photos(run, spec)["train"], run / "config.json"
+    try:
+        seed = int(json.loads(path.read_bytes())["recipe"]["seed"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConversionError(str(path), got=str(error), expected="the recipe of a run of linnet train") from error
+    return Calibration(photos.pixels, photos.labels, run.resolve().name, seed)
 
 
 def _in_turn(files: list[PhotoFile], seed: int) -> list[PhotoFile]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -16,25 +17,28 @@ from linnet_convert.sources.options import model_options
 from linnet_devices.api import Artifact, Format, LinnetError
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.bundle import MANIFEST, open_bundle
-from linnet_runtime.commands.options import json_option, overwrite_option
+from linnet_runtime.commands.options import json_option, max_drop_option, overwrite_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing
-from linnet_runtime.parity import LEAST_AGREEMENT
+from linnet_runtime.proof.gates import gate_words
 
-_GATE = ", ".join(f"{least} in {precision}" for precision, least in LEAST_AGREEMENT.items())
+if TYPE_CHECKING:
+    from linnet_convert.readiness import Readiness
 
 
 @click.command(
     help="Turn SOURCE into a bundle: TensorFlow Lite, ONNX and OpenVINO, in int8 and in float, each compared with the "
     "model that it came from. SOURCE is a run of linnet train, or a model made elsewhere: .tflite, .onnx, OpenVINO's "
-    ".xml, .keras or a SavedModel; what its file does not say comes from the options. The top-1 agreement's 95 % "
-    f"interval must reach {_GATE}, or no bundle is written."
+    ".xml, .keras or a SavedModel; what its file does not say comes from the options. A bundle is written only where "
+    f"{gate_words()}; report/index.html in it is the evidence."
 )
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The bundle's directory, NAME.linnet.")
 @click.option("--formats", help="Some of tflite,onnx,openvino.  [default: all that SOURCE can become]")
 @model_options
+@click.option("--check", help="Say whether accelerators' compilers will take it: edgetpu, npu or both, with a comma.")
 @click.option("--no-canary-photos", is_flag=True, help="Keep no photo in the bundle: the canaries are noise.")
+@max_drop_option
 @overwrite_option
 @json_option
 def convert(
@@ -44,7 +48,9 @@ def convert(
     flags: Flags,
     data: Path | None,
     calibrate: Path | None,
+    check: str | None,
     no_canary_photos: bool,
+    max_drop: float | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -53,38 +59,51 @@ def convert(
     quiet_tensorflow()
     with no_chatter():  # imports TensorFlow: seconds that --help need not take, and a page of greetings
         from linnet_convert.convert import convert as convert_source
+        from linnet_convert.readiness import ACCELERATORS
         from linnet_convert.sources.open import open_source
 
-    named = _named_formats(formats)
+    named = _named("--formats", formats, FORMATS)
+    accelerators = _named("--check", check, ACCELERATORS) or set()
     # Standard error is held back while the converter writes to it; this console writes to a copy.
     with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status:
         opened = open_source(source, flags, data=data, calibrate=calibrate)
-        convert_source(
+        checked = convert_source(
             opened,
             out,
             formats=_reachable(source, named, opened.formats),
             canary_photos=not no_canary_photos,
             overwrite=overwrite,
+            accelerators=[name for name in ACCELERATORS if name in accelerators],
             on_step=status.update,
+            max_drop=max_drop,
         )
     bundle = open_bundle(out)
     if as_json:
         rows = [
-            {"path": str(Path(a.path).relative_to(out.resolve())), **msgspec.to_builtins(a.parity)}
+            {
+                "path": str(Path(a.path).relative_to(out.resolve())),
+                **(msgspec.to_builtins(a.parity) if a.parity else {}),
+            }
             for a in bundle.artifacts
         ]
-        click.echo(msgspec.json.encode({"bundle": str(out), "artifacts": rows}))
+        click.echo(msgspec.json.encode({"bundle": str(out), "artifacts": rows, "checks": checked}))
     else:
         print_table(_table(out, bundle.artifacts))
+        for readiness in checked:
+            print_table(_requirements(readiness))
+    if unready := [readiness.accelerator for readiness in checked if not readiness.is_ready]:
+        raise LinnetError(
+            f"--check {','.join(unready)}", got=f"requirements that {out}, which is written, does not meet"
+        )
 
 
-def _named_formats(formats: str | None) -> set[str] | None:
-    """What --formats names; None where it is left out."""
-    if formats is None:
+def _named(option: str, names: str | None, known: tuple[str, ...]) -> set[str] | None:
+    """What an option names, with commas between; None where it is left out."""
+    if names is None:
         return None
-    named = {name.strip() for name in formats.split(",")}
-    if unknown := named - set(FORMATS):
-        raise LinnetError("--formats", got=", ".join(sorted(unknown)) or "''", expected="some of " + ",".join(FORMATS))
+    named = {name.strip() for name in names.split(",")}
+    if unknown := named - set(known):
+        raise LinnetError(option, got=", ".join(sorted(unknown)) or "''", expected="some of " + ",".join(known))
     return named
 
 
@@ -97,6 +116,13 @@ def _reachable(source: Path, named: set[str] | None, reachable: tuple[Format, ..
             expected="some of " + ",".join(reachable) + ": it cannot become another",
         )
     return [format for format in reachable if named is None or format in named]
+
+
+def _requirements(readiness: Readiness) -> Table:
+    table = plain_table(f"{readiness.path or 'no model'} for {readiness.accelerator}", ("", "requirement", "found"))
+    for requirement in readiness.requirements:
+        table.add_row(requirement.verdict, requirement.what, requirement.found)
+    return table
 
 
 def _table(out: Path, artifacts: tuple[Artifact, ...]) -> Table:

@@ -121,7 +121,7 @@ def _operators(found: list[Rounding], graph: Graph) -> list[Operator | None]:
         ]
         step = _keras_step(rounding.layer)
         exact = [operator for operator in same_size if _alike(_step(graph, operator), step)]
-        return (exact or same_size or [None])[-1]
+        return next(reversed(exact or same_size), None)
 
     suffixes = ("", *(f"_{i}" for i in range(1, 10)))
     by_suffix = [[operator_of(rounding, suffix) for rounding in found] for suffix in suffixes]

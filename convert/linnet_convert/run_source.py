@@ -11,6 +11,7 @@ import keras
 import msgspec
 
 import linnet_train.quantize  # noqa: F401  # registers the layers that a quantised model is made of
+from linnet_convert.calibration import Calibration, calibration_of_run
 from linnet_convert.errors import ConversionError
 from linnet_convert.keras_artifacts import write_artifacts
 from linnet_convert.parity import keras_logits
@@ -29,15 +30,20 @@ class RunSource:
     int8_model: keras.Model
     labels: tuple[str, ...]
     preprocess: Preprocess
-    calibration: Photos
+    calibration: Calibration
     validation: Photos
     metrics: dict[str, float]
     temperature: float
     formats: tuple[Format, ...] = FORMATS
+    copied: Format | None = None
 
     @property
     def models(self) -> dict[Precision, keras.Model]:
         return {"int8": self.int8_model, "float32": self.float_model}
+
+    @property
+    def quantized(self) -> keras.Model:
+        return self.int8_model
 
     def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         """See ``Source.write``."""
@@ -67,7 +73,7 @@ def load_run(run: Path) -> RunSource:
             int8_model=keras.saving.load_model(run / "qat.keras", compile=False),
             labels=tuple(metrics["classes"]),
             preprocess=spec,
-            calibration=photos["train"],
+            calibration=calibration_of_run(run, spec),
             validation=photos["val"],
             metrics={"float_top1": metrics["float"]["top1"], "int8_top1": metrics["qat"]["top1"]},
             temperature=float(metrics.get("temperature", 1.0)),  # runs of Linnet's first days have none

@@ -24,7 +24,8 @@ from linnet_train.quantize import calibrate, quantize
 from program import one_line_error
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
-ALWAYS = {"bundle.json", "canary.npz", "reference.npz"}
+REPORTS = {f"report/{name}.json" for name in ("parity", "integer", "layers", "calibration")} | {"report/index.html"}
+ALWAYS = {"bundle.json", "canary.npz", "reference.npz"} | REPORTS
 OF_FORMAT = {
     "tflite": {"model.int8.tflite", "model.fp32.tflite"},
     "onnx": {"model.int8.onnx", "model.fp32.onnx"},
@@ -123,7 +124,8 @@ def test_an_artifact_that_disagrees_costs_the_bundle(dead_run: Path, tmp_path: P
     error = one_line_error(done)
     assert error.startswith("parity: got model.int8.tflite agrees on 0.0000 of 12 photos (interval 0.0000")
     assert "fp32" not in error
-    assert "expected an interval that reaches 0.97 in int8" in error
+    assert "interval of the top-1 agreement reaches 0.97 in int8" in error
+    assert "the first tensor to leave its tolerance in the .tflite: FULLY_CONNECTED of layer logits_range" in error
     assert not list(tmp_path.iterdir())
 
 

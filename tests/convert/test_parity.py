@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import keras
 import msgspec
 import numpy as np
 import pytest
 
+from linnet_convert.calibration import Calibration
 from linnet_convert.convert import FORMATS, convert
 from linnet_convert.errors import ConversionError
-from linnet_convert.parity import artifact_logits, keras_logits, measure_parity
+from linnet_convert.parity import Sample, artifact_logits, keras_logits, measure_parity
+from linnet_convert.proof import refuse_failed
 from linnet_convert.run_source import RunSource
 from linnet_devices.api import Artifact
 from linnet_runtime.bundle import Bundle, open_bundle
@@ -57,7 +58,7 @@ def source() -> RunSource:
         int8_model=quantized,
         labels=LABELS,
         preprocess=spec,
-        calibration=Photos(pixels[:64], labels[:64]),
+        calibration=Calibration(pixels[:64], labels[:64], "rendered", 0),
         validation=Photos(pixels, labels),
         metrics={"float_top1": 0.2, "int8_top1": 0.2},
         temperature=1.0,
@@ -155,21 +156,23 @@ def test_an_artifact_of_another_model_is_named_with_its_figures(source: RunSourc
     reference["int8"] = ("keras int8", np.roll(reference["int8"][1], 1, axis=1))
     artifacts = relative(bundle, "model.int8.tflite", "model.fp32.tflite", "int8.xml")
     heard: list[str] = []
+    _, report = measure_parity(
+        artifacts,
+        bundle_root(bundle),
+        Sample(pixels, source.validation.labels, LABELS),
+        reference,
+        lambda artifact: heard.append(artifact.path),
+        name="random",
+    )
+    assert not report.passed
     with pytest.raises(ConversionError) as error:
-        measure_parity(
-            artifacts,
-            bundle_root(bundle),
-            pixels,
-            source.validation.labels,
-            reference,
-            lambda artifact: heard.append(artifact.path),
-        )
+        refuse_failed(report, ())
     line = str(error.value)
     assert line.startswith("parity: got model.int8.tflite agrees on 0.0")
     figures = r"agrees on 0\.0\d+ of 96 photos \(interval 0\.0\d+\.\.0\.\d+, logits off by up to \d+\.?\d*\)"
-    assert re.search(rf"got model\.int8\.tflite {figures}; openvino/int8\.xml {figures}, expected", line)
+    assert re.search(rf"got model\.int8\.tflite {figures}; .*openvino/int8\.xml {figures}; .*, expected", line)
     assert "fp32" not in line
-    assert "expected an interval that reaches 0.97 in int8, 0.99 in float16, 0.99 in float32" in line
+    assert "interval of the top-1 agreement reaches 0.97 in int8, 0.99 in float16, 0.99 in float32" in line
     assert heard == [artifact.path for artifact in artifacts], "all are measured before one is refused"
 
 
@@ -181,17 +184,14 @@ def test_the_gate_is_the_interval_of_the_agreement(wrong: int, passes: bool, sou
     expected[:wrong] = -expected[:wrong]
     reference = {"float": ("keras float", expected)}
 
-    def measure() -> Any:
-        return measure_parity(
-            [artifact], bundle_root(bundle), pixels, source.validation.labels, reference, lambda artifact: None
-        )
-
-    if passes:
-        (measured,) = measure()
-        assert measured.parity.agreement == pytest.approx(1 - wrong / 96)
-    else:
-        with pytest.raises(ConversionError, match=r"agrees on 0\.7917 of 96"):
-            measure()
+    sample = Sample(pixels, source.validation.labels, LABELS)
+    (measured,), report = measure_parity(
+        [artifact], bundle_root(bundle), sample, reference, lambda artifact: None, name="random"
+    )
+    assert measured.parity is not None
+    assert measured.parity.agreement == pytest.approx(1 - wrong / 96)
+    (row,) = report.artifacts
+    assert any("agrees on 0.7917 of 96" in words for words in row.failed) is not passes
 
 
 def test_a_failure_leaves_no_bundle(source: RunSource, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from linnet_devices.api import File, Logits
 from linnet_runtime.bundle import BundleError, describe_file
 from linnet_runtime.canary import Canary, compare_canary, load_canary, make_tolerance, save_canary
-from linnet_runtime.parity import agrees, compare_logits
+from linnet_runtime.proof.comparison import compare
+from linnet_runtime.proof.gates import gate_words, parity_of, shortcomings
+from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs
 from linnet_runtime.reference import load_reference, save_reference
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 3), dtype=np.uint8)
@@ -27,13 +29,51 @@ def with_agreement(equal: int, n: int) -> tuple[Logits, Logits, NDArray[np.int64
     return reference, one_hot([0] * equal + [1] * (n - equal)), np.zeros(n, np.int64)
 
 
-def test_parity_counts_equal_top1_and_each_models_accuracy() -> None:
+NAMES = ("bolt", "nut", "washer")
+
+
+def test_a_comparison_counts_equal_top1_and_each_models_accuracy() -> None:
     reference, logits = one_hot([0, 1, 2, 2]), one_hot([0, 1, 2, 0]) * np.float32(1.5)
-    parity = compare_logits("keras", reference, logits, np.array([0, 1, 0, 0]))
-    assert (parity.reference, parity.n, parity.agreement) == ("keras", 4, 0.75)
+    found = compare("keras", reference, logits, np.array([0, 1, 0, 0]), NAMES, scale=0.25)
+    assert (found.reference, found.agreement.n, found.agreement.value) == ("keras", 4, 0.75)
+    assert found.accuracy is not None
+    assert found.reference_accuracy is not None
+    assert found.difference is not None
+    assert (found.accuracy.value, found.reference_accuracy.value) == (0.75, 0.5)
+    assert (found.difference.only_first, found.difference.only_second, found.difference.p_value) == (1, 0, 1.0)
+    assert 0 < found.agreement.low < 0.75 < found.agreement.high < 1
+    assert (found.steps.step, found.steps.max) == (0.25, 6.0)
+    assert found.classes == (), "none lost"
+    parity = parity_of(found)
+    assert (parity.reference, parity.n, parity.agreement, parity.max_abs_logit_diff) == ("keras", 4, 0.75, 1.5)
     assert (parity.accuracy, parity.reference_accuracy) == (0.75, 0.5)
-    assert parity.max_abs_logit_diff == 1.5
-    assert 0 < parity.agreement_low < 0.75 < parity.agreement_high < 1
+
+
+def test_photos_that_flip_come_with_their_margin_the_clearest_first() -> None:
+    reference = np.array([[4, 0, 0], [1, 0, 0], [0, 2, 0]], np.float32)
+    logits = np.array([[0, 4, 0], [0, 0, 4], [0, 2, 0]], np.float32)
+    found = compare("keras", reference, logits, np.array([0, 2, 1]), NAMES, scale=0.5, photos=np.array([7, 8, 9]))
+    assert [(flip.photo, flip.label, flip.before, flip.after, flip.margin) for flip in found.flips] == [
+        (7, "bolt", "bolt", "nut", 8.0),
+        (8, "washer", "bolt", "washer", 2.0),
+    ]
+    assert [(row.label, row.recall, row.reference_recall) for row in found.classes] == [("bolt", 0.0, 1.0)]
+
+
+def test_without_labels_there_is_an_agreement_and_no_accuracy() -> None:
+    found = compare("keras", one_hot([0, 1]), one_hot([0, 2]), None, NAMES, scale=None)
+    assert (found.agreement.value, found.accuracy, found.difference, found.classes) == (0.5, None, None, ())
+    assert found.flips[0].label is None
+    assert found.steps.step == pytest.approx(1 / 255), "of a float output, a 255th of its range"
+
+
+def test_photos_are_counted_by_the_largest_difference_of_their_logits() -> None:
+    reference = np.zeros((4, 3), np.float32)
+    logits = np.array([[0, 0, 0], [0, -1.5, 0], [3, 3, 3], [0, 0, 40]], np.float32)
+    steps = compare("keras", reference, logits, None, NAMES, scale=1.0).steps
+    counted = dict(zip((0, *steps.bins), steps.histogram, strict=True))
+    assert {low: count for low, count in counted.items() if count} == {0: 1, 1: 1, 2: 1, 32: 1}
+    assert steps.mean == pytest.approx((-1.5 + 9 + 40) / 12)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +92,79 @@ def test_parity_counts_equal_top1_and_each_models_accuracy() -> None:
 def test_parity_passes_where_the_agreements_interval_reaches_the_precisions_least(
     equal: int, n: int, precision: str, passes: bool
 ) -> None:
-    assert agrees(compare_logits("keras", *with_agreement(equal, n)), precision) is passes
+    reference, logits, labels = with_agreement(equal, n)
+    missed = shortcomings(compare("keras", reference, logits, labels, NAMES, scale=1.0), precision)
+    assert any(words.startswith("agrees on") for words in missed) is not passes
+
+
+@pytest.mark.parametrize(
+    ("precision", "steps", "passes"),
+    [("int8", 24, True), ("int8", 25, False), ("float16", 9, False), ("float32", 1, True), ("float32", 1.5, False)],
+)
+def test_logits_that_are_off_fail_where_every_label_is_right(precision: str, steps: float, passes: bool) -> None:
+    reference = one_hot([0, 1, 2] * 30) * np.float32(128)
+    found = compare("keras", reference, reference + np.float32(steps), None, NAMES, scale=1.0)
+    assert found.agreement.value == 1
+    assert bool(shortcomings(found, precision)) is not passes
+
+
+def test_one_photo_in_twenty_may_be_far_off() -> None:
+    reference = one_hot([0, 1] * 50) * np.float32(128)
+    logits = reference.copy()
+    logits[:4] += 60
+    assert not shortcomings(compare("keras", reference, logits, None, NAMES, scale=1.0), "int8")
+    logits[4:7] += 60
+    assert shortcomings(compare("keras", reference, logits, None, NAMES, scale=1.0), "int8")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "n", "max_drop", "passes"),
+    [
+        (0, 1000, 1.0, True),
+        (0, 100, 1.0, False),  # too few to show it
+        (0, 100, 5.0, True),
+        (20, 1000, 1.0, False),
+        (20, 1000, 4.0, True),
+        (20, 1000, None, True),  # no gate unless it is asked for
+    ],
+)
+def test_a_drop_passes_where_the_lower_end_of_its_interval_is_above_it(
+    wrong: int, n: int, max_drop: float | None, passes: bool
+) -> None:
+    labels = np.zeros(n, np.int64)
+    reference, logits = one_hot([0] * n), one_hot([1] * wrong + [0] * (n - wrong))
+    found = compare("keras", reference, logits, labels, NAMES, scale=1.0)
+    missed = [words for words in shortcomings(found, "int8", max_drop) if words.startswith("changes accuracy")]
+    assert bool(missed) is not passes
+
+
+def test_a_drop_needs_labels() -> None:
+    found = compare("keras", one_hot([0]), one_hot([0]), None, NAMES, scale=1.0)
+    assert shortcomings(found, "int8", 1.0) == ("has no accuracy to compare: the photos have no labels",)
+
+
+def test_the_gate_is_stated_in_words() -> None:
+    assert "reaches 0.97 in int8, 0.99 in float16" in gate_words()
+    assert "at most 24 in int8, 8 in float16, 1 in float32 steps" in gate_words()
+    assert "above -1.5 points" in gate_words(1.5)
+    assert "points" not in gate_words()
+
+
+def test_every_two_models_are_compared() -> None:
+    logits = {"a": (one_hot([0, 1]), 0.5), "b": (one_hot([0, 2]), None), "c": (one_hot([0, 1]), None)}
+    pairs = compare_pairs(logits)
+    assert [(pair.first, pair.second, pair.agreement.value) for pair in pairs] == [
+        ("a", "b", 0.5),
+        ("a", "c", 1.0),
+        ("b", "c", 0.5),
+    ]
+    assert pairs[0].steps.max == 2.0, "in steps of the quantised one"
+
+
+def test_a_report_fails_with_one_of_its_rows() -> None:
+    good, bad = Compared("a", "int8", "cpu:litert", None), Compared("b", "int8", "cpu:onnx", None, ("agrees on none",))
+    assert ParityReport("x", 2, "", (good,), ()).passed
+    assert not ParityReport("x", 2, "", (good, bad), ()).passed
 
 
 KNOWN = np.array([[5, 0, 0], [0, 5, 0], [0, 0, 5], [2, 1.75, 0]] * 2, np.float32)  # the fourth is a close call

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,13 @@ def test_the_bundle_that_was_converted_passes_with_the_runs_photos(bundle_folder
         assert row["n"] == row["agreement_n"] > 0
         assert 0 <= row["accuracy"] <= 1
         assert row["max_abs_logit_diff"] >= 0
+        assert row["accuracy_low"] <= row["accuracy"] <= row["accuracy_high"]
+        assert row["logit_steps"]["p50"] <= row["logit_steps"]["p95"] <= row["logit_steps"]["max"]
+        assert sum(row["logit_steps"]["histogram"]) == row["n"]
+        assert row["difference"]["low"] <= row["difference"]["difference"] <= row["difference"]["high"]
+        assert 0 < row["difference"]["p_value"] <= 1
+        assert len(row["flips"]) == round((1 - row["agreement"]) * row["n"])
+        assert row["failed"] == []
     assert done.stderr == ""
 
 
@@ -126,7 +134,7 @@ def test_a_swapped_model_of_the_right_hash_fails_its_canaries_and_is_named(
 ) -> None:
     swap(bundle_copy, file, change)
     done = linnet("verify", bundle_copy, "--json", status=1)
-    assert one_line_error(done).startswith(f"{bundle_copy}: got not equal: {artifact}, expected parity and canaries")
+    assert one_line_error(done).startswith(f"{bundle_copy}: got not equal: {artifact} (canary off by ")
     report = json.loads(done.stdout)
     assert report["passed"] is False
     failed = [row["path"] for row in report["artifacts"] if not row["passed"]]
@@ -172,3 +180,63 @@ def test_a_device_that_reads_nothing_of_the_bundle_proves_nothing(bundle_copy: P
     edit_manifest(bundle_copy, keep_tflite)
     error = one_line_error(linnet("verify", bundle_copy, "--device", "cpu:onnx", status=1))
     assert "nothing that the device reads" in error
+
+
+def all_logits_doubled(path: Path) -> bytes:
+    """The float ONNX with its last layer twice as large: each label is the one that it was."""
+    network = onnx.load(path)
+    head = {
+        name
+        for node in network.graph.node
+        if any(tensor.name in node.input and 7 in tensor.dims for tensor in network.graph.initializer)
+        for name in node.input
+    }
+    for tensor in network.graph.initializer:
+        if tensor.name in head and 7 in tensor.dims:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * 2, tensor.name))
+    return network.SerializeToString()
+
+
+def test_logits_that_are_wrong_where_every_label_is_right_fail(bundle_copy: Path, run_folder: Path) -> None:
+    edit_manifest(bundle_copy, lambda manifest: manifest.update(canary=None))
+    swap(bundle_copy, "model.fp32.onnx", all_logits_doubled)
+    done = linnet("verify", bundle_copy, "--data", run_folder, "--device", "cpu:onnx", "--json", status=1)
+    rows = {row["path"]: row for row in json.loads(done.stdout)["artifacts"]}
+    assert rows["model.fp32.onnx"]["agreement"] == 1
+    (failed,) = rows["model.fp32.onnx"]["failed"]
+    assert "output steps at the 95th percentile of" in failed
+    assert failed in one_line_error(done)
+
+
+def test_a_drop_in_accuracy_that_the_photos_cannot_rule_out_fails(bundle_folder: Path, run_folder: Path) -> None:
+    """28 photos on which all is equal leave room for several points."""
+    command = ("verify", bundle_folder, "--data", run_folder, "--device", "cpu:litert", "--json")
+    done = linnet(*command, "--max-drop", 1.0, status=1)
+    low = min(row["difference"]["low"] for row in json.loads(done.stdout)["artifacts"])
+    assert low < -0.01
+    assert re.search(r"changes accuracy by [+-]\d\.\d\d points \(interval -", one_line_error(done))
+    assert json.loads(linnet(*command, "--max-drop", 1 - 100 * low).stdout)["passed"] is True
+
+
+@pytest.mark.parametrize("flag", ["--max-drop", "--page"])
+def test_what_needs_photos_says_so(flag: str, bundle_folder: Path, tmp_path: Path) -> None:
+    value = tmp_path / "page.html" if flag == "--page" else 1.0
+    error = one_line_error(linnet("verify", bundle_folder, flag, value, status=1))
+    assert error == f"{flag}: got no photos, expected photos to compare on. Fix: --data DATA with {flag}"
+
+
+def test_a_page_shows_each_artifact_its_figures_and_the_photos_that_flipped(
+    bundle_copy: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    edit_manifest(bundle_copy, lambda manifest: manifest.update(canary=None))
+    swap(bundle_copy, "model.fp32.onnx", prefers_the_fourth_class)
+    page = tmp_path / "page.html"
+    linnet("verify", bundle_copy, "--data", run_folder, "--page", page, status=1)
+    html = page.read_text()
+    for path in ARTIFACTS:
+        assert f"<td>{path}" in html
+    assert html.count("not equal</span>") == 1
+    assert "model.fp32.onnx: agrees on 0." in html
+    assert "data:image/jpeg;base64," in html
+    assert html.count("Against each other") == 1
+    assert "http" not in html, "it needs no other file"

@@ -23,6 +23,14 @@ json_lines_option = click.option(
     "--json", is_flag=True, expose_value=False, help="Nothing changes: the output is lines of JSON already."
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+max_drop_option = click.option(
+    "--max-drop",
+    type=click.FloatRange(min=0),
+    metavar="POINTS",
+    help="Points of top-1 accuracy that an artifact may lose against the model that it came from: the lower end of the "
+    "95 % interval of the paired difference must be above -POINTS. It takes about 400 photos to show it of 1.0.  "
+    "[default: accuracy is shown and not a gate]",
+)
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="Threads of a CPU engine.  [default: one a core, at most 4]"
 )

@@ -10,29 +10,41 @@ from rich.table import Table
 
 from linnet_devices.api import LinnetError, OpenOptions
 from linnet_runtime.bundle import BundleError, open_bundle
-from linnet_runtime.commands.options import bundle_argument, data_option, json_option, threads_option
+from linnet_runtime.commands.options import bundle_argument, data_option, json_option, max_drop_option, threads_option
 from linnet_runtime.commands.tables import plain_table, print_table
-from linnet_runtime.parity import LEAST_AGREEMENT
+from linnet_runtime.files import write_whole
 from linnet_runtime.photos import load_labelled_photos
-from linnet_runtime.verification import Verdict, verify_bundle
-
-_GATE = ", ".join(f"{least} in {precision}" for precision, least in LEAST_AGREEMENT.items())
+from linnet_runtime.proof.gates import gate_words
+from linnet_runtime.verification import Verdict, report_of, verify_bundle
 
 
 @click.command(
-    help="Check a bundle: every hash, each artifact's canaries and, with --data, its accuracy and its top-1 agreement "
-    f"with the Keras model that it came from. The agreement's 95 % interval must reach {_GATE}. Needs no TensorFlow."
+    help="Check a bundle: every hash, each artifact's canaries and, with --data, its accuracy and its parity with the "
+    f"model that it came from: {gate_words()}. Needs no TensorFlow."
 )
 @bundle_argument
 @data_option
+@max_drop_option
+@click.option("--page", type=click.Path(path_type=Path), help="Write the report about --data to this HTML file.")
 @click.option("--device", default="cpu", show_default=True, help="Where to run; cpu is each artifact's own engine.")
 @threads_option
 @json_option
-def verify(bundle: Path, data: Path | None, device: str, threads: int | None, as_json: bool) -> None:
+def verify(
+    bundle: Path,
+    data: Path | None,
+    max_drop: float | None,
+    page: Path | None,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
     """Runs ``verify_bundle`` and shows its verdicts; the command's help is above."""
+    for flag, value in (("--max-drop", max_drop), ("--page", page)):
+        if value is not None and data is None:
+            raise LinnetError(flag, got="no photos", expected="photos to compare on", fix=f"--data DATA with {flag}")
     manifest = open_bundle(bundle)
     photos = load_labelled_photos(data, manifest.labels, manifest.preprocess) if data else None
-    verdicts = list(verify_bundle(bundle, photos, device=device, options=OpenOptions(threads)))
+    verdicts = list(verify_bundle(bundle, photos, device=device, options=OpenOptions(threads), max_drop=max_drop))
     run = [verdict for verdict in verdicts if not verdict.skipped]
     passed = bool(run) and all(verdict.passed for verdict in run)
     if as_json:
@@ -41,47 +53,61 @@ def verify(bundle: Path, data: Path | None, device: str, threads: int | None, as
         print_table(_table(verdicts))
     if not run:
         raise LinnetError("linnet verify", got=verdicts[0].skipped if verdicts else "nothing that the device reads")
-    failed = [f"{verdict.path} on {verdict.device}" for verdict in run if not verdict.passed]
+    if page is not None and photos is not None:
+        from linnet_runtime.proof.page import render_proof  # Jinja2 is not on every device
+
+        write_whole(page, render_proof(report_of(manifest, run, max_drop), photos.pixels).encode())
+    failed = [f"{verdict.path} on {verdict.device} ({'; '.join(verdict.failed)})" for verdict in run if verdict.failed]
     if failed:
         raise BundleError(str(bundle), got="not equal: " + ", ".join(failed), expected="parity and canaries that pass")
 
 
 def _row(verdict: Verdict) -> dict[str, object]:
-    parity, canary = verdict.parity, verdict.canary
+    found, canary, accuracy = verdict.comparison, verdict.canary, verdict.accuracy
+    difference = found.difference if found else None
     return {
         "path": verdict.path,
         "device": verdict.device,
-        "agreement": parity and parity.agreement,
-        "agreement_low": parity and parity.agreement_low,
-        "agreement_high": parity and parity.agreement_high,
-        "max_abs_logit_diff": parity and parity.max_abs_logit_diff,
-        "accuracy": verdict.accuracy,
-        "n": verdict.n,
-        "agreement_n": parity.n if parity else 0,
+        "agreement": found and found.agreement.value,
+        "agreement_low": found and found.agreement.low,
+        "agreement_high": found and found.agreement.high,
+        "max_abs_logit_diff": found and found.steps.max * found.steps.step,
+        "accuracy": accuracy and accuracy.value,
+        "accuracy_low": accuracy and accuracy.low,
+        "accuracy_high": accuracy and accuracy.high,
+        "n": accuracy.n if accuracy else 0,
+        "agreement_n": found.agreement.n if found else 0,
+        "logit_steps": found and found.steps,
+        "difference": difference,
+        "flips": found.flips if found else [],
+        "classes": found.classes if found else [],
         "canary": canary and {"passed": canary.passed, "difference": canary.difference, "tolerance": canary.tolerance},
         "skipped": verdict.skipped or None,
+        "failed": verdict.failed,
         "passed": None if verdict.skipped else verdict.passed,
     }
 
 
 def _table(verdicts: list[Verdict]) -> Table:
     table = plain_table(
-        "", ("artifact", "device", "verdict"), ("canary", "agreement", "95 %", "top-1", "photos", "logits off by")
+        "",
+        ("artifact", "device", "verdict"),
+        ("canary", "agreement", "95 %", "top-1", "photos", "logits off by, steps"),
     )
     for verdict in verdicts:
         if verdict.skipped:
             table.add_row(verdict.path or "-", verdict.device, f"not run: {verdict.skipped}")
             continue
-        canary, parity = verdict.canary, verdict.parity
+        canary, found, accuracy = verdict.canary, verdict.comparison, verdict.accuracy
         table.add_row(
             verdict.path,
             verdict.device,
             "equal" if verdict.passed else "NOT EQUAL",
             f"{canary.difference:.3g} of {canary.tolerance:.3g}" if canary else "-",
-            f"{parity.agreement:.4f}" if parity else "-",
-            f"{parity.agreement_low:.3f}..{parity.agreement_high:.3f}" if parity else "-",
-            f"{verdict.accuracy:.4f}" if verdict.accuracy is not None else "-",
-            str(verdict.n),
-            f"{parity.max_abs_logit_diff:.3g}" if parity else "-",
+            f"{found.agreement.value:.4f}" if found else "-",
+            f"{found.agreement.low:.3f}..{found.agreement.high:.3f}" if found else "-",
+            f"{accuracy.value:.4f}" if accuracy else "-",
+            str(accuracy.n if accuracy else 0),
+            f"{found.steps.max:.3g}" if found else "-",
         )
     return table

@@ -13,6 +13,7 @@ from linnet_runtime.statistics import PairedDifference, paired_difference, wilso
 _STEPS = 255  # of an int8 output's range; a float output is measured in as many
 _BINS = (0.01, 0.1, 0.5, 1, 2, 4, 8, 16, 32)  # ends of the histogram's, in steps; the last is open
 _MOST_CLASSES = 10
+_MOST_FLIPS = 100
 Labels = NDArray[np.int64]
 
 
@@ -76,7 +77,8 @@ class Flip:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model against the reference that it should equal.
+    """A model against the reference that it should equal. ``flips`` are the photos whose top-1 changed, the clearest
+    first, a hundred at most.
 
     ``accuracy``, ``difference`` (this model's less the reference's, with McNemar's exact p-value) and ``classes``
     (those that lose most of their recall first, and none that lose nothing) need the true labels.
@@ -105,6 +107,7 @@ def compare(
     class_names: tuple[str, ...],
     *,
     scale: float | None,
+    photos: NDArray[np.intp] | None = None,
 ) -> Comparison:
     """Compares logits float32 [N, classes] with a reference's on the same photos.
 
@@ -113,21 +116,14 @@ def compare(
         reference: its logits, float32 [N, classes].
         logits: the model's.
         labels: the true ones, int64 [N], where they are known.
-        class_names: of the logits' last axis.
+        class_names: of the logits' last axis; without them no photo is named.
         scale: of the model's output, where it is quantised.
+        photos: the indices of the photos, [N], by which flips name them; 0 to N - 1 where it is left out.
     """
     step = output_step(reference, scale)
     before, after = reference.argmax(axis=1), logits.argmax(axis=1)
-    flips = tuple(
-        Flip(
-            photo=int(i),
-            label=None if labels is None else class_names[labels[i]],
-            before=class_names[before[i]],
-            after=class_names[after[i]],
-            margin=float(reference[i, before[i]] - reference[i, after[i]]) / step,
-        )
-        for i in np.flatnonzero(before != after)
-    )
+    names = np.arange(len(logits)) if photos is None else photos
+    flips = _flips(reference, before, after, labels, class_names, names, step) if class_names else ()
     agreement, steps = Share.of(before == after), _logit_steps(logits - reference, step)
     if labels is None:
         return Comparison(name, agreement, steps, flips)
@@ -142,6 +138,28 @@ def compare(
         difference=paired_difference(right, reference_right),
         classes=_suffering(right, reference_right, labels, class_names),
     )
+
+
+def _flips(
+    reference: Logits,
+    before: NDArray[np.intp],
+    after: NDArray[np.intp],
+    labels: Labels | None,
+    class_names: tuple[str, ...],
+    photos: NDArray[np.intp],
+    step: float,
+) -> tuple[Flip, ...]:
+    flips = [
+        Flip(
+            photo=int(photos[i]),
+            label=None if labels is None else class_names[labels[i]],
+            before=class_names[before[i]],
+            after=class_names[after[i]],
+            margin=float(reference[i, before[i]] - reference[i, after[i]]) / step,
+        )
+        for i in np.flatnonzero(before != after)
+    ]
+    return tuple(sorted(flips, key=lambda flip: -flip.margin)[:_MOST_FLIPS])
 
 
 def _logit_steps(difference: Logits, step: float) -> LogitSteps:

@@ -1,0 +1,79 @@
+"""How near a model has to be to the one that it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from linnet_devices.api import Parity
+from linnet_runtime.proof.comparison import Comparison
+
+# Int8 engines round halves and biases each in their own way, so equality with fake quantisation is a rate; float
+# engines differ in the last bits only.
+LEAST_AGREEMENT = {"int8": 0.97, "float16": 0.99, "float32": 0.99}
+
+# What 95 % of the photos may be off by, in steps of the output, a 255th of its range. Trained networks came out at 1 to
+# 7 in int8 and at 2 with weights in half precision. Without this gate probabilities, and thresholds on them, could be
+# wrong where every label is right.
+MOST_STEPS = {"int8": 24.0, "float16": 8.0, "float32": 1.0}
+
+
+def gate_words(max_drop: float | None = None) -> str:
+    """The gates as a help text or a page states them."""
+    words = (
+        f"the 95 % interval of the top-1 agreement reaches {_each(LEAST_AGREEMENT)}; the logits of 95 % of the photos "
+        f"are off by at most {_each(MOST_STEPS)} steps (255ths) of the output's range"
+    )
+    if max_drop is not None:
+        words += (
+            f"; the lower end of the paired 95 % interval of the accuracy's difference is above -{max_drop:g} points"
+        )
+    return words
+
+
+def _each(limits: dict[str, float]) -> str:
+    return ", ".join(f"{limit:g} in {precision}" for precision, limit in limits.items())
+
+
+def shortcomings(found: Comparison, precision: str, max_drop: float | None = None) -> tuple[str, ...]:
+    """In words, each gate that a comparison misses.
+
+    Args:
+        found: of a model with the one that it came from.
+        precision: of the model: "int8", "float16" or "float32".
+        max_drop: points of accuracy that it may lose, if that is asked. The lower end of the paired interval must be
+            above it: too few photos prove too little, and miss the gate.
+    """
+    return tuple(_shortcomings(found, precision, max_drop))
+
+
+def _shortcomings(found: Comparison, precision: str, max_drop: float | None) -> Iterable[str]:
+    agreement, steps = found.agreement, found.steps
+    if agreement.high < LEAST_AGREEMENT[precision]:
+        yield (
+            f"agrees on {agreement.value:.4f} of {agreement.n} photos "
+            f"(interval {agreement.low:.4f}..{agreement.high:.4f}, logits off by up to {steps.max * steps.step:.3g})"
+        )
+    if not steps.p95 <= MOST_STEPS[precision]:
+        yield f"has logits off by {steps.p95:.3g} output steps at the 95th percentile of {agreement.n} photos"
+    if max_drop is not None and found.difference is None:
+        yield "has no accuracy to compare: the photos have no labels"
+    elif max_drop is not None and found.difference is not None and found.difference.low * 100 <= -max_drop:
+        difference = found.difference
+        yield (
+            f"changes accuracy by {100 * difference.difference:+.2f} points "
+            f"(interval {100 * difference.low:+.2f}..{100 * difference.high:+.2f}) on {difference.n} photos"
+        )
+
+
+def parity_of(found: Comparison) -> Parity:
+    """What a bundle's manifest keeps of a comparison."""
+    return Parity(
+        reference=found.reference,
+        n=found.agreement.n,
+        agreement=found.agreement.value,
+        agreement_low=found.agreement.low,
+        agreement_high=found.agreement.high,
+        max_abs_logit_diff=found.steps.max * found.steps.step,
+        accuracy=found.accuracy.value if found.accuracy else None,
+        reference_accuracy=found.reference_accuracy.value if found.reference_accuracy else None,
+    )
