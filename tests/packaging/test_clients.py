@@ -1,0 +1,67 @@
+"""Other people's programs read a bundle's files as they are. Opt-in, for their size: ``pytest -m clients``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from environments import Environment, make_environment
+from once import made_once
+from program import ROOT, linnet
+
+pytestmark = pytest.mark.clients
+
+MEDIAPIPE = """
+import sys
+import mediapipe
+from mediapipe.tasks.python import BaseOptions, vision
+options = vision.ImageClassifierOptions(base_options=BaseOptions(model_asset_path=sys.argv[1]), max_results=1)
+with vision.ImageClassifier.create_from_options(options) as classifier:
+    result = classifier.classify(mediapipe.Image.create_from_file(sys.argv[2]))
+print(result.classifications[0].categories[0].category_name)
+"""
+MODEL_API = """
+import sys
+import cv2
+from model_api.models import ClassificationModel
+print(ClassificationModel.create_model(sys.argv[1])(cv2.imread(sys.argv[2])).top_labels[0].name)
+"""
+
+
+@pytest.fixture(scope="module")
+def picture(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A picture of the model's own size, so that nobody resizes, and its label."""
+    path = tmp_path_factory.mktemp("picture") / "noise.png"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8))
+    return path, json.loads(linnet("classify", bundle_folder, path, "--device", "cpu:litert").stdout)["label"]
+
+
+def _environment(requirement: str, name: str, factory: pytest.TempPathFactory) -> Environment:
+    def make(folder: Path) -> None:
+        make_environment(folder, requirement, ROOT / "constraints.txt")
+
+    return Environment(made_once(factory, name, make))
+
+
+@pytest.mark.parametrize("name", ["model.int8.tflite", "model.fp32.tflite"])
+def test_mediapipe_reads_the_tflite_and_its_labels(
+    name: str, bundle_folder: Path, picture: tuple[Path, str], registry: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    environment = _environment("mediapipe", "mediapipe", tmp_path_factory)
+    photo, label = picture
+    assert environment.run("python", "-c", MEDIAPIPE, bundle_folder / name, photo).stdout.strip() == label
+
+
+@pytest.mark.parametrize("name", ["model.int8.onnx", "model.fp32.onnx", "openvino/int8.xml", "openvino/fp16.xml"])
+def test_model_api_reads_onnx_and_ir_and_their_labels(
+    name: str, bundle_folder: Path, picture: tuple[Path, str], registry: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    environment = _environment("openvino-model-api[onnx]", "model_api", tmp_path_factory)
+    photo, label = picture
+    assert environment.run("python", "-c", MODEL_API, bundle_folder / name, photo).stdout.strip() == label.replace(
+        " ", "_"
+    )
