@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure  # not pyplot: no screen is wanted, and no global state
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
@@ -21,6 +22,8 @@ from linnet_train.report.metrics import Judged, ModelFigures
 _BLUE, _ORANGE, _GREY = "#2b6ca3", "#e08a2e", "#9aa5b1"
 _WIDE = 9.0  # inches
 _MOST_NUMBERED = 20  # classes; more numbers in the matrix cannot be read
+_MOST_NAMED = 150  # classes along a side of the matrix; of more, every second or third
+_WIDEST = 18.0  # inches of the matrix
 _MOST_LINES = 10  # of classes in one plot; more colours cannot be told apart
 _LONGEST_NAME = 24
 
@@ -61,35 +64,36 @@ def _mark_phases(all_axes: list[Axes], history: list[dict[str, Any]], phases: Se
     for axes in all_axes:
         _plain(axes)
         axes.set_xlim(0.5, len(numbers) + 0.5)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return handles
 
 
 def draw_confusion(matrix: NDArray[np.int64], classes: tuple[str, ...], title: str) -> Figure:
     """The matrix, int64 [classes, classes], coloured by the share of the row."""
-    names = [_short(name) for name in classes]
-    cell = 0.5 if len(classes) <= _MOST_NUMBERED else max(0.16, 0.3 - 0.0015 * len(classes))
-    side = max(3.0, cell * len(classes)) + 0.07 * max(map(len, names))
+    n = len(classes)
+    few = n <= _MOST_NUMBERED
+    named = range(0, n, -(-n // _MOST_NAMED))
+    names = [_short(classes[i]) for i in named]
+    side = (max(3.0, 0.5 * n) if few else min(0.08 * n + 8, _WIDEST)) + 0.07 * max(map(len, names))
     figure = Figure(figsize=(side + 1.2, side + 0.4), layout="constrained")
     axes = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     # By the root of the share: a class that goes astray once in twenty should be seen.
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
-    size = 9.0 if len(classes) <= _MOST_NUMBERED else 6.0
-    axes.set_xticks(range(len(names)), names, rotation=45 if len(names) <= _MOST_NUMBERED else 90, fontsize=size)
-    if len(names) <= _MOST_NUMBERED:
-        axes.set_xticks(range(len(names)), names, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), names, fontsize=size)
+    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if few else {"rotation": 90}
+    size = 9.0 if few else 6.0
+    axes.set_xticks(named, names, fontsize=size, **slanted)
+    axes.set_yticks(named, names, fontsize=size)
     axes.set(xlabel="called", ylabel="is")
     axes.set_title(title, fontsize="medium")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    if len(classes) <= _MOST_NUMBERED:
+    if few:
         for row, column in zip(*np.nonzero(matrix), strict=True):
             colour = "white" if shares[row, column] > 0.3 else "black"
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour)
     bar = figure.colorbar(image, ax=axes, label="share of the class", shrink=min(0.8, 4 / side), aspect=30)
-    bar.outline.set_visible(False)  # type: ignore[operator]  # a Spine in all but its annotation
+    bar.outline.set_visible(False)
     return figure
 
 
