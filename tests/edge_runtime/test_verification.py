@@ -6,6 +6,8 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -240,3 +242,31 @@ def test_a_page_shows_each_artifact_its_figures_and_the_photos_that_flipped(
     assert "data:image/jpeg;base64," in html
     assert html.count("Against each other") == 1
     assert "http" not in html, "it needs no other file"
+
+
+def in_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs ``linnet`` in a process that does something before, and something after."""
+    program = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(program, capture_output=True, text=True, check=False)
+
+
+def test_a_page_without_jinja_says_what_to_install_before_anything_is_run(
+    bundle_folder: Path, run_folder: Path
+) -> None:
+    code = "import sys; sys.modules['jinja2'] = None\nfrom linnet_runtime.cli import main\nsys.exit(main(sys.argv[1:]))"
+    done = in_python(code, "verify", bundle_folder, "--data", run_folder, "--page", "page.html")
+    error = one_line_error(done)
+    assert error == "--page: got no module jinja2, expected the extra [report]. Fix: pip install 'linnet[report]'"
+    assert done.stdout == ""
+
+
+def test_without_a_page_verifying_needs_neither_tensorflow_nor_what_draws(
+    bundle_folder: Path, run_folder: Path
+) -> None:
+    heavy = "('tensorflow', 'keras', 'matplotlib', 'jinja2')"
+    code = (
+        "import sys\nfrom linnet_runtime.cli import main\n"
+        f"assert main(sys.argv[1:]) == 0\nassert not [name for name in {heavy} if name in sys.modules], sys.modules"
+    )
+    done = in_python(code, "verify", bundle_folder, "--data", run_folder, "--device", "cpu:litert")
+    assert done.returncode == 0, done.stderr

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import msgspec
 from rich.table import Table
 
-from linnet_devices.api import LinnetError, OpenOptions
+from linnet_devices.api import LinnetError, OpenOptions, Pixels
 from linnet_runtime.bundle import BundleError, open_bundle
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, max_drop_option, threads_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import write_whole
 from linnet_runtime.photos import load_labelled_photos
 from linnet_runtime.proof.gates import gate_words
+from linnet_runtime.proof.report import ParityReport
 from linnet_runtime.verification import Verdict, report_of, verify_bundle
 
 
@@ -42,6 +44,7 @@ def verify(
     for flag, value in (("--max-drop", max_drop), ("--page", page)):
         if value is not None and data is None:
             raise LinnetError(flag, got="no photos", expected="photos to compare on", fix=f"--data DATA with {flag}")
+    render = _page_renderer() if page is not None else None
     manifest = open_bundle(bundle)
     photos = load_labelled_photos(data, manifest.labels, manifest.preprocess) if data else None
     verdicts = list(verify_bundle(bundle, photos, device=device, options=OpenOptions(threads), max_drop=max_drop))
@@ -53,13 +56,22 @@ def verify(
         print_table(_table(verdicts))
     if not run:
         raise LinnetError("linnet verify", got=verdicts[0].skipped if verdicts else "nothing that the device reads")
-    if page is not None and photos is not None:
-        from linnet_runtime.proof.page import render_proof  # Jinja2 is not on every device
-
-        write_whole(page, render_proof(report_of(manifest, run, max_drop), photos.pixels).encode())
+    if page is not None and render is not None and photos is not None:
+        write_whole(page, render(report_of(manifest, run, max_drop), photos.pixels).encode())
     failed = [f"{verdict.path} on {verdict.device} ({'; '.join(verdict.failed)})" for verdict in run if verdict.failed]
     if failed:
         raise BundleError(str(bundle), got="not equal: " + ", ".join(failed), expected="parity and canaries that pass")
+
+
+def _page_renderer() -> Callable[[ParityReport, Pixels], str]:
+    """Asked before the long work. Raises LinnetError where there is no Jinja2, as on most devices."""
+    try:
+        from linnet_runtime.proof.page import render_proof
+    except ModuleNotFoundError as error:
+        raise LinnetError(
+            "--page", got=f"no module {error.name}", expected="the extra [report]", fix="pip install 'linnet[report]'"
+        ) from error
+    return render_proof
 
 
 def _row(verdict: Verdict) -> dict[str, object]:
