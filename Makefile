@@ -1,5 +1,5 @@
-# make demo    the whole way on rendered photos
-# make test    formatting, types, layers and tests
+# make demo        the whole way on rendered photos
+# make test        formatting, types, layers and tests
 # Each makes .venv itself; all it needs is python3 with venv.
 
 PYTHON ?= python3
