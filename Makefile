@@ -1,12 +1,13 @@
 # make demo        the whole way on rendered photos
 # make test        formatting, types, layers and tests
+# make test-arm64  tests of the runtime and the devices on arm64, emulated
 # Each makes .venv itself; all it needs is python3 with venv.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test test-arm64 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/linnet demo --out demo --overwrite
@@ -16,6 +17,9 @@ test: $(VENV)/.installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+test-arm64: $(VENV)/.installed
+	tests/arm64/run
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

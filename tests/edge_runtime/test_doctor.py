@@ -284,7 +284,7 @@ def test_who_joined_a_group_after_the_login_logs_in_again(root: FakeRoot) -> Non
     plug_in_coral(root, mode=0o060)
     gid = (root.folder / "dev/bus/usb/002/007").stat().st_gid
     root.write("/etc/group", f"plugdev:x:{gid}:pi,ann")
-    root.write("/etc/passwd", f"ann:x:{os.geteuid() or NOBODY}:100::/home/ann:/bin/sh")
+    root.write("/etc/passwd", f"ann:x:{os.geteuid() or NOBODY}:100::/:/bin/sh")
     with somebody():
         assert root.links("coral")["permission"].fix == "log in again"
 
