@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from jax_process import PROGRAM, jax_process
 from linnet_runtime.photos import Photos
 from linnet_train.augment.layers import augment, mix
 from linnet_train.augment.mix import MixModel, mixed_labels
@@ -20,6 +22,7 @@ from linnet_train.augment.rand_augment import _equalized
 from linnet_train.augment.settings import Augmentation
 from linnet_train.losses import loss_function
 from linnet_train.recipe import CrossEntropy
+from networks import TINY
 
 VIEWS = ["upright", "overhead"]
 SIDE = 16
@@ -337,3 +340,16 @@ class TestPage:
         page = tiny_run / "augmentation.html"
         assert page.stat().st_mtime <= (tiny_run / "float.keras").stat().st_mtime
         assert "horizontal" in page.read_text()
+
+
+def test_everything_at_once_trains_on_jax_too(easy_photos: Path, tmp_path: Path) -> None:
+    """Compiled as a whole, which knows no shape that depends on a value."""
+    pytest.importorskip("jax", reason="no JAX here")
+    strengths = {name: value for settings in (*STRONG.values(), MIXES["both"]) for name, value in settings.items()}
+    options = [option for name, value in strengths.items() for option in ("--set", f"augment.{name}={value}")]
+    run = tmp_path / "run"
+    arguments = ("train", easy_photos, "--out", run, *TINY, "--epochs", 1, "--qat-epochs", 0, *options)
+    jax_process(tmp_path, PROGRAM, *arguments)
+    assert json.loads((run / "config.json").read_text())["backend"] == "jax"
+    assert json.loads((run / "history.json").read_text())[0]["loss"] < 3
+    assert "mixup" in (run / "augmentation.html").read_text()

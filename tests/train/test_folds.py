@@ -18,27 +18,33 @@ from scipy import stats
 from linnet_runtime.cli import main
 from linnet_train.folds import interval
 from networks import TINY
+from once import made_once
 from program import ROOT, one_line_error
 
-SHORT = ("--epochs", 2, "--qat-epochs", 0, "--folds", 3)
+SHORT = ("--epochs", 1, "--qat-epochs", 0, "--folds", 3)
 
 
 @pytest.fixture(scope="module")
 def folds(easy_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """OUT of three folds, killed in the second and resumed; not to be written to."""
-    out = tmp_path_factory.mktemp("folds") / "out"
-    script = "import sys; sys.path.insert(0, 'tests'); import networks; from linnet_runtime.cli import main; main()"
-    command = [sys.executable, "-c", script, "train", easy_photos, "--out", out, *TINY, *SHORT]
-    with subprocess.Popen([str(a) for a in command], stderr=subprocess.PIPE, text=True, cwd=ROOT) as running:
-        assert running.stderr is not None
-        for line in running.stderr:
-            if line.startswith("fold-2"):
-                os.kill(running.pid, signal.SIGKILL)
-                break
-    assert (out / "fold-1" / "metrics.json").exists()
-    assert not (out / "folds.json").exists()
-    assert main(["train", "--resume", str(out)]) == 0
-    return out
+    script = "import networks, sys; from linnet_runtime.cli import main; sys.exit(main(sys.argv[1:]))"
+
+    def make(folder: Path) -> None:
+        out = folder / "out"
+        command = [sys.executable, "-c", script, "train", easy_photos, "--out", out, *TINY, *SHORT]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+        arguments = [str(argument) for argument in command]
+        with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment) as running:
+            assert running.stderr is not None
+            for line in running.stderr:
+                if line.startswith("fold-2"):
+                    os.kill(running.pid, signal.SIGKILL)
+                    break
+        assert (out / "fold-1" / "metrics.json").exists()
+        assert not (out / "folds.json").exists()
+        assert main(["train", "--resume", str(out)]) == 0
+
+    return made_once(tmp_path_factory, "folds", make) / "out"
 
 
 def read(path: Path) -> dict:

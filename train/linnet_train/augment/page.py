@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import msgspec
@@ -15,6 +16,7 @@ from linnet_runtime.photos import Photos
 from linnet_train.augment.layers import augment, mix
 from linnet_train.augment.mix import mixed_labels
 from linnet_train.augment.settings import Augmentation
+from linnet_train.backend import uses_xla
 
 AUGMENTATION = "augmentation.html"  # in a run's directory
 PHOTOS = 12
@@ -42,14 +44,12 @@ def write_augmentation_page(
         classes: the labels' names.
         seed: of the augmentation.
     """
+    steps = _training_steps(settings, photos, seed)
     one_hot = np.eye(len(classes), dtype=np.float32)[photos.labels]
     columns = [_seen(photos.pixels.astype(np.float32), one_hot, classes)]
-    model = _model(settings, photos.pixels.shape[1:], seed)
-    for _ in range(VERSIONS):
-        outputs = model(photos.pixels, training=True)
-        own = outputs.get("own")
+    for pixels, own in steps:
         soft = one_hot if own is None else np.asarray(mixed_labels(photos.labels, own, len(classes)))
-        columns.append(_seen(np.asarray(outputs["pixels"]), soft, classes))
+        columns.append(_seen(pixels, soft, classes))
     html = render_page(
         "linnet_train.augment",
         name=path.resolve().parent.name,
@@ -62,13 +62,30 @@ def write_augmentation_page(
     write_whole(path, html.encode())
 
 
-def _model(settings: Augmentation, shape: tuple[int, ...], seed: int) -> keras.Model:
-    pixels = keras.Input(shape, dtype="uint8")
-    seen = augment(pixels, settings, seed)
-    if not settings.mixes:
-        return keras.Model(pixels, {"pixels": seen})
-    seen, own = mix(seen, settings, seed)
-    return keras.Model(pixels, {"pixels": seen, "own": own})
+class _InTraining(keras.layers.Layer):
+    """A model as training steps run it, within ``predict``, which compiles it: JAX takes a minute to do without."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(dtype="float32")
+        self._model = model
+
+    def call(self, inputs: Any) -> Any:
+        return self._model(inputs, training=True)
+
+
+def _training_steps(settings: Augmentation, photos: Photos, seed: int) -> list[tuple[Any, Any]]:
+    """What each of the steps makes of the photos: pixels float32 [N, H, W, 3], and each one's own share or None."""
+    pixels = keras.Input(photos.pixels.shape[1:], dtype="uint8")
+    seen, own = augment(pixels, settings, seed), None
+    if settings.mixes:
+        seen, own = mix(seen, settings, seed)
+    outputs = {"pixels": seen} if own is None else {"pixels": seen, "own": own}
+    step = keras.Model(pixels, _InTraining(keras.Model(pixels, outputs))(pixels))
+    step.compile(jit_compile=uses_xla())
+    batches = np.concatenate([photos.pixels] * VERSIONS)
+    found = step.predict(batches, batch_size=len(photos), verbose=0)
+    split = {name: np.split(values, VERSIONS) for name, values in found.items()}
+    return list(zip(split["pixels"], split.get("own", [None] * VERSIONS), strict=True))
 
 
 def _seen(pixels: NDArray[np.float32], labels: NDArray[np.float32], classes: tuple[str, ...]) -> list[Seen]:
