@@ -33,7 +33,10 @@ def onnx_to_keras(model: onnx.ModelProto, layout: str) -> keras.Model:
     unknown = sorted({node.op_type for node in graph.node} - OPERATORS.keys() - {"Constant"})
     if unknown:
         raise ConversionError(
-            f"operator {', '.join(unknown)}", got="no translation to Keras", expected="one of " + ", ".join(OPERATORS)
+            f"operator {', '.join(unknown)}",
+            got="no translation to Keras",
+            expected="one of " + ", ".join(OPERATORS),
+            fix="--formats onnx,openvino, without --calibrate",
         )
     (given,) = graph.input
     shape = [side.dim_value for side in given.type.tensor_type.shape.dim]
