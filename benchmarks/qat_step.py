@@ -16,9 +16,9 @@ import numpy as np
 from common import Row, arguments, median_ratio, report, time_side_by_side
 from numpy.typing import NDArray
 
-from linnet_train.batch_norm import fuse_batch_norm
 from linnet_train.models import build_model
 from linnet_train.phases import Phase, phases_of
+from linnet_train.precision import for_training
 from linnet_train.quantize import calibrate, quantize
 from linnet_train.recipe import Recipe
 
@@ -61,7 +61,7 @@ def trainer(network: keras.Model, phase: Phase, pixels: NDArray[np.uint8]) -> ke
     if phase.quantized:
         model = quantize(network)
         calibrate(model, pixels)
-    model = fuse_batch_norm(model)
+    model = for_training(model)
     phase.prepare(model)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=keras.optimizers.AdamW(phase.learning_rate), loss=loss, jit_compile=False)

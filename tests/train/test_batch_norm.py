@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from linnet_train.batch_norm import FusedBatchNormalization, fuse_batch_norm, plain_batch_norm
+from linnet_train.batch_norm import FusedBatchNormalization
 from linnet_train.models import build_model
+from linnet_train.precision import for_disk, for_training
 from networks import random_weights
 
 X = np.random.default_rng(0).normal(1.5, 2.0, (8, 9, 7, 5)).astype(np.float32)
@@ -65,8 +66,8 @@ def test_a_model_is_the_same_with_and_without() -> None:
     random_weights(model, pixels, 3)
     model.get_layer("stem").trainable = False
     expected = np.asarray(model(pixels, training=False))
-    fused = fuse_batch_norm(model)
-    plain = plain_batch_norm(fused)
+    fused = for_training(model)
+    plain = for_disk(fused)
     for copy, kind in ((fused, FusedBatchNormalization), (plain, layers.BatchNormalization)):
         kinds = {type(layer) for layer in copy.layers if isinstance(layer, layers.BatchNormalization)}
         assert kinds == {kind}
@@ -80,7 +81,7 @@ def test_a_model_is_the_same_with_and_without() -> None:
 
 def test_copies_do_not_share_weights() -> None:
     model = build_model("tiny", classes=3, size=32, alpha=1.0, weights="none", dropout=0.0)
-    fused = fuse_batch_norm(model)
+    fused = for_training(model)
     fused.set_weights([weight * 0 + 7 for weight in fused.get_weights()])
     assert not any((weight == 7).all() for weight in model.get_weights())
 

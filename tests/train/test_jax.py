@@ -25,7 +25,8 @@ SCRIPT = f"""
 import jax_process, keras, numpy as np
 from pathlib import Path
 from linnet_runtime.photos import load_run_photos
-assert keras.backend.backend() == "jax" and "tensorflow" not in sys.modules
+from linnet_train.backend import uses_xla
+assert keras.backend.backend() == "jax" and uses_xla() and "tensorflow" not in sys.modules
 run = Path(sys.argv[4])
 pixels = load_run_photos(run)["val"].pixels
 for name in ("float", "qat"):

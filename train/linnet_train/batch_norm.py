@@ -31,27 +31,3 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + keras.ops.stop_gradient(batch) * (1 - self.momentum))
         return outputs
-
-
-def fuse_batch_norm(model: keras.Model) -> keras.Model:
-    """A copy of a Functional model for training; the model itself where the backend has no use for it."""
-    if keras.backend.backend() != "tensorflow":
-        return model
-    return _with_batch_norm(model, FusedBatchNormalization)
-
-
-def plain_batch_norm(model: keras.Model) -> keras.Model:
-    """A copy with Keras's own layers, for the disk: a file that Keras alone can read."""
-    return _with_batch_norm(model, keras.layers.BatchNormalization)
-
-
-def _with_batch_norm(model: keras.Model, kind: Any) -> keras.Model:
-    def clone(layer: Any) -> Any:
-        is_batch_norm = isinstance(layer, keras.layers.BatchNormalization)
-        copy = (kind if is_batch_norm else type(layer)).from_config(layer.get_config())
-        copy.trainable = layer.trainable
-        return copy
-
-    copy = keras.models.clone_model(model, clone_function=clone)
-    copy.set_weights(model.get_weights())
-    return copy
