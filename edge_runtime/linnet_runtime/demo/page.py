@@ -52,6 +52,7 @@ def write_page(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
         timed=timed,
         seconds=seconds,
         commands=[str(step) for step in steps_of(out)],
+        run=RUN,
         bundle=BUNDLE,
         photos=_example_photos(out / PHOTOS, metrics["classes"]),
         frames=_example_frames(out / CLIP, results, truth),
