@@ -1,0 +1,5 @@
+from linnet_devices.testing.conformance import DeviceConformance
+
+
+class TestReference(DeviceConformance):
+    device = "reference"
