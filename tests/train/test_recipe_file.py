@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +12,12 @@ import msgspec
 import pytest
 
 from linnet_train.errors import TrainingError
+from linnet_train.optimizers import build_optimizer
 from linnet_train.recipe import Distillation, Focal, Last, Recipe, Regularization
 from linnet_train.recipe_file import merge, parse_setting, read_recipe, to_recipe
 from linnet_train.schedules import Cosine, Plateau
 from networks import TINY
-from program import one_line_error
+from program import ROOT, one_line_error
 
 EVERYTHING = """
 model = "efficientnet_lite0"
@@ -63,6 +66,18 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert recipe.transfer == Last(blocks=3)
     assert recipe.distillation == Distillation(teacher="teacher.keras")
     assert (recipe.batch_size, recipe.seed) == (32, 0), "defaults stand for what is not said"
+
+
+def test_what_the_documentation_shows_is_a_recipe() -> None:
+    page = (ROOT / "docs" / "recipes.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        build_optimizer(to_recipe({"data": "", **tomllib.loads(block)}).optimizer)
+    optimizers = re.findall(r"\| (`name = .*`) \|", page)
+    assert len(optimizers) == 8
+    for line in optimizers:
+        build_optimizer(tomllib.loads(line.replace("`, `", "\n").strip("`")))
 
 
 def test_a_table_without_a_name_changes_the_default() -> None:

@@ -38,15 +38,16 @@ class WeightCopies(keras.layers.Layer):
     def store(self, judged: WeightCopies | None = None) -> None:
         """Copies the weights as they are, or other copies of them."""
         for copy, weight in zip(self._copies, judged._copies if judged else self._originals(), strict=True):
-            copy.assign(weight)
+            copy.assign(ops.copy(weight.value))
 
     def restore(self) -> None:
         """Gives the model the copies."""
         for copy, weight in zip(self._copies, self._originals(), strict=True):
-            weight.assign(copy)
+            weight.assign(ops.copy(copy.value))
 
     def swap(self) -> None:
         """Exchanges the copies and the weights."""
+        # Without ops.copy, here and above, two variables would be one buffer on JAX, which each step gives away.
         for copy, weight in zip(self._copies, self._originals(), strict=True):
             held = ops.copy(weight.value)
             weight.assign(copy)
