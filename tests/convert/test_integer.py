@@ -192,7 +192,7 @@ def test_dynamic_range_is_no_int8(name: str, made: dict[str, Path]) -> None:
 
 
 def test_a_float_model_that_is_called_int8_is_refused(made: dict[str, Path]) -> None:
-    with pytest.raises(ConversionError, match="which is said to be int8: got not integer: a float model of 5 op"):
+    with pytest.raises(ConversionError, match="which is said to be int8: got not integer: a float model of "):
         refuse_dynamic_range(artifact(made["float.onnx"], "int8"), report_of(made["float.onnx"]))
 
 
@@ -218,10 +218,11 @@ def test_what_is_left_in_float_is_named_with_the_reason(
 ) -> None:
     report = report_of(made[name])
     assert report.kind == "partly integer"
-    assert report.verdict.startswith("not fully integer: 4 of 5 operations in float (1 Conv")
+    assert report.verdict.startswith("not fully integer: ")
     (row,) = (row for row in report.in_float if row.kind == convolution)
     assert row.count == 1
     assert row.why.startswith(words)
+    assert {"Flatten", "Reshape", "Reorder", "ReorderOutput"}.isdisjoint(row.kind for row in report.in_float)
 
 
 def test_what_xnnpack_lacks_splits_a_network_into_pieces(made: dict[str, Path]) -> None:

@@ -12,6 +12,13 @@ from linnet_devices.api import Artifact
 Kind = Literal["fully integer", "integer inside", "partly integer", "dynamic range", "float", "compiled"]
 INTEGERS = frozenset({"int4", "int8", "uint8", "int16", "uint16", "int32", "int64", "bool"})
 EDGE_TPU = "edgetpu-custom-op"
+# They compute nothing, so that it says nothing where they are in float, as behind the last dequantisation.
+_MOVES = frozenset(
+    {
+        *("FLATTEN", "RESHAPE", "TRANSPOSE", "SQUEEZE", "UNSQUEEZE", "IDENTITY", "EXPANDDIMS", "EXPAND_DIMS"),
+        *("REORDER", "REORDERINPUT", "REORDEROUTPUT"),
+    }
+)
 _MOST_LISTED = 40  # of the operations in float, on a page that people read
 
 
@@ -33,6 +40,11 @@ class Operation:
     @property
     def is_integer(self) -> bool:
         return self.dtype in INTEGERS
+
+    @property
+    def computes(self) -> bool:
+        """Whether it makes new values, or moves integers."""
+        return not self.converts and (self.is_integer or self.kind.upper() not in _MOVES)
 
 
 @dataclass(frozen=True)
@@ -131,7 +143,7 @@ def refuse_dynamic_range(artifact: Artifact, report: IntegerReport) -> None:
 def _kind(found: Findings) -> Kind:
     if EDGE_TPU in found.foreign:
         return "compiled"
-    computing = [op for op in found.operations if not op.converts]
+    computing = [op for op in found.operations if op.computes]
     floats = [op for op in computing if not op.is_integer]
     weighty = [op for op in floats if op.hybrid]
     if not floats and not found.foreign:
@@ -145,14 +157,14 @@ def _kind(found: Findings) -> Kind:
 def _in_float(operations: list[Operation]) -> tuple[InFloat, ...]:
     groups: dict[tuple[str, str], list[Operation]] = {}
     for op in operations:
-        if not op.is_integer and not op.converts:
+        if op.computes and not op.is_integer:
             groups.setdefault((op.kind, op.float_because), []).append(op)
     rows = [InFloat(kind, len(group), group[0].name, why) for (kind, why), group in groups.items()]
     return tuple(sorted(rows, key=lambda row: -row.count)[:_MOST_LISTED])
 
 
 def _verdict(kind: Kind, found: Findings) -> str:
-    computing = [op for op in found.operations if not op.converts]
+    computing = [op for op in found.operations if op.computes]
     floats = [op for op in computing if not op.is_integer]
     operations = f"{len(computing)} operation{'s' * (len(computing) != 1)}"
     needs = f"; another library computes {', '.join(found.foreign)}" if found.foreign else ""
