@@ -20,7 +20,7 @@ from linnet_train.models import build_model
 from linnet_train.optimizers import build_optimizer
 from linnet_train.phases import Phase, phases_of
 from linnet_train.precision import for_disk, for_training
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantize import calibrate, quantize, round_biases
 from linnet_train.recipe import Recipe
 from linnet_train.stochastic_depth import with_stochastic_depth
 from linnet_train.trainer import Trainer, build_trainer
@@ -67,7 +67,10 @@ def train_network(recipe: Recipe, photos: Dataset, run: Path, watch: Watch) -> P
             _fit(recipe, phase, number, trainer, photos, run, progress, first_epoch, watch)
         trainer.conclude()
         if number + 1 == len(phases) or phases[number + 1].quantized != phase.quantized:
-            _save(for_disk(model), run / (QAT_MODEL if phase.quantized else FLOAT_MODEL))
+            model = for_disk(model)
+            if phase.quantized:
+                round_biases(model)
+            _save(model, run / (QAT_MODEL if phase.quantized else FLOAT_MODEL))
     if not any(phase.quantized for phase in phases):  # no epochs: post-training quantisation
         _save(_start_quantized(photos, run, recipe.seed), run / QAT_MODEL)
     return progress

@@ -4,8 +4,10 @@ int8 = quantize(model)
 calibrate(int8, training_photos)      # this alone is post-training quantisation
 move_ranges(int8); int8.compile(…); int8.fit(…)
 freeze_ranges(int8); int8.compile(…); int8.fit(…)
+round_biases(int8)                    # the last step before it is saved
 """
 
+from linnet_train.quantize.biases import round_biases
 from linnet_train.quantize.layers import FakeQuantize
 from linnet_train.quantize.ranges import (
     Rounding,
@@ -27,5 +29,6 @@ __all__ = [
     "freeze_ranges",
     "move_ranges",
     "quantize",
+    "round_biases",
     "roundings",
 ]

@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 _AVERAGE_DECAY = 0.99  # of a moving range, a training step
-_SMALLEST_RANGE = 1e-6  # a channel of zeros still needs a scale
+SMALLEST_RANGE = 1e-6  # a channel of zeros still needs a scale
 _NOTHING = 1e-6  # beside a step of 1/255
 
 # What a FakeQuantize layer does with its range. A layer that was loaded from a file is frozen.
@@ -87,7 +87,7 @@ class FakeQuantize(keras.layers.Layer):
     def _extremes(self, inputs: Any) -> tuple[Any, Any]:
         """The smallest and the largest unrounded value. Zero has to be in every range: padding needs it exactly."""
         smallest = ops.minimum(ops.min(inputs), 0.0) if self.begins_at is None else self.begins_at
-        return smallest, ops.maximum(ops.max(inputs), _SMALLEST_RANGE)
+        return smallest, ops.maximum(ops.max(inputs), SMALLEST_RANGE)
 
     def _follow(self, inputs: Any, rate: float) -> None:
         for bound, extreme in zip((self.minimum, self.maximum), self._extremes(inputs), strict=True):
@@ -113,7 +113,7 @@ class QuantizedReLU(FakeQuantize):
         return ops.relu(inputs) if self.max_value is None else ops.clip(inputs, 0.0, self.max_value)
 
     def _extremes(self, inputs: Any) -> tuple[Any, Any]:
-        largest = ops.maximum(ops.max(inputs), _SMALLEST_RANGE)
+        largest = ops.maximum(ops.max(inputs), SMALLEST_RANGE)
         return 0.0, largest if self.max_value is None else ops.minimum(largest, self.max_value)
 
     def get_config(self) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def _round(inputs: Any, minimum: Any, maximum: Any) -> Any:
 def _round_weights(kernel: Any, channel_axis: int | None) -> Any:
     """Weights to 255 levels, symmetric about zero: one range a channel, or one in all where the axis is None."""
     axes = tuple(i for i in range(len(kernel.shape)) if i != channel_axis)
-    largest = ops.maximum(ops.max(ops.abs(kernel), axis=axes), _SMALLEST_RANGE)
+    largest = ops.maximum(ops.max(ops.abs(kernel), axis=axes), SMALLEST_RANGE)
     return keras.quantizers.fake_quant_with_min_max_vars(
         kernel, -largest, largest, num_bits=8, narrow_range=True, axis=channel_axis
     )

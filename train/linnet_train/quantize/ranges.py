@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from linnet_devices.api import Pixels
+from linnet_train.quantize.biases import round_biases
 from linnet_train.quantize.graph import calls, walk
 from linnet_train.quantize.layers import FROZEN, MOVE, FakeQuantize
 
@@ -17,7 +18,8 @@ _BATCH = 32
 
 
 def calibrate(model: keras.Model, pixels: Pixels) -> None:
-    """Sets every range to the average of the photos' minima and maxima, a batch at a time, and freezes it.
+    """Sets every range to the average of the photos' minima and maxima, a batch at a time, and freezes it; then rounds
+    the biases (``round_biases``).
 
     Args:
         model: from ``quantize``.
@@ -28,6 +30,7 @@ def calibrate(model: keras.Model, pixels: Pixels) -> None:
     for start in range(0, len(pixels), _BATCH):
         model(pixels[start : start + _BATCH], training=False)
     freeze_ranges(model)
+    round_biases(model)
 
 
 def move_ranges(model: keras.Model) -> None:
