@@ -236,6 +236,7 @@ DOUBTS = {
     "best_epoch_earlier": ({"history": history(val_losses=(0.5, 0.6))}, "note"),
     "int8_worse": ({"difference": pairs(5, 30)}, "note"),
     "no_temperature": ({"fitted": False}, "warning"),
+    "rough_temperature": ({"validation_photos": 40, "validation_right": 36}, "warning"),
     "probabilities": ({"int8": figures(90, 10, sure=20.0)}, "warning"),
 }
 

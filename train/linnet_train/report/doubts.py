@@ -17,6 +17,7 @@ _LARGEST_GAP = 0.1  # of top-1, between training and validation
 _OVERSHOT = 1.1  # the last validation loss, as a multiple of the best one
 _UNREADABLE_SHARE = 0.01
 _LARGEST_ECE = 0.05
+_FEW_TO_FIT = 50  # validation photos: a temperature from 50 has a standard error of a fifth
 _NAMES = 6
 
 
@@ -167,6 +168,13 @@ def _about_probabilities(evidence: Evidence) -> Iterator[Doubt]:
             f"All {evidence.validation_photos} validation photos are called right, so that they cannot say how sure is "
             "too sure; the temperature stays at 1.",
             "More validation photos, or harder ones, before a threshold is chosen.",
+        )
+    elif evidence.validation_photos < _FEW_TO_FIT:
+        yield Doubt(
+            "rough_temperature",
+            "warning",
+            f"The temperature rests on {_count(evidence.validation_photos, 'validation photo')}.",
+            "Probabilities are only rough; more validation photos before a threshold is chosen.",
         )
     if int8.calibrated_ece > max(_LARGEST_ECE, 2 * int8.ece_by_chance):
         yield Doubt(

@@ -108,9 +108,9 @@ def write_report(run: Path, trained: Trained) -> float:
         precision_recall=png_of(draw_precision_recall(int8, models["int8"])),
         reliability=png_of(draw_reliability(int8)),
     )
-    pixels = photos.pixels[photos.parts["test"]]
+    test = photos.parts["test"]  # indexed first: the test part may not fit into memory
     augmentation = AUGMENTATION if (run / AUGMENTATION).exists() else None
-    page = render(plain, plots, Shown(pixels[wrong], pixels[unsure]), augmentation)
+    page = render(plain, plots, Shown(photos.pixels[test[wrong]], photos.pixels[test[unsure]]), augmentation)
     for name, data in (
         ("curves.png", curves),
         ("confusion_matrix.png", confusion),
