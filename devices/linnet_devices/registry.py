@@ -7,7 +7,9 @@ not in the tables.
 from __future__ import annotations
 
 import difflib
+import glob
 import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -21,11 +23,16 @@ _PLUGIN_FIX = "install what the plug-in needs, or report it to its maker"
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a device's class is, and the line that installs what it imports."""
+    """Where a device's class is, and the line that installs what it imports.
+
+    ``nodes`` are those of its driver, of which one is there wherever the hardware can be used: without any, nothing
+    has to be imported to say that it cannot.
+    """
 
     target: str
     hint: str
     summary: str
+    nodes: tuple[str, ...] = ()
 
 
 DEVICES = {
@@ -36,10 +43,16 @@ DEVICES = {
     ),
     "coral": Entry("linnet_devices.coral:Coral", "pip install 'linnet[litert]'", "Coral's Edge TPU"),
     "npu": Entry(
-        "linnet_devices.openvino:OpenVinoNpu", "pip install 'linnet[openvino]'", "Intel's NPU through OpenVINO"
+        "linnet_devices.openvino:OpenVinoNpu",
+        "pip install 'linnet[openvino]'",
+        "Intel's NPU through OpenVINO",
+        ("/dev/accel/accel*",),
     ),
     "gpu": Entry(
-        "linnet_devices.openvino:OpenVinoGpu", "pip install 'linnet[openvino]'", "Intel's GPU through OpenVINO"
+        "linnet_devices.openvino:OpenVinoGpu",
+        "pip install 'linnet[openvino]'",
+        "Intel's GPU through OpenVINO",
+        ("/dev/dri/renderD*", "/dev/dxg"),  # the second is Windows' for its Linux
     ),
     "fake": Entry("linnet_devices.fake:Fake", "", "simulated: reads no model, for tests and rehearsals"),
 }
@@ -108,6 +121,9 @@ def probe_all() -> dict[str, Probe]:
 
 def probe(name: str) -> Probe:
     """Whether the device of that name can be used here. Never raises."""
+    nodes = DEVICES[name].nodes if name in DEVICES and sys.platform == "linux" else ()
+    if nodes and not any(map(glob.glob, nodes)):
+        return Probe(False, f"no {' and no '.join(nodes)}: no such hardware, or no driver for it", "linnet doctor")
     try:
         return load_device(name).probe()
     except DeviceError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -36,10 +37,30 @@ def test_one_that_is_not_here_says_what_is_and_what_it_needs(name: str) -> None:
     found = probe(name)
     if found.available:
         pytest.skip(f"{name} is here")
-    assert found.reason == f"OpenVINO finds CPU and no {name.upper()}"
-    assert "render" in found.fix
-    with pytest.raises(DeviceUnavailable, match="and no"):
+    assert found.reason.startswith("no /dev/") or found.reason == f"OpenVINO finds CPU and no {name.upper()}"
+    assert found.fix
+    assert load_device(name).probe().reason == f"OpenVINO finds CPU and no {name.upper()}"
+    with pytest.raises(DeviceUnavailable, match=r"and no .*render"):
         load_device(name).open(INT8, OpenOptions(allow_fallback=True))
+
+
+@pytest.mark.parametrize(("node", "imported"), [("accel7", True), ("other", False)])
+def test_without_a_drivers_node_openvino_is_not_even_imported(tmp_path: Path, node: str, imported: bool) -> None:
+    """It takes longer than a small network needs to be loaded and run."""
+    (tmp_path / node).touch()
+    done = subprocess.run([sys.executable, "-c", _PROBE, str(tmp_path / "accel*")], capture_output=True, check=True)
+    assert json.loads(done.stdout) == {"imported": imported, "available": False}
+
+
+_PROBE = """
+import json, sys
+from dataclasses import replace
+from linnet_devices import registry
+
+registry.DEVICES["npu"] = replace(registry.DEVICES["npu"], nodes=(sys.argv[1],))
+found = registry.probe("npu")
+print(json.dumps({"imported": "openvino" in sys.modules, "available": found.available}))
+"""
 
 
 def test_a_stand_in_is_found_by_name_with_its_hardware() -> None:

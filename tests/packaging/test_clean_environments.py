@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -57,11 +58,22 @@ def test_devices_says_what_is_here_and_how_to_get_the_others(environment: Enviro
     listed = json.loads(environment.run("linnet", "devices", "--json").stdout)["devices"]
     found = {row["device"]: row for row in listed}
     assert found["cpu:litert"]["available"]
-    for name, extra in (("cpu:onnx", "onnx"), ("cpu:openvino", "openvino"), ("npu", "openvino")):
+    for name, extra in (("cpu:onnx", "onnx"), ("cpu:openvino", "openvino")):
         assert not found[name]["available"]
         assert found[name]["fix"] == f"pip install 'linnet[{extra}]'"
+    for name in ("npu", "gpu"):
+        assert not found[name]["available"]
+        assert found[name]["fix"] in ("linnet doctor", "pip install 'linnet[openvino]'")  # without hardware, with it
     table = environment.run("linnet", "devices").stdout
     assert all(name in table for name in found)
+
+
+def test_the_doctor_needs_no_more_than_a_device_has(environment: Environment) -> None:
+    """Of what is broken on this machine it is told elsewhere; the engine and OpenCV are well."""
+    command = [environment.folder / "bin" / "linnet", "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    states = {chain["chain"]: chain["state"] for chain in json.loads(done.stdout)["chains"]}
+    assert (states["engines"], states["opencv"]) == ("ok", "ok")
 
 
 @pytest.mark.parametrize(
