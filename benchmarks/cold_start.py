@@ -1,4 +1,5 @@
-"""The first label of a fresh process: ``linnet classify`` on one photo, against a bare script with LiteRT and OpenCV.
+"""The first label of a fresh process: ``linnet classify`` on one photo, on LiteRT and on what ``auto`` finds, against a
+bare script with LiteRT and OpenCV.
 
     python benchmarks/cold_start.py BUNDLE PHOTO
 
@@ -38,10 +39,12 @@ def main() -> None:
     parser.add_argument("photo", type=Path)
     parser.add_argument("--runs", type=int, default=15, help="processes of each, in turn")
     args = parser.parse_args()
-    python, linnet = sys.executable, Path(sys.executable).with_name("linnet")
+    python = sys.executable
+    classify = [str(Path(python).with_name("linnet")), "classify", str(args.bundle), str(args.photo), "--device"]
     commands = {
         "bare script": [python, "-c", BARE_SCRIPT, str(int8_tflite(args.bundle)), str(args.photo)],
-        "linnet classify": [str(linnet), "classify", str(args.bundle), str(args.photo), "--device", "cpu:litert"],
+        "linnet classify": [*classify, "cpu:litert"],
+        "linnet classify, auto": [*classify, "auto"],
     }
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     mebibytes: dict[str, list[float]] = {name: [] for name in commands}
