@@ -73,11 +73,10 @@ class Translation:
         self.store(index, real)
 
     def finish(self, index: int) -> onnx.ModelProto:
-        """The model whose output is that tensor, [1, classes], in its stored form where it has one."""
-        logits, value = self.tensor(index), self.value(index)
-        self.onnx.node("Flatten", value.stored or value.real, output=LOGITS)
-        pixels = self.tensor(self.graph.inputs[0])
-        return self.onnx.model((PIXELS, pixels.dtype, pixels.shape), (LOGITS, logits.dtype, logits.shape))
+        """The model whose output is that tensor, float32 [1, classes]."""
+        self.onnx.node("Flatten", self.value(index).real, output=LOGITS)
+        pixels, logits = self.tensor(self.graph.inputs[0]), self.tensor(index)
+        return self.onnx.model((PIXELS, pixels.dtype, pixels.shape), (LOGITS, np.dtype(np.float32), logits.shape))
 
     def store(self, index: int, real: str) -> None:
         """Sets a tensor's value, [N, C, H, W], rounded to its quantisation where it has one."""

@@ -4,7 +4,10 @@ in that of a model made elsewhere.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from linnet_convert.tflite_graph import Graph, Tensor
 from linnet_devices.api import Artifact, Format, Precision, TensorSpec
@@ -65,11 +68,14 @@ def linnet_artifact(
         kind: its format.
         precision: its precision.
         graph: the .tflite's.
-        names: of its input and its output.
+        names: of its input and its output; that is uint8 in a .tflite, where MediaPipe expects it, and float32
+            elsewhere, where programs expect numbers.
         weights: the file beside it that it needs.
         requires: what a reader must have.
     """
     pixels, logits = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    if kind != "tflite":
+        logits = replace(logits, dtype=np.dtype(np.float32))
     ends = (_spec(pixels, names[0], "pixels"), _spec(logits, names[1], "logits"))
     return describe_artifact(root, path, kind, precision, ends, weights=weights, requires=requires)
 

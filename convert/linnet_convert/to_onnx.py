@@ -23,7 +23,7 @@ from linnet_devices.api import Artifact, Precision
 
 def to_onnx(tflite: Path, precision: Precision, root: Path) -> Artifact:
     """Writes ``model.PRECISION.onnx`` into a bundle's directory, from a .tflite with one picture in. Its pixels are
-    NHWC there, and int8 ones, or logits, uint8.
+    NHWC there, and int8 ones uint8; its logits are float32.
 
     Raises:
         ConversionError: an operator that cannot be translated, by its name.

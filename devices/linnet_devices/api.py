@@ -41,7 +41,8 @@ Precision = Literal["int8", "float16", "float32"]
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The one input or the one output of an artifact.
 
-    ``scale`` and ``zero_point`` are those of the file: real = scale * (quantised - zero_point); None in float.
+    ``scale`` and ``zero_point`` are those of the file: real = scale * (quantised - zero_point); None in float. An output
+    that the file turns into float32 itself keeps those of its steps.
     An input with ``mean`` and ``std`` wants real = (pixel - mean) / std, a value per channel; without them the
     pixels 0..255 go in as they are. An output is ``logits``, or ``probabilities`` where the file ends in a softmax.
     """
@@ -56,6 +57,11 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     values: Literal["pixels", "logits", "probabilities"] = "pixels"
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the tensor holds steps of ``scale`` rather than numbers."""
+        return self.scale is not None and self.dtype != "float32"
 
     def __post_init__(self) -> None:
         """Raises ValueError, to which a decoder adds the JSON path, where a number would go unused or mean nothing."""

@@ -151,7 +151,7 @@ class OutputAdapter:
                 expected=f"{self.spec.dtype} {list(self.spec.shape)}, as its entry says",
             )
         values = raw.reshape(1, -1).astype(np.float32)
-        if self.spec.scale is not None and self.spec.zero_point is not None:
+        if self.spec.is_quantized:
             values = (values - np.float32(self.spec.zero_point)) * np.float32(self.spec.scale)
         elif not np.isfinite(values).all():
             raise DeviceError(f"output {self.spec.name} of the model", got="numbers that are not finite")
