@@ -23,11 +23,14 @@ RECIPE = (*TINY, "--batch-size", 12, "--augment", "none", "--epochs", 2, "--qat-
 # A batch that the devices cannot share; a run on one device; one on both that is stopped after an epoch and resumed.
 SCRIPT = """
 import sys, json, networks
+from linnet_train.models import NETWORKS
 from pathlib import Path
 from linnet_runtime.cli import main
 from linnet_train.progress import PhaseProgress
+from program import ROOT
 
 photos, folder, *recipe = sys.argv[1:]
+sys.path.append(str(ROOT / "benchmarks"))
 devices, on_epoch_end = {"one": [], "two": []}, PhaseProgress.on_epoch_end
 
 def watched(self, epoch, logs=None):
@@ -46,6 +49,12 @@ run = "two"
 assert main(["train", photos, "--out", f"{folder}/two", *recipe]) == 130
 assert main(["train", "--resume", f"{folder}/two"]) == 0
 Path(folder, "devices.json").write_text(json.dumps(devices))
+
+import train_gpu
+NETWORKS["mobilenet_v2"] = NETWORKS["tiny"]
+small = "--size 32 --batch-size 4 --steps 3 --rounds 1"
+sys.argv[1:] = [*small.split(), "--out", f"{folder}/benchmark.json"]
+train_gpu.main()
 """
 
 
@@ -89,6 +98,19 @@ def test_a_batch_that_the_devices_cannot_share_gets_one_line(runs: Path) -> None
     line = "error: --batch-size: got 9, expected a multiple of 2, the devices that share a batch"
     assert first == f"{line}. Fix: --batch-size 8, or --devices 1"
     assert not (runs / "refused").exists()
+
+
+def test_the_benchmark_of_gpus_says_what_it_ran_on(runs: Path) -> None:
+    """With the tiny network in MobileNetV2's place; its figures mean nothing here."""
+    ((title, rows),) = json.loads((runs / "benchmark.json").read_text())["tables"].items()
+    assert "at 32 px, bfloat16, batches of 4, on 2 x cpu" in title
+    assert [row["photos"] for row in rows] == [
+        "from the memory map",
+        "held in the device's memory",
+        "gathered alone, no step",
+    ]
+    assert all(row["a second"] > 0 and row["of the held batch"] > 0 for row in rows)
+    assert rows[1]["of the held batch"] == 1
 
 
 def test_tensorflow_has_one_device() -> None:

@@ -83,20 +83,17 @@ class Seen(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_a_run_trains_in_float_with_mixed_precision_and_in_int8_with_float32(
-    precision: Precision, photos: Dataset, tmp_path: Path
-) -> None:
-    """And goes on in both after an interruption; the optimiser of float16 has a loss scale to restore."""
+def test_a_run_trains_in_float_with_mixed_precision_and_in_int8_with_float32(photos: Dataset, tmp_path: Path) -> None:
+    """And goes on after an interruption; the optimiser of float16 has a loss scale to restore."""
     settings: dict[str, Any] = {"model": "tiny", "alpha": 1.0, "size": 32, "weights": "none", "batch_size": 9}
-    recipe = Recipe(data="", **settings, epochs=3, qat_epochs=1, learning_rate=0.01, precision=precision)
+    recipe = Recipe(data="", **settings, epochs=3, qat_epochs=1, learning_rate=0.01, precision="float16")
     notes: list[tuple[bool, set[str]]] = []
     with pytest.raises(KeyboardInterrupt):
         loop.train_network(recipe, photos, tmp_path, lambda phase, steps: Seen(notes, phase.quantized, stop=True))
     progress = loop.train_network(
         recipe, photos, tmp_path, lambda phase, steps: Seen(notes, phase.quantized, stop=False)
     )
-    assert notes == [(False, {precision})] * 3 + [(True, {"float32"})]
+    assert notes == [(False, {"float16"})] * 3 + [(True, {"float32"})]
     assert [row["epoch"] for row in progress.history] == [1, 2, 3, 1]
     assert progress.history[2]["val_accuracy"] >= 0.9
     for name in ("float", "qat"):
