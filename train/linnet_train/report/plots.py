@@ -40,8 +40,9 @@ def draw_curves(history: list[dict[str, Any]], phases: Sequence[Phase]) -> Figur
     axes["loss"].legend(frameon=False)
     lowest, highest = axes["accuracy"].get_ylim()
     axes["accuracy"].set_ylim(max(0.0, lowest), min(1.0, highest))
-    axes["rate"].step(epochs, [row["learning_rate"] for row in history], color="#444", where="mid")
-    axes["rate"].set(ylabel="learning rate", xlabel="epoch", yscale="log")
+    axes["rate"].plot(epochs, [row["learning_rate"] for row in history], color="#444")
+    axes["rate"].set(ylabel="learning rate", xlabel="epoch, and the rate at its end", ylim=(0, None))
+    axes["rate"].ticklabel_format(axis="y", scilimits=(-3, 3))
     handles = _mark_phases(list(axes.values()), history, phases)
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     return figure
