@@ -27,10 +27,15 @@ def run_conformance(
     precisions: tuple[Precision, ...] = DeviceConformance.precisions,
 ) -> None:
     """Fails unless the suite passes whole; ``site`` is a folder for ``sys.path`` with a plug-in for the device."""
+    run_suite(folder, _TEST_FILE.format(device=device, precisions=precisions), PYTHONPATH=str(site or ""))
+
+
+def run_suite(folder: Path, text: str, **environment: str) -> None:
+    """Fails unless every test of a file of that text passes. ``PYTHONPATH`` goes before this process's own."""
     test_file = folder / "test_it.py"
-    test_file.write_text(_TEST_FILE.format(device=device, precisions=precisions))
+    test_file.write_text(text)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-W", "error", test_file.name]
-    path = os.pathsep.join(filter(None, [site and str(site), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"PYTHONPATH": path, "COLUMNS": "300"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+    path = os.pathsep.join(filter(None, [environment.pop("PYTHONPATH", ""), os.environ.get("PYTHONPATH")]))
+    variables = os.environ | {"PYTHONPATH": path, "COLUMNS": "300"} | environment
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=variables)
     assert re.fullmatch(r"\d+ passed in .*", done.stdout.splitlines()[-1]), done.stdout + done.stderr

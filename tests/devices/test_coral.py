@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from devices.edgetpu_model import write_compiled_model
+from devices.run_conformance import run_suite
 from linnet_devices import Artifact, DeviceError, OpenOptions, load_device
 from linnet_devices.presets import EDGETPU_LIBRARY
 from linnet_devices.registry import probe
@@ -151,6 +152,22 @@ def test_a_model_that_corals_compiler_made_is_taken_whole(edgetpu_folder: Path, 
     logits = msgspec.structs.replace(compiled.output, shape=(1, 1001))
     said = ask(edgetpu_folder, "coral", msgspec.structs.replace(compiled, path=str(path), input=pixels, output=logits))
     assert (said["device"], said["on_device"], said["elsewhere"]) == ("coral", 1, [])
+
+
+_SUITE = """
+import msgspec
+from linnet_devices.api import Artifact
+from linnet_devices.testing.conformance import SimulatedDeviceConformance
+
+class TestCoral(SimulatedDeviceConformance):
+    device = "coral"
+    models = (msgspec.json.decode({model!r}, type=Artifact),)
+"""
+
+
+def test_the_stand_in_passes_the_conformance_suite(edgetpu_folder: Path, compiled: Artifact, tmp_path: Path) -> None:
+    """Simulated: opening, placement, threads and closing are libedgetpu's way; the numbers are the stand-in's."""
+    run_suite(tmp_path, _SUITE.format(model=msgspec.json.encode(compiled)), LD_LIBRARY_PATH=str(edgetpu_folder))
 
 
 # In a bundle

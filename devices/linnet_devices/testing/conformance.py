@@ -76,6 +76,9 @@ class SimulatedDeviceConformance:
     """The device's name in the registry."""
     precisions: tuple[Precision, ...] = ("int8", "float16", "float32")
     """The precisions that it runs: ``("int8",)`` for an integer-only accelerator."""
+    models: tuple[Artifact, ...] = ()
+    """Models of its own in place of the suite's, for a device that reads only what was compiled for it: uint8
+    [1, 24, 32, 3] to three classes."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Gives every test that opens a model each of those that the device reads."""
@@ -88,7 +91,8 @@ class SimulatedDeviceConformance:
             formats = load_device(self.device).formats
         except DeviceUnavailable:  # the fixture ``engine`` skips with its reason
             formats = get_args(Format)
-        return [a for a in load_artifacts() if a.format in formats and a.precision in self.precisions]
+        models = self.models or load_artifacts()
+        return [model for model in models if model.format in formats and model.precision in self.precisions]
 
     @pytest.fixture
     def engine(self) -> Device:
