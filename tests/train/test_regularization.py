@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 
 from linnet_train.augment.settings import Augmentation
+from linnet_train.checkpoint import load_progress
 from linnet_train.data import Dataset
 from linnet_train.errors import TrainingError
 from linnet_train.loop import train_network
@@ -142,6 +144,32 @@ def test_a_phase_that_runs_to_its_end_keeps_the_best_epoch_too(easy_dataset: Dat
     losses = [float(row["val_loss"]) for row in progress.history]
     assert len(losses) == 4
     assert judged(tmp_path, easy_dataset) == pytest.approx(min(losses), rel=1e-3)
+
+
+def test_a_phase_that_stopped_early_is_over_for_a_resumed_run_too(easy_dataset: Dataset, tmp_path: Path) -> None:
+    """Ctrl-C comes when the next phase begins, before that has a checkpoint."""
+    recipe = msgspec.structs.replace(recipe_with(learning_rate=0.3, epochs=30, early_stopping=1), qat_epochs=1)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train_network(recipe, easy_dataset, tmp_path, lambda phase, steps: StopIn(phase))
+        progress = load_progress(tmp_path)
+        losses = progress.losses(len(progress.history))
+        assert progress.ended
+        assert progress.epochs == len(losses) == int(np.argmin(losses)) + 2 < 30
+        assert judged(tmp_path, easy_dataset) == pytest.approx(min(losses), rel=1e-3)
+        (tmp_path / "float.keras").unlink()
+
+
+class StopIn(keras.callbacks.Callback):
+    """Ctrl-C at the beginning of a phase with quantisation."""
+
+    def __init__(self, phase: Phase) -> None:
+        super().__init__()
+        self._phase = phase
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        if self._phase.quantized:
+            raise KeyboardInterrupt
 
 
 def test_only_the_last_phase_in_float_stops_early() -> None:
