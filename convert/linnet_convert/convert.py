@@ -19,6 +19,7 @@ from linnet_convert.sources.api import FORMATS, OnStep, Source
 from linnet_devices.api import Artifact, Format, Logits, Pixels
 from linnet_runtime.bundle import SCHEMA, Bundle, Provenance, describe_file, write_bundle
 from linnet_runtime.canary import CANARY, PICTURES, Canary, make_tolerance, save_canary
+from linnet_runtime.decision import comparable
 from linnet_runtime.files import write_whole
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.reference import REFERENCE, save_reference
@@ -144,7 +145,10 @@ def _canary(pictures: Pixels, artifacts: Iterable[Artifact], root: Path) -> Cana
     tolerance: dict[str, float] = {}
     for precision in (True, False):
         alike = [artifact for artifact in artifacts if artifact.is_int8 == precision and not artifact.compiled_for]
-        of_alike = {Path(artifact.path).name: artifact_logits(artifact, root, pictures) for artifact in alike}
+        of_alike = {
+            Path(artifact.path).name: comparable(artifact_logits(artifact, root, pictures), artifact.output)
+            for artifact in alike
+        }
         if not of_alike:
             continue
         logits |= of_alike

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from linnet_devices.api import Artifact, Logits, OpenOptions, Pixels
 from linnet_devices.registry import load_device
+from linnet_runtime.decision import comparable
 from linnet_runtime.proof.comparison import Comparison, compare
 from linnet_runtime.proof.gates import gate_words, parity_of, shortcomings
 from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs
@@ -80,11 +81,13 @@ def measure_parity(
         own, expected = reference["int8" if artifact.is_int8 else "float"]
         found = artifact_logits(artifact, root, sample.pixels)
         scale = artifact.output.scale
-        comparison = compare(own, expected, found, sample.labels, sample.class_names, scale=scale)
+        shown = comparable(found, artifact.output)
+        before = comparable(expected, artifact.output)
+        comparison = compare(own, before, shown, sample.labels, sample.class_names, scale=scale)
         failed = _failed(comparison, expected, found, artifact, sample, max_drop)
         measured.append(msgspec.structs.replace(artifact, parity=parity_of(comparison)))
         rows.append(Compared(artifact.path, artifact.precision, artifact_device(artifact), comparison, failed))
-        logits[artifact.path] = (found, scale)
+        logits[artifact.path] = (shown, scale)
         on_artifact(artifact)
     gate = gate_words(max_drop) if sample.labels is not None else _noise_gate()
     return tuple(measured), ParityReport(name, len(sample.pixels), gate, tuple(rows), compare_pairs(logits))

@@ -13,6 +13,7 @@ import numpy as np
 
 from linnet_devices.api import File, Logits, Pixels, Session
 from linnet_runtime.bundle import BundleError, check_file
+from linnet_runtime.decision import comparable
 from linnet_runtime.files import NPZ_ERRORS
 
 CANARY = "canary.npz"
@@ -23,8 +24,8 @@ _SPREADS = 2.0  # times what the engines themselves differ by
 
 @dataclass(frozen=True)
 class Canary:
-    """``pixels`` uint8 [8, H, W, 3]; ``logits`` float32 [8, classes] by the artifact's file name; ``tolerance`` in
-    logits by the same name.
+    """``pixels`` uint8 [8, H, W, 3]; ``logits`` float32 [8, classes] by the artifact's file name, as ``comparable`` has
+    them; ``tolerance`` in the same unit by the same name.
     """
 
     pixels: Pixels
@@ -86,7 +87,7 @@ def check_canary(canary: Canary | None, session: Session) -> CanaryResult | None
     name = Path(session.artifact.path).name.replace("_edgetpu.tflite", ".tflite")
     if canary is None or name not in canary.logits:
         return None
-    return compare_canary(canary, name, session.run(canary.pixels))
+    return compare_canary(canary, name, comparable(session.run(canary.pixels), session.artifact.output))
 
 
 def compare_canary(canary: Canary, name: str, logits: Logits) -> CanaryResult:

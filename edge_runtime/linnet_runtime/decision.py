@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from linnet_devices.api import Logits
+from linnet_devices.api import Logits, TensorSpec
 
 TOP = 5
 
@@ -18,6 +18,13 @@ def probabilities(logits: Logits, temperature: float) -> Logits:
     exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     total: Logits = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return total
+
+
+def comparable(logits: Logits, output: TensorSpec) -> Logits:
+    """Logits [N, classes] as their model's output has them: probabilities where it ends in a softmax. The logarithm of
+    those that int8 rounds to nothing would be all that a comparison sees.
+    """
+    return probabilities(logits, 1.0) if output.values == "probabilities" else logits
 
 
 def top_classes(probability: Logits, labels: tuple[str, ...]) -> tuple[tuple[str, float], ...]:

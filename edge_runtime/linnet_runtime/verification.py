@@ -13,6 +13,7 @@ from linnet_devices.api import Artifact, Device, DeviceUnavailable, Logits, Open
 from linnet_devices.registry import expand, load_device
 from linnet_runtime.bundle import Bundle, check_file, files_of, open_bundle
 from linnet_runtime.canary import Canary, CanaryResult, check_canary, load_canary
+from linnet_runtime.decision import comparable
 from linnet_runtime.photos import Photos
 from linnet_runtime.proof.comparison import Comparison, Share, compare
 from linnet_runtime.proof.gates import gate_words, shortcomings
@@ -108,7 +109,7 @@ def _verify(
         canary=canary,
         comparison=comparison,
         accuracy=Share.of(logits.argmax(axis=1) == photos.labels),
-        logits=logits,
+        logits=comparable(logits, artifact.output),
         scale=artifact.output.scale,
         failed=failed,
     )
@@ -127,8 +128,8 @@ def _with_reference(bundle: Bundle, artifact: Artifact, photos: Photos, logits: 
     name = artifact.parity.reference if artifact.parity else precision
     return compare(
         name,
-        reference.logits[precision][place[known]],
-        logits[known],
+        comparable(reference.logits[precision][place[known]], artifact.output),
+        comparable(logits[known], artifact.output),
         photos.labels[known],
         bundle.labels,
         scale=artifact.output.scale,

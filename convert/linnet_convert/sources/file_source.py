@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_convert.calibration import Calibration
+from linnet_convert.errors import ConversionError
 from linnet_convert.parity import artifact_logits, keras_logits
 from linnet_convert.sources.api import OnStep
 from linnet_convert.sources.facts import FORMATS, Facts
 from linnet_convert.sources.flags import Signature
-from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
+from linnet_devices.api import Artifact, Format, LinnetError, Logits, Pixels, Precision
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.photos import Photos
 from linnet_runtime.preprocess import Preprocess
@@ -84,9 +85,23 @@ class FileSource(ABC):
     def formats(self) -> tuple[Format, ...]:
         """See ``Source.formats``."""
 
-    @abstractmethod
     def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         """See ``Source.write``."""
+        try:
+            return self._write(root, formats, on_step)
+        except (LinnetError, OSError):
+            raise
+        except Exception as error:  # of a file that its engine runs, but that is not as the format has it
+            raise ConversionError(
+                str(self.path),
+                got=f"{type(error).__name__}: {error}",
+                expected="a model that can be translated",
+                fix=f"--formats {self.copied}" if self.copied else None,
+            ) from error
+
+    @abstractmethod
+    def _write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+        """Does it, and may raise anything of a file that is odd."""
 
     @abstractmethod
     def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:

@@ -30,7 +30,7 @@ class KerasSource(FileSource):
     def models(self) -> dict[Precision, keras.Model]:
         return {"int8": self.network} if self.facts.precision == "int8" else super().models
 
-    def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+    def _write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         on_step("quantising" if self.calibration is not None else "loading")
         return write_adapted(self, self.models, root, formats, on_step)
 

@@ -37,7 +37,7 @@ class OnnxSource(FileSource):
         size = self.signature.preprocess
         return load(self.path, (size.height, size.width))
 
-    def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+    def _write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         on_step(f"copying {self.name}")
         int8 = self.facts.precision == "int8"
         path = root / f"model.{'int8' if int8 else 'fp32'}.onnx"

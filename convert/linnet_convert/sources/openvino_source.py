@@ -27,7 +27,7 @@ class OpenVinoSource(FileSource):
     def network(self) -> keras.Model:
         raise ConversionError(str(self.path), got="an IR, which becomes nothing else", expected="--formats openvino")
 
-    def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+    def _write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         on_step(f"copying {self.name}")
         names = {"int8": "int8", "float16": "fp16", "float32": "fp32"}
         xml = root / "openvino" / f"{names[self.facts.precision]}.xml"

@@ -86,7 +86,7 @@ class SavedModelSource(FileSource):
         normalised = self.normalised(pixels)
         return normalised if self.signature.input.layout == "NHWC" else normalised.transpose(0, 3, 1, 2)
 
-    def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+    def _write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         on_step("TensorFlow Lite")
         artifacts: list[Artifact] = []
         for precision, data in self._converted.items():

@@ -32,7 +32,7 @@ class TfliteSource(FileSource):
 
         return onnx_to_keras(translate(plain_ends(read_graph(self.path))), "NHWC")
 
-    def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+    def _write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         on_step(f"copying {self.name}")
         tail = "int8_edgetpu" if self.facts.requires else "int8" if self.facts.precision == "int8" else "fp32"
         path = root / f"model.{tail}.tflite"
