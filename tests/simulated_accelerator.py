@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from linnet_devices.api import DeviceError, Probe
+from linnet_devices.api import DeviceError, Placement, Probe
 from linnet_devices.litert import LiteRT, LiteRTSession
 
 SLOW_S = 1.2
@@ -34,7 +34,10 @@ class First(LiteRT):
         if fault == "tell":
             raise DeviceError("options", got=options)
         _misbehave(fault)
-        return SimulatedSession(self.name, artifact, options)
+        session = SimulatedSession(self.name, artifact, options)
+        if fault == "partly":
+            session.placement = Placement(self.name, 1, 3, ("ADD: CPU", "ADD: CPU"))
+        return session
 
 
 class Second(First):

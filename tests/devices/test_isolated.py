@@ -26,6 +26,7 @@ from plugins import install_plugin
 
 ARTIFACT = next(artifact for artifact in load_artifacts() if artifact.format == "tflite" and artifact.is_int8)
 PICTURE = pattern_pictures()[:1]
+ONE_THREAD = OpenOptions(1)
 LONG_S, SHORT_S = 60.0, 0.5  # deadlines that are not, and that are, to be met
 
 ISOLATING_PLUGIN = """
@@ -55,8 +56,8 @@ def open_first(accelerators: Accelerators) -> Iterator[Opener]:
     """Opens the simulated accelerator, and closes it after the test."""
     sessions = []
 
-    def open_first(**deadlines: float) -> IsolatedSession:
-        sessions.append(IsolatedSession("first", ARTIFACT, OpenOptions(1), **deadlines))
+    def open_first(options: OpenOptions = ONE_THREAD, **deadlines: float) -> IsolatedSession:
+        sessions.append(IsolatedSession("first", ARTIFACT, options, **deadlines))
         return sessions[-1]
 
     yield open_first
@@ -189,6 +190,17 @@ def test_a_device_that_is_not_here_says_so_as_it_does_in_process(
     with pytest.raises(DeviceUnavailable) as error:
         open_first()
     assert str(error.value) == "first: no such board on the bus. Fix: plug it in"
+
+
+def test_a_plugin_that_does_not_look_at_its_placement_is_held_to_it(
+    accelerators: Accelerators, open_first: Opener
+) -> None:
+    accelerators.fail("partly")
+    assert open_first().placement.share == 1 / 3
+    with pytest.raises(
+        DeviceError, match=r"on first: got 1 of 3 operations on it \(2 ADD: CPU\), expected at least 90"
+    ):
+        open_first(OpenOptions(1, require_placement=0.9))
 
 
 # Its end

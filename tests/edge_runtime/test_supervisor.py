@@ -158,6 +158,21 @@ def test_wrong_answers_never_label_a_frame(accelerators: Accelerators, bundle_fo
     assert "logits where" in event.reason
 
 
+def test_the_canaries_are_asked_on_the_live_accelerator_when_their_time_has_come(
+    accelerators: Accelerators, bundle_folder: Path
+) -> None:
+    """Before the frame, which the next device then labels: with no time between two of them no frame is wrong."""
+    limits = replace(PATIENT, canary_s=0.0, canary_frames=None, first_backoff_s=60.0)
+    with Classifier.open(bundle_folder, "first,cpu", limits=limits) as classifier:
+        results = stream(classifier)
+        before = next(results)
+        accelerators.fail("garbage")
+        after = next(results)
+        (event,) = events_of(classifier)
+    assert devices_in_turn([before, after]) == ["first", "cpu:litert"]
+    assert (event.what, wrong_frames([before, after], bundle_folder)) == ("wrong answers", [])
+
+
 def test_each_result_says_which_device_made_it_and_from_what(accelerators: Accelerators, bundle_folder: Path) -> None:
     """Down a ladder of three, rung by rung."""
     ladder = iter(["first", "second"])
