@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from linnet_runtime.preprocess import Preprocess
 from linnet_train import loop
 from linnet_train.backend import uses_xla
 from linnet_train.batch_norm import FusedBatchNormalization
-from linnet_train.data import Dataset, load_dataset
+from linnet_train.data import Dataset
 from linnet_train.models import build_model
 from linnet_train.precision import for_disk, for_training, scale_losses
 from linnet_train.recipe import Precision, Recipe
@@ -62,12 +61,6 @@ def test_float16_alone_scales_its_losses(precision: Precision, scaled: bool) -> 
     assert float(optimizer.learning_rate) == 0.25
 
 
-@pytest.fixture(scope="module")
-def photos(easy_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    cache = tmp_path_factory.mktemp("cache") / "pixels.npy"
-    return load_dataset(easy_photos, Preprocess(height=32, width=32), 0, cache, lambda done, total: None)
-
-
 class Seen(keras.callbacks.Callback):
     """Notes what a phase trains in; stops it once where it is told to."""
 
@@ -83,15 +76,17 @@ class Seen(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_a_run_trains_in_float_with_mixed_precision_and_in_int8_with_float32(photos: Dataset, tmp_path: Path) -> None:
+def test_a_run_trains_in_float_with_mixed_precision_and_in_int8_with_float32(
+    easy_dataset: Dataset, tmp_path: Path
+) -> None:
     """And goes on after an interruption; the optimiser of float16 has a loss scale to restore."""
     settings: dict[str, Any] = {"model": "tiny", "alpha": 1.0, "size": 32, "weights": "none", "batch_size": 9}
     recipe = Recipe(data="", **settings, epochs=3, qat_epochs=1, learning_rate=0.01, precision="float16")
     notes: list[tuple[bool, set[str]]] = []
     with pytest.raises(KeyboardInterrupt):
-        loop.train_network(recipe, photos, tmp_path, lambda phase, steps: Seen(notes, phase.quantized, stop=True))
+        loop.train_network(recipe, easy_dataset, tmp_path, lambda phase, steps: Seen(notes, phase.quantized, stop=True))
     progress = loop.train_network(
-        recipe, photos, tmp_path, lambda phase, steps: Seen(notes, phase.quantized, stop=False)
+        recipe, easy_dataset, tmp_path, lambda phase, steps: Seen(notes, phase.quantized, stop=False)
     )
     assert notes == [(False, {"float16"})] * 3 + [(True, {"float32"})]
     assert [row["epoch"] for row in progress.history] == [1, 2, 3, 1]
