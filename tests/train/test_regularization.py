@@ -17,6 +17,7 @@ from linnet_train.errors import TrainingError
 from linnet_train.loop import train_network
 from linnet_train.models import build_model
 from linnet_train.phases import Phase, phases_of
+from linnet_train.quantize import calibrate, quantize
 from linnet_train.recipe import Recipe, Regularization
 from linnet_train.schedules import Constant
 from linnet_train.stochastic_depth import with_stochastic_depth
@@ -71,6 +72,14 @@ def test_stochastic_depth_leaves_out_a_whole_branch_of_some_photos() -> None:
     assert 0.3 < kept.mean() < 0.7
     np.testing.assert_array_equal(total[~kept], identity[~kept])
     np.testing.assert_allclose(total, identity + branch, rtol=1e-5, atol=1e-6)
+
+
+def test_stochastic_depth_changes_nothing_in_int8() -> None:
+    model = build_model("tiny", classes=3, size=32)
+    plain, deep = quantize(model), quantize(with_stochastic_depth(model, 0.5))
+    for quantized in (plain, deep):
+        calibrate(quantized, PIXELS)
+    np.testing.assert_allclose(np.asarray(deep(PIXELS)), np.asarray(plain(PIXELS)), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["lenet5", "mobilenet_v1"])
