@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -80,13 +79,18 @@ def list_photos(data: Path, group_column: str | None = None) -> list[PhotoFile]:
 
 
 def photo_name(photo: PhotoFile, data: Path) -> str:
-    """The photo's path relative to DATA: to the folder, or to that of the table."""
-    return Path(os.path.relpath(photo.path, data if data.is_dir() else data.parent)).as_posix()
+    """The photo's path relative to DATA, to the folder or to that of the table; whole where it is elsewhere."""
+    root = data if data.is_dir() else data.parent
+    return (photo.path.relative_to(root) if photo.path.is_relative_to(root) else photo.path).as_posix()
 
 
 def _in_folders(folder: Path) -> list[PhotoFile]:
     if not folder.is_dir():
-        raise LinnetError(str(folder), got="no such folder", expected="a folder with a folder of photos for each class")
+        raise LinnetError(
+            str(folder),
+            got="no such folder",
+            expected="a folder with a folder of photos for each class, or a file named .csv",
+        )
     parts = [part for part in PARTS if (folder / part).is_dir()]
     divided = bool(parts) and {entry.name for entry in _folders(folder)} <= set(PARTS)
     roots = [(part, folder / part) for part in parts] if divided else [(None, folder)]

@@ -290,7 +290,10 @@ class TestTables:
         (["split.group_pattern=(a)", "split.group_column=x"], "group_column or group_pattern, one of the two"),
         (["split.folds=2"], "recipe $.split.folds: got 2, expected int >= 3"),
         (["split.group_colunm=x"], "recipe $.split: got 'group_colunm', expected one of group_column"),
-        (["sampling=balance"], "recipe $.sampling"),
+        (["sampling=balance"], "recipe $.sampling: got 'balance', expected balanced"),
+        (["augment.view=overhaed"], "recipe $.augment.view: got 'overhaed', expected overhead"),
+        (["augment.mixp=1"], "recipe $.augment: got 'mixp', expected one of mixup"),
+        (["augment.hue=2"], "recipe $.augment.hue: got 2, expected float <= 0.5"),
     ],
 )
 def test_a_bad_setting_gets_one_line(

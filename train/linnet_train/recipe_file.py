@@ -93,8 +93,18 @@ def _kinds(of: inspect.Type) -> dict[Any, inspect.StructType]:
     return {kind.tag: kind for kind in types if isinstance(kind, inspect.StructType)}
 
 
+def _words(of: inspect.Type) -> list[str]:
+    """The strings that a value may be, where it may not be any."""
+    types = of.types if isinstance(of, inspect.UnionType) else [of]
+    if any(isinstance(kind, inspect.StrType) for kind in types):
+        return []
+    return [str(word) for kind in types if isinstance(kind, inspect.LiteralType) for word in kind.values]
+
+
 def _check_keys(of: inspect.Type, value: Any, path: str) -> None:
-    kinds = _kinds(of)
+    kinds, words = _kinds(of), _words(of)
+    if words and isinstance(value, str) and value not in words:
+        raise unknown_name(f"recipe {path}", value, words)
     if not kinds or not isinstance(value, dict):
         return
     if None not in kinds and value["name"] not in kinds:
