@@ -21,6 +21,7 @@ from linnet_runtime.commands.options import json_option, max_drop_option, overwr
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing
 from linnet_runtime.proof.gates import gate_words
+from linnet_runtime.proof.report import FOLDER, INTEGER_JSON, PAGE
 
 if TYPE_CHECKING:
     from linnet_convert.readiness import Readiness
@@ -78,17 +79,20 @@ def convert(
             max_drop=max_drop,
         )
     bundle = open_bundle(out)
+    integers = _integers(out)
     if as_json:
         rows = [
             {
                 "path": str(Path(a.path).relative_to(out.resolve())),
                 **(msgspec.to_builtins(a.parity) if a.parity else {}),
+                "integer": integers.get(str(Path(a.path).relative_to(out.resolve()))),
             }
             for a in bundle.artifacts
         ]
         click.echo(msgspec.json.encode({"bundle": str(out), "artifacts": rows, "checks": checked}))
     else:
-        print_table(_table(out, bundle.artifacts))
+        print_table(_table(out, bundle.artifacts, integers))
+        click.echo(f"The evidence: {out / FOLDER / PAGE}")
         for readiness in checked:
             print_table(_requirements(readiness))
     if unready := [readiness.accelerator for readiness in checked if not readiness.is_ready]:
@@ -125,20 +129,28 @@ def _requirements(readiness: Readiness) -> Table:
     return table
 
 
-def _table(out: Path, artifacts: tuple[Artifact, ...]) -> Table:
+def _integers(out: Path) -> dict[str, str]:
+    """In a word what each artifact computes in, by its path: the bundle's own integer report."""
+    report = msgspec.json.decode((out / FOLDER / INTEGER_JSON).read_bytes())
+    return {row["path"]: row["kind"] for row in report["artifacts"]}
+
+
+def _table(out: Path, artifacts: tuple[Artifact, ...], integers: dict[str, str]) -> Table:
     figures = ("KiB", "agreement", "95 %", "photos", "logits off by", "top-1", "model's")
     table = plain_table(
-        f"{out}: the agreement of each artifact with the model that it came from", ("artifact",), figures
+        f"{out}: the agreement of each artifact with the model that it came from", ("artifact", "computes"), figures
     )
     for artifact in artifacts:
         parity = artifact.parity
         size = artifact.bytes + (artifact.weights.bytes if artifact.weights else 0)
         name, kib = str(Path(artifact.path).relative_to(out.resolve())), f"{size / 1024:.0f}"
+        kind = integers.get(name, "-")
         if parity is None:
-            table.add_row(name, kib, *["-"] * (len(figures) - 1))
+            table.add_row(name, kind, kib, *["-"] * (len(figures) - 1))
             continue
         table.add_row(
             name,
+            kind,
             kib,
             f"{parity.agreement:.4f}",
             f"{parity.agreement_low:.3f}..{parity.agreement_high:.3f}",

@@ -13,12 +13,18 @@ from linnet_convert.integer import IntegerReport
 from linnet_convert.sources.api import Source
 from linnet_devices.api import Artifact, Pixels
 from linnet_runtime.proof.page import render_proof
-from linnet_runtime.proof.report import FOLDER, PAGE, PARITY_JSON, ParityReport
+from linnet_runtime.proof.report import (
+    CALIBRATION_JSON,
+    FOLDER,
+    INTEGER_JSON,
+    LAYERS_JSON,
+    PAGE,
+    PARITY_JSON,
+    ParityReport,
+)
 
 if TYPE_CHECKING:
     from linnet_convert.layerwise import LayerDifference
-
-INTEGER_JSON, LAYERS_JSON, CALIBRATION_JSON = "integer.json", "layers.json", "calibration.json"
 
 
 @dataclass(frozen=True)

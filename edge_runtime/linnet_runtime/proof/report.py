@@ -9,9 +9,14 @@ from itertools import combinations
 from linnet_devices.api import Logits
 from linnet_runtime.proof.comparison import Comparison, LogitSteps, Share, compare
 
-PARITY_JSON = "parity.json"
+FOLDER = "report"  # of a bundle
 PAGE = "index.html"
-FOLDER = "report"
+PARITY_JSON, INTEGER_JSON, LAYERS_JSON, CALIBRATION_JSON = (
+    "parity.json",
+    "integer.json",
+    "layers.json",
+    "calibration.json",
+)
 
 
 @dataclass(frozen=True)
