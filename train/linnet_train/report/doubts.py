@@ -84,7 +84,7 @@ def _about_test(evidence: Evidence) -> Iterator[Doubt]:
             "warning",
             f"{_count(int8.n, 'test photo')}: any true top-1 from {_percent(int8.top1_low)} to "
             f"{_percent(int8.top1_high)} goes with this result.",
-            "More test photos, four times as many for half the interval, or cross-validation.",
+            "More test photos, four times as many for half the interval, or cross-validation with --folds.",
         )
     if missing := [row.name for row in int8.per_class if not row.support]:
         yield Doubt(
