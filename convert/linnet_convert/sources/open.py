@@ -12,6 +12,7 @@ from linnet_convert.sources.examine import examine
 from linnet_convert.sources.facts import Kind
 from linnet_convert.sources.file_source import FileSource
 from linnet_convert.sources.flags import Flags, signature
+from linnet_convert.sources.keras_config import check_layers
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.photos import load_labelled_photos
 
@@ -55,6 +56,8 @@ def open_source(path: Path, flags: Flags, *, data: Path | None, calibrate: Path 
             file.read(1)
     except OSError as error:
         raise ConversionError(str(path), got=error.strerror, expected=_EXPECTED) from error
+    if kind == "keras":
+        check_layers(path)
     facts = examine(kind, path)
     if calibrate is not None and (facts.precision == "int8" or kind == "openvino"):
         got = "a model that is int8 already" if facts.precision == "int8" else "an IR, which becomes nothing else"
