@@ -11,8 +11,9 @@ from linnet_devices.registry import GROUPS, expand, load_device, probe
 from linnet_runtime.bundle import Bundle
 from linnet_runtime.canary import load_canary
 from linnet_runtime.checked import Limits, Model, open_checked
+from linnet_runtime.rungs import Rung
 from linnet_runtime.sessions import PrecisionChoice, is_accelerator, open_session
-from linnet_runtime.supervisor import Rung, SupervisedSession
+from linnet_runtime.supervisor import SupervisedSession
 
 logger = logging.getLogger("linnet")
 

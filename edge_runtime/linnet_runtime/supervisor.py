@@ -11,76 +11,22 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 from linnet_devices.api import Artifact, DeviceError, DeviceUnavailable, Logits, Pixels, Placement
-from linnet_devices.errors import DeviceCrashed, DeviceHung
-from linnet_runtime.checked import CheckedSession, Limits, TooSlow, WrongAnswers
+from linnet_runtime.checked import CheckedSession, Limits
+from linnet_runtime.rungs import Event, Rung, failure
 from linnet_runtime.sessions import is_accelerator
 
 logger = logging.getLogger("linnet")
 
-Opener = Callable[[threading.Event], CheckedSession]
-
-_WHAT: dict[type[Exception], str] = {
-    DeviceUnavailable: "absent",
-    DeviceCrashed: "crash",
-    DeviceHung: "hang",
-    WrongAnswers: "wrong answers",
-    TooSlow: "slow",
-}
 _PATIENCE_S = 10.0  # when all have failed, for the first to come back
 _CLOSING_S = 5.0
 _MOST_EVENTS = 1000
 _MINUTE_S = 60.0
-
-
-@dataclass(frozen=True)
-class Event:
-    """What happened to a device.
-
-    ``what`` is absent, late, crash, hang, error, wrong answers, slow, or back; ``at`` is in seconds since 1970. ``to``
-    is the device that went on, and ``seconds`` how long its first frame waited for the answer, the failed device's
-    time included; both None where none went on.
-    """
-
-    device: str
-    what: str
-    reason: str
-    at: float
-    to: str | None = None
-    seconds: float | None = None
-
-
-class Rung:
-    """A device of the ladder: its session while it is well, and when it is tried again while it is not.
-
-    ``opening`` until the first try has ended, ``reason`` is why it was left out.
-    """
-
-    def __init__(self, name: str, opener: Opener, limits: Limits) -> None:
-        self.name = name
-        self.open = opener
-        self.session: CheckedSession | None = None
-        self.opening = True
-        self.reason = ""
-        self.retry_at = 0.0
-        self._limits = limits
-        self._backoff_s = limits.first_backoff_s
-        self._opened_at = time.monotonic()
-
-    def up(self, session: CheckedSession) -> None:
-        self.session, self._opened_at = session, time.monotonic()
-
-    def down(self, error: Exception) -> None:
-        now = time.monotonic()
-        if self.session is not None and now - self._opened_at >= self._limits.longest_backoff_s:
-            self._backoff_s = self._limits.first_backoff_s
-        self.session, self.reason, self.retry_at = None, str(error), now + self._backoff_s
-        self._backoff_s = min(2 * self._backoff_s, self._limits.longest_backoff_s)
 
 
 class SupervisedSession:
@@ -247,7 +193,7 @@ class SupervisedSession:
 
     def _drop(self, rung: Rung, error: DeviceError) -> None:
         """Takes a device that failed out of the ladder until it is opened again."""
-        self._unanswered.append(_event(rung, error))
+        self._unanswered.append(failure(rung, error))
         with self._changed:
             if rung.session is not None:
                 self._failed.append(rung.session)
@@ -267,7 +213,7 @@ class SupervisedSession:
             session = rung.open(self._stop)
         except DeviceError as error:
             with self._changed:
-                first, event = rung.opening, _event(rung, error)
+                first, event = rung.opening, failure(rung, error)
                 if first:
                     self.events.append(event)
                 rung.down(error)
@@ -315,10 +261,6 @@ class SupervisedSession:
         rung = min(down, key=lambda rung: rung.retry_at)
         full = len(self._restarts) == self._restarts.maxlen
         return rung, max(rung.retry_at, self._restarts[0] + _MINUTE_S) if full else rung.retry_at
-
-
-def _event(rung: Rung, error: DeviceError) -> Event:
-    return Event(rung.name, _WHAT.get(type(error), "error"), str(error), time.time())
 
 
 def _log_left_out(event: Event) -> None:

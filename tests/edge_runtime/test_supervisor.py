@@ -33,8 +33,9 @@ from linnet_runtime import Classifier, supervisor
 from linnet_runtime.bundle import BundleError, open_bundle
 from linnet_runtime.checked import CheckedSession, Limits, Model, open_checked
 from linnet_runtime.pipeline import Pipeline, Result
+from linnet_runtime.rungs import Event, Rung
 from linnet_runtime.sources import Frame
-from linnet_runtime.supervisor import Event, Rung, SupervisedSession
+from linnet_runtime.supervisor import SupervisedSession
 from program import linnet, one_line_error
 
 CHECK_EVERY = 8  # frames
@@ -413,7 +414,7 @@ def test_the_summary_lists_what_happened(accelerators: Accelerators, bundle_fold
 def test_explain_tells_why_each_device_is_taken_or_not(accelerators: Accelerators, bundle_folder: Path) -> None:
     accelerators.fail("absent")
     done = linnet("run", bundle_folder, "--source", "synthetic:", "--frames", 1, "--device", "first,cpu", "--explain")
-    ready, left_out = done.stderr.splitlines()
+    ready, left_out, *_ = done.stderr.splitlines()  # on a slow machine it is tried again meanwhile
     assert left_out == "WARNING: first is left out (absent): first: no such board on the bus. Fix: plug it in"
     assert re.fullmatch(r"INFO: cpu is ready: canary off by 0 logits where [\d.]+ is allowed, 0 labels changed", ready)
 

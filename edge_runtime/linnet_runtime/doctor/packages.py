@@ -49,7 +49,7 @@ def check_opencv(system: System) -> Iterator[Link]:
     fix = f"pip install --force-reinstall {_HEADLESS}"
     if "libGL" in error or "libgthread" in error or "libxcb" in error:
         fix = f"pip uninstall {name}, then pip install {_HEADLESS}, which needs no screen"
-    yield broken(name, error, fix) if error else ok(name, _version(system, name))
+    yield broken(name, error, fix) if error else ok(name, _version(system, name) or "not from pip")
 
 
 def _overwritten(here: list[str], keep: str) -> Link:
