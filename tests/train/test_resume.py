@@ -33,7 +33,8 @@ from program import ROOT, one_line_error
 # Everything that has a state of its own, but for the order of additions.
 SETTINGS: dict[str, Any] = {
     **{"model": "tiny", "size": 32, "batch_size": 9, "head_epochs": 1, "epochs": 4, "qat_epochs": 3},
-    **{"learning_rate": 0.01, "schedule": Plateau(patience=1, factor=0.5), "augment": Augmentation(view="upright")},
+    **{"learning_rate": 0.01, "schedule": Plateau(patience=1, factor=0.5)},
+    "augment": Augmentation(view="upright", erase=0.5, mixup=1.0),
     "regularization": Regularization(dropout=0.2, early_stopping=3, ema=0.9),
     "transfer": Gradual(stages=2),
 }
