@@ -74,8 +74,13 @@ class Translation:
 
     def finish(self, index: int) -> onnx.ModelProto:
         """The model whose output is that tensor, float32 [1, classes]."""
-        self.onnx.node("Flatten", self.value(index).real, output=LOGITS)
         pixels, logits = self.tensor(self.graph.inputs[0]), self.tensor(index)
+        value = self.value(index)
+        if value.stored is None:
+            self.onnx.node("Flatten", value.real, output=LOGITS)
+        else:
+            row = self.onnx.node("Flatten", value.stored)
+            self.onnx.node("DequantizeLinear", row, *self._scale_and_zero(logits), output=LOGITS)
         return self.onnx.model((PIXELS, pixels.dtype, pixels.shape), (LOGITS, np.dtype(np.float32), logits.shape))
 
     def store(self, index: int, real: str) -> None:
