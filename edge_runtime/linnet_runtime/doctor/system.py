@@ -66,7 +66,7 @@ class System:
         """Runs a line of Python in a process of its own, which a library may take along, and gives the last line of
         what is wrong; empty where nothing is.
         """
-        environment = {**self.environ, "PYTHONPATH": os.pathsep.join(self.site)}
+        environment = {**self.environ, "PYTHONPATH": os.pathsep.join(filter(None, self.site))}
         command = [sys.executable, "-P", "-c", code, *arguments]
         try:
             done = subprocess.run(
