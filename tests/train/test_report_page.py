@@ -168,7 +168,9 @@ def test_a_run_without_a_mistake_has_its_page(tmp_path: Path) -> None:
     temperature = write_report(tmp_path, replace(found, logits={"float": logits, "int8": logits}))
     assert temperature == 1.0
     assert report_of(tmp_path)["mistakes"] == []
-    assert "There are none." in text_of((tmp_path / "report.html").read_text())
+    text = text_of((tmp_path / "report.html").read_text())
+    assert "There are none." in text
+    assert "No temperature could be fitted" in text
 
 
 def test_the_page_of_a_hundred_classes_can_still_be_mailed(tmp_path: Path) -> None:
@@ -243,6 +245,13 @@ DOUBTS = {
 
 def test_good_figures_raise_no_doubt() -> None:
     assert doubts_about(GOOD) == []
+
+
+def test_warnings_come_before_notes() -> None:
+    all_changes = {name: value for changes, _ in DOUBTS.values() for name, value in changes.items()}
+    levels = [doubt.level for doubt in doubts_about(replace(GOOD, **all_changes))]
+    assert set(levels) == {"warning", "note"}
+    assert levels == sorted(levels, reverse=True)
 
 
 @pytest.mark.parametrize("kind", DOUBTS)

@@ -53,9 +53,9 @@ class Evidence:
 
 
 def doubts_about(evidence: Evidence) -> list[Doubt]:
-    """All of them: about the photos first, then the test, the training, int8 and the probabilities."""
+    """All of them, warnings first."""
     parts = (_about_photos, _about_test, _about_training, _about_int8, _about_probabilities)
-    return [doubt for part in parts for doubt in part(evidence)]
+    return sorted((doubt for part in parts for doubt in part(evidence)), key=lambda doubt: doubt.level != "warning")
 
 
 def _about_photos(evidence: Evidence) -> Iterator[Doubt]:
