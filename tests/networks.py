@@ -97,16 +97,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.add_marker(pytest.mark.filterwarnings(known))
 
 
-def random_weights(model: keras.Model, pixels: np.ndarray, seed: int) -> None:
+def random_weights(model: keras.Model, pixels: np.ndarray, seed: int, shift: float = 0.0) -> None:
     """Gives an untrained network weights that are not trivial, and the batch statistics of uint8 [N, H, W, 3], so that
-    its logits differ from photo to photo, as a trained one's do.
+    its logits differ from photo to photo, as a trained one's do. ``shift`` is the mean of what a batch normalisation
+    adds.
     """
     rng = np.random.default_rng(seed)
     norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
         layer.gamma.assign(rng.uniform(0.7, 1.4, layer.gamma.shape))
-        layer.beta.assign(rng.normal(0, 0.3, layer.beta.shape))
+        layer.beta.assign(rng.normal(shift, 0.3, layer.beta.shape))
         layer.momentum = 0.0  # the statistics of this one batch
     for layer in model.layers:
         if isinstance(layer, layers.Dense):
