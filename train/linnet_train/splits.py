@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +33,9 @@ def check_classes(data: Path, files: list[PhotoFile], split: Split, part: str | 
             expected="at least two",
             fix="a folder of photos for each class",
         )
+    counts = Counter(file.label for file in files)
     for name in classes:
-        count = sum(file.label == name for file in files)
+        count = counts[name]
         if count < split.folds:
             raise TrainingError(
                 _place(data, part, name),
