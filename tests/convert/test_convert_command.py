@@ -119,6 +119,8 @@ def test_photos_are_in_the_bundle_only_where_they_may_be(
     photos = photos_in(tiny_run)
     assert {canary.tobytes() in photos for canary in canaries} == {not private}
     assert np.std(canaries) > 20, "pictures that make a network say something"
+    if private:
+        assert "data:image/jpeg" not in (out / "report" / "index.html").read_text()
     assert bundle.reference is not None
     with np.load(bundle.reference.path) as arrays:
         assert all(array.ndim == 2 for array in arrays.values()), "digests and logits"
