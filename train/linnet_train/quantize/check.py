@@ -15,7 +15,7 @@ from linnet_train.quantize.graph import calls, functional
 ACTIVATIONS = ("linear", "relu", "relu6", "hard_sigmoid", "hard_silu", "sigmoid", "softmax")
 """By Keras's names; hard_silu is also called hard_swish."""
 
-_LAYERS = (
+LAYERS = (
     layers.Activation,
     layers.Add,
     layers.AveragePooling2D,
@@ -81,7 +81,7 @@ def _check_graph(graph: Any, *, reads_pixels: bool) -> None:
         inner = functional(layer)
         if inner is not None:
             _check_graph(inner, reads_pixels=behind_pixels)
-        elif type(layer) not in _LAYERS:
+        elif type(layer) not in LAYERS:
             raise _unknown(layer)
         else:
             for got, expected, fix in _misfits(layer, inputs[0], behind_pixels):
@@ -104,7 +104,7 @@ def _unknown(layer: Any) -> TrainingError:
     return TrainingError(
         f"layer {layer.name}",
         got=type(layer).__name__,
-        expected="one of " + ", ".join(sorted(kind.__name__ for kind in _LAYERS)),
+        expected="one of " + ", ".join(sorted(kind.__name__ for kind in LAYERS)),
         fix=fix,
     )
 
