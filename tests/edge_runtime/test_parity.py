@@ -99,7 +99,7 @@ def test_parity_passes_where_the_agreements_interval_reaches_the_precisions_leas
 
 @pytest.mark.parametrize(
     ("precision", "steps", "passes"),
-    [("int8", 24, True), ("int8", 25, False), ("float16", 9, False), ("float32", 1, True), ("float32", 1.5, False)],
+    [("int8", 32, True), ("int8", 33, False), ("float16", 9, False), ("float32", 1, True), ("float32", 1.5, False)],
 )
 def test_logits_that_are_off_fail_where_every_label_is_right(precision: str, steps: float, passes: bool) -> None:
     reference = one_hot([0, 1, 2] * 30) * np.float32(128)
@@ -145,7 +145,7 @@ def test_a_drop_needs_labels() -> None:
 
 def test_the_gate_is_stated_in_words() -> None:
     assert "reaches 0.97 in int8, 0.99 in float16" in gate_words()
-    assert "at most 24 in int8, 8 in float16, 1 in float32 steps" in gate_words()
+    assert "at most 32 in int8, 8 in float16, 1 in float32 steps" in gate_words()
     assert "above -1.5 points" in gate_words(1.5)
     assert "points" not in gate_words()
 
