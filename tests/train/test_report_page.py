@@ -207,7 +207,6 @@ def pairs(only_int8: int, only_float: int) -> Any:
 
 
 GOOD = Evidence(
-    float_model=figures(90, 10),
     int8=figures(90, 10),
     difference=pairs(9, 9),
     validation_right=180,

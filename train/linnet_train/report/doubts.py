@@ -39,7 +39,6 @@ class Evidence:
     ``fitted`` is whether validation could give a temperature; ``history`` has a row for each epoch.
     """
 
-    float_model: ModelFigures
     int8: ModelFigures
     difference: PairedDifference
     validation_right: int

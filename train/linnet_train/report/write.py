@@ -62,7 +62,6 @@ def write_report(run: Path, trained: Trained) -> float:
     models = {model: model_figures(found, classes) for model, found in judged.items()}
     difference = paired_difference(judged["int8"].right, judged["float"].right)
     evidence = Evidence(
-        float_model=models["float"],
         int8=models["int8"],
         difference=difference,
         validation_right=int((trained.logits["int8"]["val"].argmax(axis=1) == labels["val"]).sum()),
