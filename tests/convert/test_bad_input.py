@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import onnx
 import pytest
+import tensorflow as tf
 from keras import layers
 from onnx import TensorProto, helper
 
@@ -243,6 +244,20 @@ def test_a_damaged_keras_file_is_refused(seed: int, whole: dict[str, Path], tmp_
         return
     with zipfile.ZipFile(path) as archive:  # what no checksum covers: dates, attributes
         assert json.loads(archive.read("config.json"))
+
+
+def test_a_saved_model_that_would_write_files_is_refused(tmp_path: Path, program: Program) -> None:
+    class Writes(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((1, 32, 32, 3))])
+        def __call__(self, x: Any) -> dict[str, Any]:
+            tf.io.write_file(str(tmp_path / "proof"), "written")
+            return {"logits": tf.reduce_mean(x, (1, 2))}
+
+    module = Writes()
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.__call__.get_concrete_function())
+    done = program("convert", tmp_path / "saved", "--out", tmp_path / "x.linnet", status=1)
+    assert "got the operator WriteFile, expected a model that only computes" in one_line_error(done)
+    assert not (tmp_path / "proof").exists()
 
 
 # the place

@@ -132,13 +132,20 @@ def test_a_float_onnx_with_mean_and_std_becomes_every_format(
         ("open.onnx", (*NORMALISED, "--size", 32, "--formats", "onnx,openvino"), ["model.fp32.onnx", "fp16.xml"]),
         ("nchw.tflite", NORMALISED, ["model.fp32.tflite", "model.fp32.onnx", "fp16.xml"]),
         ("rescaled.keras", ("--formats", "tflite"), ["model.fp32.tflite"]),
-        ("saved", NORMALISED, ["model.fp32.tflite", "model.fp32.onnx", "fp16.xml"]),
+        ("saved", (*NORMALISED, "--calibrate", "PHOTOS"), ALL),
     ],
 )
 def test_every_kind_of_model_comes_in(
-    source: str, flags: tuple[str, ...], artifacts: list[str], models: Path, tmp_path: Path, program: Program
+    source: str,
+    flags: tuple[str, ...],
+    artifacts: list[str],
+    models: Path,
+    easy_photos: Path,
+    tmp_path: Path,
+    program: Program,
 ) -> None:
-    """Without photos they are compared on noise, on which nothing is said of accuracy."""
+    """Without --data they are compared on noise, on which nothing is said of accuracy."""
+    flags = tuple(easy_photos if flag == "PHOTOS" else flag for flag in flags)
     says = ("--labels", models / "labels.txt", "--color", "rgb", *flags)
     program("convert", models / source, "--out", tmp_path / "x.linnet", *says)
     bundle = open_bundle(tmp_path / "x.linnet")

@@ -67,7 +67,7 @@ class FileSource(ABC):
         floats = takes_pixels(self.network, self.signature)
         if self.calibration is None:
             return {"float32": floats}
-        return {"int8": int8_form(floats, self.calibration.pixels), "float32": floats}
+        return {"int8": int8_form(floats, self._in_its_colours(self.calibration.pixels)), "float32": floats}
 
     @property
     def quantized(self) -> keras.Model | None:
@@ -111,8 +111,8 @@ class FileSource(ABC):
         """The logits of the quantised network, where there is one."""
         if self.quantized is None:
             return {}
-        turned = pixels if self.signature.input.color == "rgb" else np.ascontiguousarray(pixels[..., ::-1])
-        logits = as_logits(keras_logits(self.quantized, turned), softmax=self.facts.softmax)
+        logits = keras_logits(self.quantized, self._in_its_colours(pixels))
+        logits = as_logits(logits, softmax=self.facts.softmax)
         return {"int8": ("keras int8", logits)}
 
     def own_reference(self, pixels: Pixels, form: Format) -> dict[str, tuple[str, Logits]]:
@@ -153,8 +153,11 @@ class FileSource(ABC):
     def normalised(self, pixels: Pixels) -> NDArray[np.float32]:
         """uint8 RGB [N, H, W, 3] to what the file's float input wants, NHWC."""
         mean, std = self.signature.normalisation
-        turned = pixels if self.signature.input.color == "rgb" else pixels[..., ::-1]
-        return ((turned - np.array(mean)) / np.array(std)).astype(np.float32)
+        return ((self._in_its_colours(pixels) - np.array(mean)) / np.array(std)).astype(np.float32)
+
+    def _in_its_colours(self, pixels: Pixels) -> Pixels:
+        """RGB in the order that the file wants."""
+        return pixels if self.signature.input.color == "rgb" else np.ascontiguousarray(pixels[..., ::-1])
 
 
 def as_logits(outputs: Logits, *, softmax: bool) -> Logits:
