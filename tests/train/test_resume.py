@@ -107,9 +107,9 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 def test_ctrl_c_says_how_to_go_on(easy_photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with start("train", easy_photos, "--out", run, *TINY, "--epochs", 1, "--qat-epochs", 12) as training:
+    with start("train", easy_photos, "--out", run, *TINY, "--epochs", 40) as training:
         assert training.stderr is not None
-        line = next(line for line in training.stderr if line.startswith("int8, ranges moving: epoch 1/8"))
+        line = next(line for line in training.stderr if line.startswith("whole: epoch 1/40"))
         training.send_signal(signal.SIGINT)
         *_, last = [line, *training.stderr]
     assert last.strip() == f"error: stopped by ctrl-C. To go on: linnet train --resume {run}"
