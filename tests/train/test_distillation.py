@@ -12,9 +12,14 @@ import pytest
 from keras import layers
 from scipy.special import log_softmax, softmax
 
+from linnet_train.augment.settings import Augmentation
+from linnet_train.data import Dataset
 from linnet_train.distillation import DistillationLoss, load_teacher
 from linnet_train.errors import TrainingError
-from linnet_train.recipe import Distillation
+from linnet_train.models import build_model
+from linnet_train.phases import phases_of
+from linnet_train.recipe import Distillation, Recipe
+from linnet_train.trainer import build_trainer
 from networks import TINY
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
@@ -43,6 +48,19 @@ def test_the_teacher_is_no_part_of_the_student() -> None:
     layer = DistillationLoss(teacher(), Distillation(teacher=""))
     layer(LOGITS, PIXELS)
     assert not layer.variables, "nothing of it trains, or goes into each checkpoint"
+
+
+def test_the_teacher_sees_the_very_picture_that_the_student_sees(easy_dataset: Dataset) -> None:
+    """A teacher that is the student agrees with it, however the photos are turned and mixed."""
+    settings = Distillation(teacher="", weight=1.0)
+    augment = Augmentation(view="overhead", cutmix=1.0)
+    recipe = Recipe(data="", model="lenet5", size=32, weights="none", distillation=settings, augment=augment)
+    student, same = (build_model("lenet5", classes=3, size=32) for _ in range(2))
+    same.set_weights(student.get_weights())
+    trainer = build_trainer(recipe, phases_of(recipe)[0], student, same, easy_dataset).model
+    logits, _ = trainer(PIXELS, training=True)
+    assert not np.allclose(np.asarray(logits), np.asarray(student(PIXELS)), atol=1e-3), "they are other pictures"
+    assert float(trainer.losses[0]) == pytest.approx(0.0, abs=1e-5)
 
 
 def test_a_run_learns_from_its_teacher_alone(easy_photos: Path, tmp_path: Path, program: Callable[..., Any]) -> None:
