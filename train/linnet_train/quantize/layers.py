@@ -91,7 +91,7 @@ class FakeQuantize(keras.layers.Layer):
 
     def _follow(self, inputs: Any, rate: float) -> None:
         for bound, extreme in zip((self.minimum, self.maximum), self._extremes(inputs), strict=True):
-            bound.assign(bound + rate * (ops.cast(extreme, "float32") - bound))
+            bound.assign(bound + rate * (ops.stop_gradient(ops.cast(extreme, "float32")) - bound))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "minimum": self.begins_at, "maximum": self.fixed and self.fixed[1]}
