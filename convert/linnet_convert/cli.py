@@ -57,6 +57,7 @@ def convert(
 ) -> None:
     """Converts and shows the parity; the command's help is above."""
     refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whose converter it is, whatever the model was trained on
     quiet_tensorflow()
     with no_chatter():  # imports TensorFlow: seconds that --help need not take, and a page of greetings
         from linnet_convert.convert import convert as convert_source
