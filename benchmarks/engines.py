@@ -1,54 +1,100 @@
-"""The CPU engines side by side on the int8 artifacts of one bundle, and their ratio to LiteRT.
+"""The CPU engines side by side on the int8 artifacts of one network, and their ratio to LiteRT.
 
+    python benchmarks/engines.py
     python benchmarks/engines.py BUNDLE
 
-Through the runtime's own sessions: pixels that are already preprocessed in, logits out, one picture at a time.
+Without a bundle: MobileNetV2-0.35 at 160 px, MobileNetV4-conv-small and EfficientNet-Lite0 at 224 px with untrained
+weights (they do not change the time). Pixels that are already preprocessed in, logits out, one picture at a time.
 """
 
 from __future__ import annotations
 
 import contextlib
+import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from statistics import median
 
+import msgspec
 import numpy as np
 from common import ENGINES, Row, arguments, median_ratio, report, time_side_by_side
 
-from linnet_devices import OpenOptions
+from linnet_devices import Artifact, OpenOptions, Session, load_device
+from linnet_devices.chatter import no_chatter
 from linnet_runtime import open_bundle
 from linnet_runtime.sessions import open_session
+
+UNTRAINED = {"mobilenet_v2": 160, "mobilenet_v4_conv_small": 224, "efficientnet_lite0": 224}
+CLASSES = 1000
 
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("bundle", type=Path, nargs="?")
     parser.add_argument("--threads", type=int, default=1, help="of each engine")
     parser.add_argument("--rounds", type=int, default=100, help="turns of each")
     parser.add_argument("--repeats", type=int, default=50, help="calls in a turn")
     args = parser.parse_args()
-    manifest = open_bundle(args.bundle)
-    size = (1, manifest.preprocess.height, manifest.preprocess.width, 3)
-    pixels = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    options = OpenOptions(threads=args.threads)
+    tables: dict[str, list[Row]] = {}
     with contextlib.ExitStack() as stack:
-        sessions = {
-            name: stack.enter_context(
-                open_session(manifest, name, precision="int8", options=OpenOptions(threads=args.threads))
-            )
-            for name in ENGINES
-        }
-        calls = {name: partial(session.run, pixels) for name, session in sessions.items()}
-        times = time_side_by_side(calls, args.rounds, args.repeats)
-        rows: list[Row] = [
-            {
-                "engine": name,
-                "artifact": Path(session.artifact.path).name,
-                "ms": median(times[name]),
-                "times LiteRT's": median_ratio(times[name], times["cpu:litert"]),
+        if args.bundle is not None:
+            manifest = open_bundle(args.bundle)
+            sessions = {
+                e: stack.enter_context(open_session(manifest, e, precision="int8", options=options)) for e in ENGINES
             }
-            for name, session in sessions.items()
-        ]
-    report({f"{manifest.name}, int8, {size[1]}x{size[2]}, threads: {args.threads}": rows}, args.out)
+            size = (manifest.preprocess.height, manifest.preprocess.width)
+            title = f"{manifest.name}, {size[0]}x{size[1]}"
+            tables[title] = compare(sessions, size, args.rounds, args.repeats)
+        else:
+            for name, side in UNTRAINED.items():
+                root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                with no_chatter():
+                    artifacts = untrained(name, side, root)
+                sessions = {e: stack.enter_context(load_device(e).open(a, options)) for e, a in artifacts.items()}
+                tables[f"{name}, {side}x{side}"] = compare(sessions, (side, side), args.rounds, args.repeats)
+    report({f"{title}, int8, threads: {args.threads}": rows for title, rows in tables.items()}, args.out)
+
+
+def untrained(name: str, size: int, root: Path) -> dict[str, Artifact]:
+    """A network's int8 artifacts by engine, calibrated on noise."""
+    from linnet_convert.to_onnx import to_onnx
+    from linnet_convert.to_openvino import to_openvino
+    from linnet_convert.to_tflite import to_tflite
+    from linnet_train.models import build_model
+    from linnet_train.quantize import calibrate, quantize
+
+    float_model = build_model(name, classes=CLASSES, size=size)
+    pixels = np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8)
+    for layer in float_model.layers:
+        if hasattr(layer, "momentum"):
+            layer.momentum = 0.0
+    float_model(pixels, training=True)  # without batch statistics an untrained network's values fade to nothing
+    model = quantize(float_model)
+    calibrate(model, pixels)
+    tflite = to_tflite(model, "int8", pixels, root)
+    onnx = to_onnx(root / tflite.path, "int8", root)
+    openvino = to_openvino(root / onnx.path, root / tflite.path, "int8", root)
+    return {
+        engine: msgspec.structs.replace(artifact, path=str(root / artifact.path))
+        for engine, artifact in zip(ENGINES, (tflite, onnx, openvino), strict=True)
+    }
+
+
+def compare(sessions: Mapping[str, Session], size: tuple[int, int], rounds: int, repeats: int) -> list[Row]:
+    pixels = np.random.default_rng(0).integers(0, 256, (1, *size, 3), dtype=np.uint8)
+    times = time_side_by_side({name: partial(s.run, pixels) for name, s in sessions.items()}, rounds, repeats)
+    litert = times[ENGINES[0]]
+    return [
+        {
+            "engine": name,
+            "artifact": Path(session.artifact.path).name,
+            "ms": median(times[name]),
+            "times LiteRT's": median_ratio(times[name], litert),
+        }
+        for name, session in sessions.items()
+    ]
 
 
 if __name__ == "__main__":
