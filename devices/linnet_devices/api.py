@@ -41,8 +41,8 @@ Precision = Literal["int8", "float16", "float32"]
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The one input or the one output of an artifact.
 
-    ``scale`` and ``zero_point`` are those of the file: real = scale * (quantised - zero_point); None in float. An output
-    that the file turns into float32 itself keeps those of its steps.
+    ``scale`` and ``zero_point`` are those of the file: real = scale * (quantised - zero_point); None in float. An
+    output that the file itself turns into float32 keeps those of its steps.
     An input with ``mean`` and ``std`` wants real = (pixel - mean) / std, a value per channel; without them the
     pixels 0..255 go in as they are. An output is ``logits``, or ``probabilities`` where the file ends in a softmax.
     """

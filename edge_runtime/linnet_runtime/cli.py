@@ -33,7 +33,9 @@ COMMANDS = {
     "data": Command("linnet_train.data_check.cli:data", "report", "Check a folder of photos before it costs a night."),
     "models": Command("linnet_train.models_cli:models", "train", "The networks: parameters, multiply-adds, int8 size."),
     "train": Command("linnet_train.cli:train", "train", "Train a network on a folder of photos."),
-    "convert": Command("linnet_convert.cli:convert", "convert", "Turn a run or a model file into a bundle, and prove it."),
+    "convert": Command(
+        "linnet_convert.cli:convert", "convert", "Turn a run or a model file into a bundle, and prove it."
+    ),
     "verify": Command("linnet_runtime.commands.verify:verify", "", "Check a bundle's hashes, canaries and parity."),
     "classify": Command("linnet_runtime.commands.classify:classify", "", "Label pictures."),
     "run": Command("linnet_runtime.commands.run:run", "", "Label a camera, a stream or a video, live."),
