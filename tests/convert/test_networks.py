@@ -55,7 +55,7 @@ CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 @pytest.fixture(scope="module")
 def photos() -> NDArray[np.uint8]:
-    """Real ones, uint8 [N, SIZE, SIZE, 3], of all classes in turn."""
+    """Real ones, uint8 [N, SIZE, SIZE, 3], of all classes."""
     files = list_photos(DATA / "photos" / "trash")
     chosen = [files[i] for i in np.random.default_rng(0).permutation(len(files))[: TESTED + CALIBRATED]]
 
