@@ -4,7 +4,7 @@
 
 DATA holds photos/trash/CLASS/*.jpg (TrashNet), weights/mobilenet_v2_0.35_224_imagenet_no_top.weights.h5 (MobileNetV2
 without its head) and video/bottle-detection.mp4 (a conveyor, for ``linnet run`` in each CPU engine). Each seed's run
-and bundle stay in WORK; what is there already is not made again, and a run that was interrupted goes on.
+and bundle stay in WORK, for quantization.py too; what is there is not made again, and an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def main() -> None:
     seconds: list[Row] = []
     judged: list[Row] = []
     for seed in args.seeds:
-        run, bundle = args.work / f"seed-{seed}", args.work / f"seed-{seed}.linnet"
+        run, bundle = args.work / f"trash-{seed}", args.work / f"trash-{seed}.linnet"
         seconds.append({"seed": str(seed), **make(run, bundle, args.data, seed, shlex.split(args.training))})
         judged += [{"seed": str(seed), **row} for row in judge(run, bundle, args.data / PHOTOS)]
-    clip = [label_clip(args.work / f"seed-{args.seeds[0]}.linnet", args.data / CLIP, device) for device in ENGINES]
+    clip = [label_clip(args.work / f"trash-{args.seeds[0]}.linnet", args.data / CLIP, device) for device in ENGINES]
     tables = {
         "top-1 on the test photos; agreement of top-1 with the Keras QAT model": judged + means(judged),
         "seconds": seconds,
