@@ -67,13 +67,18 @@ def training_steps() -> dict[str, NDArray[np.float32]]:
     found["float losses"] = _fit(floats, pixels, labels)
     found["float logits"] = floats.predict(pixels, verbose=0)
     int8 = quantize(for_disk(floats))
-    calibrate(int8, pixels)
+    calibrate(int8, np.concatenate([pixels, pixels[:16] // 2]))  # two batches, of other sizes and extremes
+    found["calibrated"] = _ranges(int8)
     move_ranges(int8)
     found["int8 losses"] = _fit(int8, pixels, labels)
     freeze_ranges(int8)
     found["int8 logits"] = int8.predict(pixels, verbose=0)
-    ranges = [(float(layer.minimum), float(layer.maximum)) for layer in fake_quantize_layers(int8)]
-    return {**found, "ranges": np.array(ranges), "step": np.diff(ranges[-1]) / 255}
+    ranges = _ranges(int8)
+    return {**found, "ranges": ranges, "step": np.diff(ranges[-1]) / 255}
+
+
+def _ranges(int8: keras.Model) -> NDArray[np.float64]:
+    return np.array([(float(layer.minimum), float(layer.maximum)) for layer in fake_quantize_layers(int8)])
 
 
 def _fit(model: keras.Model, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float64]:

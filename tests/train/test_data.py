@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
-from linnet_train.batches import PhotoBatches
+from linnet_train.batches import PhotoBatches, PhotosInTurn
 from linnet_train.data import Dataset, load_dataset
 from linnet_train.errors import TrainingError
 from networks import CLASSES, PER_CLASS
@@ -180,7 +180,7 @@ class TestPhotoBatches:
     def test_an_epoch_serves_every_training_photo_once(self, photos: Dataset) -> None:
         batches = PhotoBatches(photos, "train", 9, seed=3, first_epoch=0)
         served = self.order(batches)
-        assert sorted(served) == sorted(pixels.tobytes() for pixels in photos.all_of("train").pixels)
+        assert sorted(served) == sorted(pixels.tobytes() for pixels in photos.pixels[photos.parts["train"]])
         pixels, labels = batches[1]
         assert (pixels.dtype, pixels.shape, labels.shape) == (np.uint8, (9, 32, 32, 3), (9,))
         of_pixels = dict(zip((p.tobytes() for p in photos.pixels), photos.labels, strict=True))
@@ -201,3 +201,14 @@ class TestPhotoBatches:
         batches = PhotoBatches(photos, "train", 1000, seed=0, first_epoch=0)
         assert len(batches) == 1
         assert len(batches[0][0]) == 36
+
+
+def test_a_part_in_turn_is_all_of_it_read_batch_by_batch(easy_photos: Path, tmp_path: Path) -> None:
+    """12 photos in batches of 5; the last two are a batch of their own."""
+    photos = load(easy_photos, tmp_path)
+    part = photos.parts["val"]
+    batches = PhotosInTurn(photos, "val", 5)
+    served = [batches[i] for i in range(len(batches))]
+    assert [len(labels) for _, labels in served] == [5, 5, 2]
+    np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in served]), photos.pixels[part])
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels in served]), photos.labels[part])

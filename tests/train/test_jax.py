@@ -88,6 +88,13 @@ def test_float_steps_are_those_of_tensorflow(steps: tuple[dict[str, Any], dict[s
     np.testing.assert_allclose(there["float logits"], here["float logits"], rtol=0, atol=1e-3)
 
 
+def test_calibrated_ranges_are_those_of_tensorflow(steps: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """JAX observes in a compiled pass, TensorFlow operation by operation."""
+    here, there = steps
+    assert (here["calibrated"][:, 1] > here["calibrated"][:, 0]).all()
+    np.testing.assert_allclose(there["calibrated"], here["calibrated"], rtol=0, atol=1e-3)
+
+
 def test_quantised_steps_are_those_of_tensorflow(steps: tuple[dict[str, Any], dict[str, Any]]) -> None:
     """But for values that fall between two levels, which each backend rounds in its own way."""
     here, there = steps

@@ -123,9 +123,9 @@ class Record(keras.callbacks.Callback):
 def judged(run: Path, easy_dataset: Dataset) -> float:
     """The validation loss of a run's float model, with the recipe's label smoothing."""
     model = keras.saving.load_model(run / "float.keras", compile=False)
-    validation = easy_dataset.all_of("val")
+    val = easy_dataset.parts["val"]
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
-    return float(loss(np.eye(3)[validation.labels], model(validation.pixels, training=False)))
+    return float(loss(np.eye(3)[easy_dataset.labels[val]], model(easy_dataset.pixels[val], training=False)))
 
 
 def test_the_average_is_what_is_judged_and_kept(easy_dataset: Dataset, tmp_path: Path) -> None:

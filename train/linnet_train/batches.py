@@ -1,4 +1,4 @@
-"""Which photos a training step sees: every photo once an epoch, or every class equally often."""
+"""Which photos a step sees: all once an epoch or every class equally often in training, all in turn in judging."""
 
 from __future__ import annotations
 
@@ -60,6 +60,24 @@ class PhotoBatches(keras.utils.PyDataset):
         else:
             self._order = rng.permutation(self._indices)
         self._gathered: dict[int, Future[Batch]] = {}
+
+
+class PhotosInTurn(keras.utils.PyDataset):
+    """A part's photos in its order: (pixels uint8 [B, H, W, 3], labels int64 [B]), the last batch a smaller one.
+
+    They are read from the disk as they come: a part may be larger than the memory.
+    """
+
+    def __init__(self, photos: Dataset, part: str, batch_size: int) -> None:
+        super().__init__(workers=1)
+        self._photos, self._indices, self._batch_size = photos, photos.parts[part], batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self._indices) // self._batch_size)
+
+    def __getitem__(self, i: int) -> Batch:
+        chosen = self._indices[i * self._batch_size : (i + 1) * self._batch_size]
+        return self._photos.pixels[chosen], self._photos.labels[chosen]
 
 
 def balanced(indices: Indices, labels: NDArray[np.int64], rng: np.random.Generator) -> Indices:

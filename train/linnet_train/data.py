@@ -49,9 +49,6 @@ class Dataset:
         chosen = order[np.argsort(turn, kind="stable")[:most]]
         return Photos(self.pixels[chosen], self.labels[chosen])
 
-    def all_of(self, part: str) -> Photos:
-        return Photos(self.pixels[self.parts[part]], self.labels[self.parts[part]])
-
 
 def load_dataset(
     data: Path,

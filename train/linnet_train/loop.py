@@ -10,7 +10,7 @@ import numpy as np
 
 from linnet_devices.api import Logits, Pixels
 from linnet_train.backend import validation_batch
-from linnet_train.batches import PhotoBatches
+from linnet_train.batches import PhotoBatches, PhotosInTurn
 from linnet_train.callbacks import Checkpoints, LearningRate, Reseed
 from linnet_train.checkpoint import Progress, load_checkpoint, load_progress, write_model
 from linnet_train.data import Dataset
@@ -27,7 +27,7 @@ from linnet_train.trainer import Trainer, build_trainer
 
 FLOAT_MODEL, QAT_MODEL = "float.keras", "qat.keras"
 _CALIBRATION_PHOTOS = 256
-_PREDICT_BATCH = 64
+PREDICT_BATCH = 64
 
 Watch = Callable[[Phase, int], keras.callbacks.Callback]
 
@@ -144,11 +144,9 @@ def _fit(
     watch: Watch,
 ) -> None:
     batches = PhotoBatches(photos, "train", recipe.batch_size, recipe.seed, first_epoch, recipe.sampling)
-    validation = photos.all_of("val")
     trainer.model.fit(
         batches,
-        validation_data=(validation.pixels, validation.labels),
-        validation_batch_size=validation_batch(_PREDICT_BATCH, len(validation)),
+        validation_data=PhotosInTurn(photos, "val", validation_batch(PREDICT_BATCH, len(photos.parts["val"]))),
         epochs=phase.epochs,
         initial_epoch=first_epoch,
         shuffle=False,  # the batches are in a random order, and Keras would mix them anew by what no checkpoint keeps
@@ -168,7 +166,7 @@ def _save(model: keras.Model, path: Path) -> None:
     write_model(path, model.save)
 
 
-def predict_logits(model: keras.Model, pixels: Pixels) -> Logits:
+def predict_logits(model: keras.Model, pixels: Pixels | PhotosInTurn) -> Logits:
     """uint8 [N, H, W, 3] to float32 logits [N, classes]."""
-    logits: Logits = np.asarray(model.predict(pixels, batch_size=_PREDICT_BATCH, verbose=0), dtype=np.float32)
+    logits: Logits = np.asarray(model.predict(pixels, batch_size=PREDICT_BATCH, verbose=0), dtype=np.float32)
     return logits

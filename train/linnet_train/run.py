@@ -33,10 +33,11 @@ from linnet_runtime.photos import save_run_photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_train.augment.page import AUGMENTATION, PHOTOS, write_augmentation_page
 from linnet_train.backend import device_count, shared_among
+from linnet_train.batches import PhotosInTurn
 from linnet_train.checkpoint import PROGRESS
 from linnet_train.data import Dataset, load_dataset
 from linnet_train.errors import TrainingError
-from linnet_train.loop import FLOAT_MODEL, QAT_MODEL, Watch, predict_logits, train_network
+from linnet_train.loop import FLOAT_MODEL, PREDICT_BATCH, QAT_MODEL, Watch, predict_logits, train_network
 from linnet_train.phases import phases_of
 from linnet_train.recipe import CONFIG, Recipe
 from linnet_train.report import Trained, classification_metrics, write_report
@@ -157,7 +158,7 @@ def _write_splits(run: Path, photos: Dataset) -> None:
 def _logits(model: Path, photos: Dataset) -> dict[str, Logits]:
     """Of a model on the parts that judge it."""
     network = keras.saving.load_model(model, compile=False)
-    return {part: predict_logits(network, photos.all_of(part).pixels) for part in ("val", "test")}
+    return {part: predict_logits(network, PhotosInTurn(photos, part, PREDICT_BATCH)) for part in ("val", "test")}
 
 
 def _json(value: object) -> bytes:

@@ -36,7 +36,7 @@ class FakeQuantize(keras.layers.Layer):
         self.begins_at = minimum
         self.fixed = (minimum, maximum) if minimum is not None and maximum is not None else None
         self.mode = FROZEN
-        self._batches_observed = 0
+        self.batches_observed: Any = 0
 
     def build(self, input_shape: Any) -> None:
         minimum, maximum = self.fixed or (0.0, 0.0)
@@ -52,15 +52,15 @@ class FakeQuantize(keras.layers.Layer):
     def start_observing(self) -> None:
         """Forgets the range; the batches that follow set it to the average of their minima and maxima."""
         self.mode = OBSERVE
-        self._batches_observed = 0
+        self.batches_observed = 0
 
     def call(self, inputs: Any, training: bool = False, follow: bool = True) -> Any:
         """Rounds; without ``follow`` the inputs have no part in the range, whatever the mode."""
         if self.fixed is None:
             if self.mode == OBSERVE:
                 if follow:
-                    self._batches_observed += 1
-                    self._follow(inputs, 1 / self._batches_observed)
+                    self.batches_observed = self.batches_observed + 1
+                    self._follow(inputs, 1 / self.batches_observed)
                 return self._unrounded(inputs)
             if self.mode == MOVE and training and follow:
                 self._follow(inputs, 1 - _AVERAGE_DECAY)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from typing import Any
 
 import keras
@@ -27,10 +29,38 @@ def calibrate(model: keras.Model, pixels: Pixels) -> None:
     """
     for layer in fake_quantize_layers(model):
         layer.start_observing()
+    observe = _compiled(model) if keras.backend.backend() == "jax" else partial(model, training=False)
     for start in range(0, len(pixels), _BATCH):
-        model(pixels[start : start + _BATCH], training=False)
+        observe(pixels[start : start + _BATCH])
     freeze_ranges(model)
     round_biases(model)
+
+
+def _compiled(model: keras.Model) -> Callable[[Pixels], None]:
+    """Observes a batch in one pass on JAX, which would otherwise compile each operation by itself.
+
+    The first 32 photos of MobileNetV2 0.35 at 96 px took a core 51 s so, and 5 s in one pass.
+    """
+    import jax
+
+    layers = list(fake_quantize_layers(model))
+
+    @jax.jit
+    def observed(trainable: list[Any], others: list[Any], batches: Any, pixels: Any) -> list[Any]:
+        for layer in layers:
+            layer.batches_observed = batches
+        _, others = model.stateless_call(trainable, others, pixels, training=False)
+        return others
+
+    batches = count()
+
+    def observe(pixels: Pixels) -> None:
+        trainable, others = model.trainable_variables, model.non_trainable_variables
+        values = [[variable.value for variable in variables] for variables in (trainable, others)]
+        for variable, value in zip(others, observed(*values, float(next(batches)), pixels), strict=True):
+            variable.assign(value)
+
+    return observe
 
 
 def move_ranges(model: keras.Model) -> None:
