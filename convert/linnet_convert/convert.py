@@ -71,7 +71,7 @@ def convert(
             if artifact.format not in wanted:  # only a step on the way to another format
                 (root / artifact.path).unlink()
         artifacts = tuple(
-            a if a.format == source.copied else write_metadata(root, a, source.labels, source.preprocess)
+            a if (a.format, a.precision) == source.copied else write_metadata(root, a, source.labels, source.preprocess)
             for a in sorted(artifacts, key=_place)
             if a.format in wanted
         )

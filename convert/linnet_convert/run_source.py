@@ -35,7 +35,7 @@ class RunSource:
     metrics: dict[str, float]
     temperature: float
     formats: tuple[Format, ...] = FORMATS
-    copied: Format | None = None
+    copied: tuple[Format, Precision] | None = None
 
     @property
     def models(self) -> dict[Precision, keras.Model]:

@@ -122,6 +122,11 @@ def test_a_float_onnx_with_mean_and_std_becomes_every_format(
         assert (artifact.input.layout, artifact.input.dtype) == (
             ("NHWC", "uint8") if made_here else ("NCHW", "float32")
         )
+        if artifact.format == "onnx":
+            props = {entry.key: entry.value for entry in onnx.load(artifact.path).metadata_props}
+            said = {key: props.get(f"model_info {key}") for key in ("labels", "reverse_input_channels")}
+            expected = ("blue green red", "False") if made_here else (None, None)
+            assert tuple(said.values()) == expected, "a copy stays as it was, and what is made here is described"
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,8 @@ class Source(Protocol):
         """Those that it can become, of ``FORMATS``."""
 
     @property
-    def copied(self) -> Format | None:
-        """The format of the artifact that is the source's own file, and keeps what that says for its readers."""
+    def copied(self) -> tuple[Format, Precision] | None:
+        """Of the artifact that is the source's own file, and keeps what that says for its readers."""
 
     @property
     def validation(self) -> Photos | None:

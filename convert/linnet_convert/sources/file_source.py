@@ -55,8 +55,8 @@ class FileSource(ABC):
         return self.signature.preprocess
 
     @property
-    def copied(self) -> Format | None:
-        return next((form for form in FORMATS if form == self.facts.kind), None)
+    def copied(self) -> tuple[Format, Precision] | None:
+        return next(((form, self.facts.precision) for form in FORMATS if form == self.facts.kind), None)
 
     @cached_property
     def models(self) -> dict[Precision, keras.Model]:
@@ -96,7 +96,7 @@ class FileSource(ABC):
                 str(self.path),
                 got=f"{type(error).__name__}: {error}",
                 expected="a model that can be translated",
-                fix=f"--formats {self.copied}" if self.copied else None,
+                fix=f"--formats {self.copied[0]}" if self.copied else None,
             ) from error
 
     @abstractmethod
