@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -49,7 +50,12 @@ def new_directory(path: Path, *, overwrite: bool, marker: str) -> Iterator[Path]
     except OSError as error:
         raise LinnetError(str(path), got=error.strerror, expected="a place that can be written") from error
     try:
-        yield working
+        try:
+            yield working
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EFBIG):  # it names nothing, or the file that was being copied
+                error.filename = str(path)
+            raise
         working.chmod(0o755)  # mkdtemp makes it private
         if path.exists():
             retired = working.with_name(working.name + ".old")

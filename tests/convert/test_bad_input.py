@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,13 +131,32 @@ def test_a_path_to_nothing_gets_one_line(name: str, says: str, tmp_path: Path, p
     assert says in one_line_error(done)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_path_without_permission_gets_one_line(whole: dict[str, Path], tmp_path: Path, program: Program) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(whole["onnx"].read_bytes())
+@pytest.mark.parametrize("closed", ["model.onnx", "labels.txt", "saved", "run", "folder", "out"])
+def test_a_path_without_permission_gets_one_line(
+    closed: str, whole: dict[str, Path], labels: Path, tiny_run: Path, tmp_path: Path, program: Program
+) -> None:
+    for folder in ("folder", "saved", "out"):
+        (tmp_path / folder).mkdir()
+    for name in ("model.onnx", "folder/model.onnx"):
+        (tmp_path / name).write_bytes(whole["onnx"].read_bytes())
+    (tmp_path / "labels.txt").write_bytes(labels.read_bytes())
+    (tmp_path / "saved" / "saved_model.pb").touch()
+    shutil.copytree(tiny_run, tmp_path / "run")
+    source = {"saved": "saved", "run": "run", "folder": "folder/model.onnx"}.get(closed, "model.onnx")
+    says = () if closed == "run" else ("--labels", tmp_path / "labels.txt", *SAYS)
+    path = tmp_path / closed
     path.chmod(0)
-    done = program("convert", path, "--out", tmp_path / "x.linnet", status=1)
-    assert f"{path}: got Permission denied" in one_line_error(done)
+    try:
+        if os.access(path, os.R_OK):
+            pytest.skip("root may read everything")
+        status = 1 if closed in ("folder", "out") else 2  # Click looks at the arguments themselves
+        done = program("convert", tmp_path / source, "--out", tmp_path / "out" / "x.linnet", *says, status=status)
+    finally:
+        path.chmod(0o755)
+    error = one_line_error(done)
+    assert str(path) in error
+    assert ("Permission denied" if status == 1 else "is not readable") in error
+    assert not list((tmp_path / "out").iterdir())
 
 
 def another_task(inputs: list[list[int]], outputs: list[list[int]]) -> onnx.ModelProto:
@@ -274,14 +294,16 @@ def small_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.parametrize("kind", ["run", "tflite", "onnx"])
 def test_a_full_disk_leaves_nothing(
-    whole: dict[str, Path], labels: Path, tmp_path: Path, program: Program, small_files: None
+    kind: str, whole: dict[str, Path], labels: Path, tiny_run: Path, tmp_path: Path, program: Program, small_files: None
 ) -> None:
     del small_files
-    done = program("convert", whole["onnx"], "--out", tmp_path / "x.linnet", *SAYS, "--labels", labels, status=1)
-    assert "File too large" in one_line_error(done)
-    assert not (tmp_path / "x.linnet").exists()
-    assert not list(tmp_path.glob(".x.linnet*"))
+    source = tiny_run if kind == "run" else whole[kind]
+    says = (*SAYS, "--labels", labels) if kind == "onnx" else ()
+    done = program("convert", source, "--out", tmp_path / "x.linnet", *says, status=1)
+    assert one_line_error(done) == f"{tmp_path / 'x.linnet'}: File too large"
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
