@@ -74,5 +74,8 @@ def write_whole(path: Path, data: bytes) -> None:
     try:
         working.write_bytes(data)
         working.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk names nothing
+        raise
     finally:
         working.unlink(missing_ok=True)

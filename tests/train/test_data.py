@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -157,6 +158,21 @@ def test_a_class_that_is_left_with_too_few_is_refused(easy_photos: Path, tmp_pat
         photo.write_bytes(b"")
     with pytest.raises(TrainingError, match="green: got 4 photos that can be read, expected at least 5"):
         load(folder, tmp_path)
+
+
+def test_more_photos_than_the_disk_has_room_for_are_refused(easy_photos: Path, tmp_path: Path) -> None:
+    """Before any is read: a memory map that runs out of disk brings the process down."""
+    free = shutil.disk_usage(tmp_path).free
+    side = math.isqrt(2 * free // (3 * N))
+    with pytest.raises(TrainingError, match=rf"pixels\.npy: got \S+ GB free, expected \S+ GB, for {N} photos"):
+        load(easy_photos, tmp_path, spec=Preprocess(height=side, width=side))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_memory_map_has_its_room_on_the_disk(easy_photos: Path, tmp_path: Path) -> None:
+    load(easy_photos, tmp_path, spec=Preprocess(height=33, width=200))
+    taken = (tmp_path / "pixels.npy").stat()
+    assert taken.st_blocks * 512 >= taken.st_size >= N * 33 * 200 * 3
 
 
 def test_a_sample_has_every_class_however_small(easy_photos: Path, tmp_path: Path) -> None:

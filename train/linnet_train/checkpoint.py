@@ -109,5 +109,6 @@ def _line_for(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         got = os.strerror(error.errno) if error.errno else str(error)  # HDF5's own text has addresses and three lines
-        fix = f"make room, then linnet train --resume {path.parent}"
+        begun = (path.parent / PROGRESS).exists()  # without, nothing of the run stays
+        fix = f"make room, then linnet train --resume {path.parent}" if begun else "make room"
         raise TrainingError(str(path), got=got, expected="a file that can be written", fix=fix) from error

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +73,8 @@ def load_dataset(
         split: how they are divided into parts, where DATA has none.
 
     Raises:
-        LinnetError: as ``list_photos``, ``check_classes`` and ``divide``; or no photo that can be read.
+        LinnetError: as ``list_photos``, ``check_classes`` and ``divide``; no room on the disk; or no photo that can be
+            read.
     """
     files = list_photos(data, split.group_column)
     check_classes(data, files, split)
@@ -81,8 +86,7 @@ def load_dataset(
         unreadable[photo_name(photo, data)] = str(error.got)
         on_photo(len(read) + len(unreadable), len(files))
 
-    shape = (len(files), spec.height, spec.width, 3)
-    pixels = np.lib.format.open_memmap(cache, mode="w+", dtype=np.uint8, shape=shape)
+    pixels = _new_memory_map(cache, (len(files), spec.height, spec.width, 3))
     for photo, photo_pixels in decode_photos(files, spec, leave_out):
         pixels[len(read)] = photo_pixels
         read.append(photo)
@@ -104,3 +108,18 @@ def load_dataset(
         parts=parts,
         unreadable=unreadable,
     )
+
+
+def _new_memory_map(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """With its room on the disk taken: where a write to a memory map finds none, the kernel ends the process."""
+    path.unlink(missing_ok=True)  # an interrupted run's
+    size, free = math.prod(shape), shutil.disk_usage(path.parent).free
+    if size > free:
+        raise TrainingError(
+            str(path), got=f"{free / 1e9:.3g} GB free", expected=f"{size / 1e9:.3g} GB, for {shape[0]} photos"
+        )
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return pixels
