@@ -18,6 +18,7 @@ _CONVERSIONS = {"FakeQuantize": "quantize", "Convert": "dequantize"}
 _MOVES = ("Reorder", "Convert", "FakeQuantize")
 _WEIGHTED = ("Convolution", "GroupConvolution", "Deconvolution", "FullyConnected", "MatMul")
 _STORED = ("i8", "u8", "i4", "u4")
+_FLOAT_ONLY = ("Softmax",)  # the CPU plug-in's node takes f32, bf16 and f16, whatever precedes it
 
 
 def read(path: Path) -> Findings:
@@ -28,7 +29,7 @@ def read(path: Path) -> Findings:
         compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as error:
         raise ConversionError(str(path), got=str(error), expected="an IR that OpenVINO reads") from error
-    operations, conversions, constant = [], Counter[str](), set()
+    operations, conversions, constant, uneven = [], Counter[str](), set(), _uneven(model)
     for op in compiled.get_runtime_model().get_ordered_ops():
         info = {key: value.astype(str) for key, value in op.get_rt_info().items()}
         before = [source.get_source_output().get_node() for source in op.inputs()]
@@ -38,7 +39,7 @@ def read(path: Path) -> Findings:
         elif kind not in _NOT_COMPUTED:
             if kind in _CONVERSIONS:
                 conversions[_CONVERSIONS[kind]] += 1
-            operations.append(_operation(op, kind, info, before, constant))
+            operations.append(_operation(op, kind, info, before, constant, uneven))
     return Findings(
         engine=f"OpenVINO {openvino.__version__.partition('-')[0]}",
         input=_dtype(model.input(0).element_type.get_type_name()),
@@ -50,7 +51,9 @@ def read(path: Path) -> Findings:
     )
 
 
-def _operation(op: Any, kind: str, info: dict[str, str], before: list[Any], constant: set[str]) -> Operation:
+def _operation(
+    op: Any, kind: str, info: dict[str, str], before: list[Any], constant: set[str], uneven: frozenset[str]
+) -> Operation:
     dtype, name = _dtype(info["runtimePrecision"]), info["originalLayersNames"].partition(",")[0]
     if kind in _MOVES or (kind == "Subgraph" and _changes_type_at_an_end(op, info, before)):
         return Operation(kind, name, dtype, converts=True)
@@ -59,9 +62,14 @@ def _operation(op: Any, kind: str, info: dict[str, str], before: list[Any], cons
         dtype = "float32"
     if not dtype.startswith("float") and dtype != "bfloat16":
         return Operation(kind, name, dtype)
-    reads = [_info(node, "outputPrecisions") for node in before if node.get_friendly_name() not in constant]
+    computed = [node for node in before if node.get_friendly_name() not in constant]
     stored = [_info(node, "outputPrecisions") for node in before if node.get_friendly_name() in constant]
-    why = f"it reads {', '.join(sorted(set(reads)))}, and OpenVINO computes it in {info['runtimePrecision']}"
+    reads = sorted({f"{_info(node, 'outputPrecisions')} from {_maker(node)}" for node in computed})
+    why = f"it reads {', '.join(reads)}, and OpenVINO computes it in {info['runtimePrecision']}"
+    if kind in _FLOAT_ONLY:
+        why = f"OpenVINO has no {kind} in integers"
+    elif uneven & set(info["originalLayersNames"].split(",")):
+        why = "its weights have a zero point, which OpenVINO's integer kernels do not take"
     return Operation(kind, name, dtype, hybrid=bool(set(stored) & set(_STORED)), float_because=why)
 
 
@@ -115,6 +123,33 @@ def _size(node: Any) -> int:
 
 def _info(node: Any, key: str) -> str:
     return str(node.get_rt_info()[key].astype(str))
+
+
+def _maker(node: Any) -> str:
+    """The kind of the operation whose values a node passes on."""
+    while _info(node, "layerType") == "Reorder":
+        node = node.input_value(0).get_node()
+    return _info(node, "layerType")
+
+
+def _uneven(model: Any) -> frozenset[str]:
+    """The names of the operations whose stored weights have a zero point that is not zero."""
+    found = set()
+    for op in model.get_ops():
+        if op.get_type_name() not in _WEIGHTED:
+            continue
+        node = op.input_value(1).get_node()
+        while node.get_type_name() in ("Multiply", "Reshape", "Convert"):
+            node = node.input_value(0).get_node()
+        if node.get_type_name() == "Subtract" and _holds_more_than_zeros(node.input_value(1).get_node()):
+            found.add(op.get_friendly_name())
+    return frozenset(found)
+
+
+def _holds_more_than_zeros(node: Any) -> bool:
+    while node.get_type_name() in ("Convert", "Reshape"):
+        node = node.input_value(0).get_node()
+    return node.get_type_name() == "Constant" and bool(node.get_data().any())
 
 
 def _dtype(name: str) -> str:
