@@ -16,6 +16,7 @@ from linnet_convert.parity import Sample, artifact_logits, measure_parity
 from linnet_convert.proof import Proof, compare_with_keras, describe_calibration, refuse_failed, write_reports
 from linnet_convert.readiness import Readiness, check_readiness
 from linnet_convert.sources.api import FORMATS, OnStep, Source
+from linnet_convert.sources.file_source import FileSource
 from linnet_devices.api import Artifact, Format, Logits, Pixels
 from linnet_runtime.bundle import SCHEMA, Bundle, Provenance, describe_file, write_bundle
 from linnet_runtime.canary import CANARY, PICTURES, Canary, make_tolerance, save_canary
@@ -89,6 +90,7 @@ def convert(
             lambda artifact: on_step(f"compared {artifact.path}"),
             name=name,
             max_drop=max_drop,
+            given=reference.get("float") if isinstance(source, FileSource) else None,
         )
         refuse_failed(parity, layers)
         if reference:

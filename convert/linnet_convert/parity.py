@@ -15,7 +15,7 @@ from linnet_devices.api import Artifact, Logits, OpenOptions, Pixels
 from linnet_devices.registry import load_device
 from linnet_runtime.decision import comparable
 from linnet_runtime.proof.comparison import Comparison, compare
-from linnet_runtime.proof.gates import gate_words, parity_of, shortcomings
+from linnet_runtime.proof.gates import drops, gate_words, parity_of, shortcomings
 from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs
 from linnet_runtime.sessions import artifact_device
 
@@ -59,6 +59,7 @@ def measure_parity(
     *,
     name: str,
     max_drop: float | None = None,
+    given: tuple[str, Logits] | None = None,
 ) -> tuple[tuple[Artifact, ...], ParityReport]:
     """The artifacts with their parity filled in, and the report, which says whether they passed.
 
@@ -70,6 +71,8 @@ def measure_parity(
         on_artifact: hears of each artifact when it is measured.
         name: of the bundle.
         max_drop: points of accuracy that an artifact may lose, if that is a gate; see ``shortcomings``.
+        given: the name and the logits of the float model that was quantised here, after its training: int8 artifacts
+            may not lose more against that either.
     """
     measured: list[Artifact] = []
     rows: list[Compared] = []
@@ -85,6 +88,10 @@ def measure_parity(
         before = comparable(expected, artifact.output)
         comparison = compare(own, before, shown, sample.labels, sample.class_names, scale=scale)
         failed = _failed(comparison, expected, found, artifact, sample, max_drop)
+        if given is not None and max_drop is not None and sample.labels is not None and artifact.is_int8:
+            before_int8 = comparable(given[1], artifact.output)
+            cost = compare(given[0], before_int8, shown, sample.labels, sample.class_names, scale=scale)
+            failed += tuple(f"{words} against {given[0]}" for words in drops(cost, max_drop))
         measured.append(msgspec.structs.replace(artifact, parity=parity_of(comparison)))
         rows.append(Compared(artifact.path, artifact.precision, artifact_device(artifact), comparison, failed))
         logits[artifact.path] = (shown, scale)

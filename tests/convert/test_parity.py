@@ -194,6 +194,34 @@ def test_the_gate_is_the_interval_of_the_agreement(wrong: int, passes: bool, sou
     assert any("agrees on 0.7917 of 96" in words for words in row.failed) is not passes
 
 
+@pytest.mark.parametrize(("max_drop", "passes"), [(None, True), (50.0, False)])
+def test_what_quantising_a_model_here_costs_is_part_of_the_drop(
+    max_drop: float | None, passes: bool, source: RunSource, bundle: Bundle
+) -> None:
+    """An int8 artifact that is its quantised model's equal, of a float model that was right on every photo."""
+    (artifact,) = relative(bundle, "model.int8.tflite")
+    pixels = source.validation.pixels
+    reference = {"int8": ("keras int8", artifact_logits(artifact, bundle_root(bundle), pixels))}
+    given = np.roll(reference["int8"][1], 1, axis=1)
+    _, report = measure_parity(
+        [artifact],
+        bundle_root(bundle),
+        Sample(pixels, given.argmax(axis=1), LABELS),
+        reference,
+        lambda artifact: None,
+        name="random",
+        max_drop=max_drop,
+        given=("model.onnx", given),
+    )
+    (row,) = report.artifacts
+    assert report.passed is passes
+    if not passes:
+        (words,) = row.failed
+        assert re.fullmatch(
+            r"changes accuracy by -100\.00 points \(interval .*\) on 96 photos against model\.onnx", words
+        )
+
+
 def test_a_failure_leaves_no_bundle(source: RunSource, tmp_path: Path) -> None:
     stopped = SimpleNamespace(steps=[])
 

@@ -55,9 +55,15 @@ def _shortcomings(found: Comparison, precision: str, max_drop: float | None) -> 
         )
     if not steps.p95 <= MOST_STEPS[precision]:
         yield f"has logits off by {steps.p95:.3g} output steps at the 95th percentile of {agreement.n} photos"
-    if max_drop is not None and found.difference is None:
+    if max_drop is not None:
+        yield from drops(found, max_drop)
+
+
+def drops(found: Comparison, max_drop: float) -> Iterable[str]:
+    """The gate of ``max_drop`` alone; see ``shortcomings``."""
+    if found.difference is None:
         yield "has no accuracy to compare: the photos have no labels"
-    elif max_drop is not None and found.difference is not None and found.difference.low * 100 <= -max_drop:
+    elif found.difference.low * 100 <= -max_drop:
         difference = found.difference
         yield (
             f"changes accuracy by {100 * difference.difference:+.2f} points "
