@@ -218,7 +218,10 @@ def test_conversions_that_are_left_are_counted(made: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "convolution", "words"),
-    [("head.onnx", "Conv", "it reads the model's float input"), ("head.xml", "Convolution", "it reads f32 from Input, and Open")],
+    [
+        ("head.onnx", "Conv", "it reads the model's float input"),
+        ("head.xml", "Convolution", "it reads f32 from Input, and OpenVINO"),
+    ],
 )
 def test_what_is_left_in_float_is_named_with_the_reason(
     name: str, convolution: str, words: str, made: dict[str, Path]

@@ -8,8 +8,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import flatbuffers
 import pytest
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 
 from linnet_convert.readiness.api import Requirement
 from linnet_convert.readiness.compiler import read_log
@@ -60,6 +62,22 @@ def test_what_the_edge_tpu_does_not_take_is_named(
     shape: tuple[int | None, ...], compute: object, what: str, found: str, tmp_path: Path
 ) -> None:
     assert found in unmet(check_edgetpu(_tflite(tmp_path / "model.tflite", shape, compute)))[what]
+
+
+@pytest.mark.parametrize(("version", "refused"), [(5, False), (6, True)])
+def test_an_operator_newer_than_the_compiler_is_named(
+    version: int, refused: bool, bundle_folder: Path, tmp_path: Path
+) -> None:
+    model = schema.ModelT.InitFromPackedBuf((bundle_folder / "model.int8.tflite").read_bytes(), 0)
+    for code in model.operatorCodes:
+        if code.builtinCode == schema.BuiltinOperator.CONV_2D:
+            code.version = version
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (tmp_path / "model.tflite").write_bytes(builder.Output())
+    found = unmet(check_edgetpu(tmp_path / "model.tflite"))
+    assert set(found) == ({"versions that it knows"} if refused else set())
+    assert not refused or "CONV_2D version 6, above 5" in found["versions that it knows"]
 
 
 def test_parameters_that_do_not_fit_on_the_chip_are_a_note(tmp_path: Path) -> None:
