@@ -29,8 +29,8 @@ def read_model_info(info: dict[str, str]) -> Metadata:
         mean, std = IDENTITY  # its graph normalises
     elif mean is not None or std is not None:
         mean, std = mean or IDENTITY[0], std or IDENTITY[1]
-    # Spaces part the labels, so those in a label are written as underscores.
-    labels = tuple(label.replace("_", " ") for label in info.get("labels", "").split())
+    # Spaces part the labels. An underscore may have been one, or be the label's own, as a class folder's often is.
+    labels = tuple(info.get("labels", "").split())
     return Metadata(
         labels=labels or None,
         mean=mean,
