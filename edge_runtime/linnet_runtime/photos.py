@@ -88,7 +88,7 @@ def _in_folders(folder: Path) -> list[PhotoFile]:
     if not folder.is_dir():
         raise LinnetError(
             str(folder),
-            got="no such folder",
+            got="a file" if folder.exists() else "no such folder",
             expected="a folder with a folder of photos for each class, or a file named .csv",
         )
     parts = [part for part in PARTS if (folder / part).is_dir()]

@@ -60,7 +60,7 @@ BAD_FOLDERS = {
     a_class_with_one_photo: "green: got 1 photo that can be read, expected at least 5",
     all_unreadable: "data: got none of 60 photos can be read",
     nothing: "data: got no such folder",
-    a_file: "data: got no such folder",
+    a_file: "data: got a file, expected a folder",
 }
 
 
