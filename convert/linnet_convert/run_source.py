@@ -91,6 +91,7 @@ def _load_metrics(run: Path) -> dict[str, Any]:
             raise ConversionError(
                 str(run), got="a run that is not done", expected="a trained one", fix=f"linnet train --resume {run}"
             ) from None
-        raise ConversionError(str(run), got="no metrics.json", expected="a run of linnet train") from None
+        got = "a folder without metrics.json" if run.exists() else "no such file or folder"
+        raise ConversionError(str(run), got=got, expected="a run of linnet train, or a model file") from None
     except (OSError, ValueError) as error:
         raise ConversionError(str(path), got=str(error), expected="the metrics of a run") from error

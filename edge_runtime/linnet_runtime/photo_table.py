@@ -84,6 +84,8 @@ def unknown_column(table: Path, columns: list[str], wanted: str) -> LinnetError:
 
 
 def _check_columns(table: Path, columns: list[str], group_column: str | None) -> None:
+    if len(columns) == 1 and ";" in columns[0]:
+        raise LinnetError(str(table), got=f"semicolons: {columns[0]}", expected="commas: path,label")
     for wanted in ("path", "label", *([group_column] if group_column else [])):
         if wanted not in columns:
             raise unknown_column(table, columns, wanted)

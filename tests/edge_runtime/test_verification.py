@@ -175,6 +175,11 @@ def test_photos_of_a_class_that_the_model_does_not_know_are_refused(bundle_folde
     assert "got classes rivet, expected only bolt, " in error
 
 
+def test_a_ladder_is_nothing_to_verify(bundle_folder: Path) -> None:
+    error = one_line_error(linnet("verify", bundle_folder, "--device", "coral,cpu", status=1))
+    assert error.startswith("--device: got coral,cpu, expected one: ")
+
+
 def test_a_device_that_reads_nothing_of_the_bundle_proves_nothing(bundle_copy: Path) -> None:
     def keep_tflite(manifest: dict[str, Any]) -> None:
         manifest["artifacts"] = [entry for entry in manifest["artifacts"] if entry["format"] == "tflite"]

@@ -97,7 +97,7 @@ def test_unreadable_photos_are_counted_and_named_and_the_rest_is_trained_on(
 BAD_OPTIONS = {
     ("--model", "tyni"): "--model: got 'tyni', expected one of",
     ("--model", "alexnet", "--size", "48"): "--size: got 48, expected at least 63 for alexnet",
-    ("--model", "mobilenet_v2", "--weights", "nowhere.weights.h5"): "--weights: got 'nowhere.weights.h5', expected",
+    ("--model", "mobilenet_v2", "--weights", "no.weights.h5"): "--weights: got no file 'no.weights.h5', expected imag",
     ("--model", "mobilenet_v2", "--weights", "imagenet", "--alpha", "0.4"): "mobilenet_v2 alpha 0.4 weights imagenet",
 }
 
@@ -109,6 +109,11 @@ def test_a_bad_network_gets_one_line_and_no_run(
     arguments = ("train", easy_photos, "--out", tmp_path / "run", *TINY, *options)
     assert one_line_error(program(*arguments, status=1)).startswith(says)
     assert not list(tmp_path.iterdir())
+
+
+def test_photos_that_are_not_there_are_told_before_weights_are_downloaded(tmp_path: Path, program: Callable) -> None:
+    done = program("train", tmp_path / "photoz", "--out", tmp_path / "run", "--weights", "no.keras", status=1)
+    assert one_line_error(done).startswith(f"{tmp_path / 'photoz'}: got no such folder")
 
 
 def test_a_loss_that_is_not_finite_gets_one_line_and_no_run(

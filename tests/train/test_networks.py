@@ -122,7 +122,7 @@ def test_the_head_is_what_comes_behind_the_feature_map(name: str, head: tuple[st
         ({"name": "alexnet", "size": 62}, "--size: got 62, expected at least 63 for alexnet"),
         ({"name": "resnet8", "alpha": 0.5}, "--alpha: got 0.5, expected none: resnet8 has one width"),
         ({"name": "resnet8", "weights": "imagenet"}, "--weights imagenet: got resnet8, expected a network of keras"),
-        ({"name": "resnet8", "weights": "no.keras"}, "--weights: got 'no.keras', expected imagenet, none, or a .weig"),
+        ({"name": "resnet8", "weights": "no.keras"}, "--weights: got no file 'no.keras', expected imagenet, none, or"),
     ],
 )
 def test_a_mistake_gets_one_line(settings: dict[str, object], says: str) -> None:

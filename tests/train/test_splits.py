@@ -209,6 +209,7 @@ class TestTables:
                 "line 2: got too few cells, expected a cell for each column. Fix: the same",
             ),
             ("path,label", 3, "line 2: got too many cells"),
+            ("path;label", 2, "got semicolons: path;label, expected commas: path,label"),
         ],
     )
     def test_columns_that_do_not_fit_are_refused(

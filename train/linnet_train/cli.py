@@ -17,6 +17,7 @@ from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.commands.options import Function, json_option, overwrite_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing
+from linnet_runtime.photos import list_photos
 from linnet_train.backend import choose_backend
 from linnet_train.recipe import CONFIG, Precision, Recipe
 from linnet_train.recipe_file import merge, parse_setting, read_recipe, to_recipe
@@ -134,6 +135,8 @@ def train(
     else:
         network = network_named(tables.get("model", _DEFAULTS["model"]))
         run, recipe = Path(str(out)), to_recipe({"size": network.size, "alpha": network.alpha, **tables})
+        if not Path(recipe.data).exists():  # which is not worth a download of weights first
+            list_photos(Path(recipe.data))
         check_recipe(recipe)
         place = new_run(recipe, run)
     console = Console(stderr=True)

@@ -93,7 +93,10 @@ def load_recipe(run: Path) -> Recipe:
     try:
         recipe = msgspec.convert(json.loads(path.read_bytes())["recipe"], type=Recipe)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(str(path), got=str(error), expected="the config.json that linnet train writes") from error
+        got = error.strerror if isinstance(error, OSError) else str(error)
+        raise TrainingError(
+            str(path), got=got, expected="the config.json of a run", fix="linnet train DATA --out RUN begins one"
+        ) from error
     if (run / METRICS).exists():
         raise TrainingError(
             str(run),

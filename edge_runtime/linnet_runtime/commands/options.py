@@ -16,7 +16,10 @@ Function = TypeVar("Function", bound=Callable[..., None])
 
 bundle_argument = click.argument("bundle", type=click.Path(path_type=Path))
 data_option = click.option(
-    "--data", type=click.Path(path_type=Path), help="A folder of labelled photos, or the run that made the bundle."
+    "--data",
+    type=click.Path(path_type=Path),
+    help="The run that made the bundle, for its validation photos, or a folder or table of labelled ones. Photos that "
+    "it was trained on flatter top-1.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for machines instead of a table.")
 json_lines_option = click.option(

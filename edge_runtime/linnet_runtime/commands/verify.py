@@ -44,6 +44,8 @@ def verify(
     for flag, value in (("--max-drop", max_drop), ("--page", page)):
         if value is not None and data is None:
             raise LinnetError(flag, got="no photos", expected="photos to compare on", fix=f"--data DATA with {flag}")
+    if "," in device:
+        raise LinnetError("--device", got=device, expected="one: what is proven of it is not of the next")
     render = _page_renderer() if page is not None else None
     manifest = open_bundle(bundle)
     photos = load_labelled_photos(data, manifest.labels, manifest.preprocess) if data else None
@@ -104,7 +106,7 @@ def _table(verdicts: list[Verdict]) -> Table:
     table = plain_table(
         "",
         ("artifact", "device", "verdict"),
-        ("canary", "agreement", "95 %", "top-1", "photos", "logits off by, steps"),
+        ("canary", "agreement", "95 %", "photos", "logits off by, steps", "top-1", "photos"),
     )
     for verdict in verdicts:
         if verdict.skipped:
@@ -118,8 +120,9 @@ def _table(verdicts: list[Verdict]) -> Table:
             f"{canary.difference:.3g} of {canary.tolerance:.3g}" if canary else "-",
             f"{found.agreement.value:.4f}" if found else "-",
             f"{found.agreement.low:.3f}..{found.agreement.high:.3f}" if found else "-",
-            f"{accuracy.value:.4f}" if accuracy else "-",
-            str(accuracy.n if accuracy else 0),
+            str(found.agreement.n) if found else "-",
             f"{found.steps.max:.3g}" if found else "-",
+            f"{accuracy.value:.4f}" if accuracy else "-",
+            str(accuracy.n) if accuracy else "-",
         )
     return table

@@ -93,6 +93,8 @@ def check(folder: Path, page: Path | None, near: int, strict: bool, as_json: boo
         if found.findings:
             print_table(_table(found))
         click.echo(f"{found.photos} photos of {len(found.classes)} classes in {seconds:.1f} s: {_summary(found)}")
+        if page is not None:
+            click.echo(f"The pictures: {page}")
     if not passed:
         fix = None if page is not None else "--page FILE shows the pictures"
         raise LinnetError(str(folder), got=_summary(found), expected="none" if strict else "no errors", fix=fix)

@@ -47,7 +47,9 @@ def load_weights(
         source, arrays = f"{name} weights imagenet", _download(name, network, alpha, with_head=len(head) > 1)
     elif not path.is_file():
         raise TrainingError(
-            "--weights", got=repr(weights), expected="imagenet, none, or a .weights.h5, .keras or .safetensors file"
+            "--weights",
+            got=f"no file {weights!r}",
+            expected="imagenet, none, or a .weights.h5, .keras or .safetensors file",
         )
     elif path.suffix == ".safetensors":
         arrays, pixels = read_timm(path, name, network.timm, [layer for layer in model.layers if layer.weights])
@@ -101,7 +103,12 @@ def _download(name: str, network: Network, alpha: float | None, *, with_head: bo
             donor = network.application(weights="imagenet", include_top=with_head, input_shape=(224, 224, 3), **width)
     except Exception as error:  # Keras raises bare ValueError and Exception, for a width and for a failed download
         alpha_text = "" if alpha is None else f" alpha {alpha:g}"
-        raise TrainingError(f"{name}{alpha_text} weights imagenet", got=_first_sentence(error)) from error
+        raise TrainingError(
+            f"{name}{alpha_text} weights imagenet",
+            got=_first_sentence(error),
+            expected="a download, which keras.applications has for some widths",
+            fix="--weights FILE, or --weights none to start from nothing",
+        ) from error
     return {layer.name: layer.get_weights() for layer in donor.layers}
 
 
