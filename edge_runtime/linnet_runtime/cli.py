@@ -5,11 +5,13 @@ Every mistake of a user's ends in one line on standard error and exit status 1, 
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import importlib
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -92,8 +94,18 @@ def linnet() -> None:
     """From a folder of labelled photos to labels on a live camera."""
 
 
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C within a finaliser, of which TensorFlow has many, would be printed and forgotten, and the work go on."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        threading.Timer(0.05, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs ``linnet`` with these arguments (None: the process's own) and gives the exit status."""
+    if sys.unraisablehook is sys.__unraisablehook__:  # no debugger's and no test's
+        sys.unraisablehook = _interrupt_again
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
         arguments = sys.argv[1:] if arguments is None else arguments

@@ -111,3 +111,21 @@ def test_devices_shows_a_row_for_each() -> None:
     lines = linnet("devices").stdout.splitlines()
     assert lines[0].split()[:2] == ["device", "available"]
     assert {line.split()[0]: line.split()[1] for line in lines[1:] if not line.startswith(" ")}["cpu:litert"] == "yes"
+
+
+def test_ctrl_c_that_falls_into_a_finaliser_stops_the_program_too() -> None:
+    """Python only prints what a finaliser raises."""
+    code = """
+import signal, sys, time
+from linnet_runtime import cli
+class Finaliser:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+def command(**_):
+    Finaliser()
+    time.sleep(60)
+cli.linnet.main = command
+sys.exit(cli.main(["devices"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (130, "error: stopped by ctrl-C")
