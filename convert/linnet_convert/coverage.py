@@ -11,7 +11,7 @@ import numpy as np
 from linnet_devices.api import Pixels
 from linnet_train.quantize import FakeQuantize, compute
 
-_PHOTOS = 64
+PHOTOS = 64
 _BATCH = 16
 
 
@@ -28,6 +28,20 @@ class Coverage:
     largest: float
     outside: float
     used: float
+
+    @classmethod
+    def of(cls, layer: str, low: float, high: float, rows: list[tuple[float, float, int, int]]) -> Coverage:
+        """From rows of batches: the smallest and the largest value, how many are outside, how many there are."""
+        smallest, largest = min(row[0] for row in rows), max(row[1] for row in rows)
+        return cls(
+            layer=layer,
+            low=low,
+            high=high,
+            smallest=smallest,
+            largest=largest,
+            outside=sum(row[2] for row in rows) / sum(row[3] for row in rows),
+            used=max(0.0, min(largest, high) - max(smallest, low)) / ((high - low) or 1.0),
+        )
 
 
 def measure_coverage(model: keras.Model, pixels: Pixels) -> tuple[Coverage, ...]:
@@ -51,20 +65,8 @@ def measure_coverage(model: keras.Model, pixels: Pixels) -> tuple[Coverage, ...]
             seen.setdefault(layer.name, []).append(row)
         return layer(inputs)
 
-    for start in range(0, len(pixels[:_PHOTOS]), _BATCH):
-        compute(model, pixels[start : min(start + _BATCH, _PHOTOS)], stored)
-    return tuple(_coverage(layers[name], rows) for name, rows in seen.items())
-
-
-def _coverage(layer: FakeQuantize, rows: list[tuple[float, float, int, int]]) -> Coverage:
-    low, high = float(layer.minimum), float(layer.maximum)
-    smallest, largest = min(row[0] for row in rows), max(row[1] for row in rows)
-    return Coverage(
-        layer=layer.name,
-        low=low,
-        high=high,
-        smallest=smallest,
-        largest=largest,
-        outside=sum(row[2] for row in rows) / sum(row[3] for row in rows),
-        used=max(0.0, min(largest, high) - max(smallest, low)) / ((high - low) or 1.0),
+    for start in range(0, len(pixels[:PHOTOS]), _BATCH):
+        compute(model, pixels[start : min(start + _BATCH, PHOTOS)], stored)
+    return tuple(
+        Coverage.of(name, float(layers[name].minimum), float(layers[name].maximum), rows) for name, rows in seen.items()
     )

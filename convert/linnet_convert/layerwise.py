@@ -63,7 +63,7 @@ def compare_layers(model: keras.Model, tflite: Path, pixels: Pixels) -> tuple[La
     """
     graph = read_graph(tflite)
     operators = _operators(list(roundings(model)), graph)
-    interpreter = _interpreter(tflite)
+    interpreter = keeping_interpreter(tflite)
     photos = pixels[:PHOTOS]
     tensors: list[list[NDArray[np.float32]]] = [[] for _ in operators]
     for photo in np.split(photos, len(photos)):
@@ -93,7 +93,7 @@ def first_to_leave(differences: Sequence[LayerDifference]) -> LayerDifference | 
     return next((row for row in differences if not row.within), None)
 
 
-def _interpreter(path: Path) -> Interpreter:
+def keeping_interpreter(path: Path) -> Interpreter:
     """One that keeps every tensor, and without a delegate, which would keep them to itself."""
     resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     with no_chatter():

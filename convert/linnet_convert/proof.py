@@ -53,10 +53,8 @@ def describe_calibration(source: Source) -> dict[str, Any]:
     """The calibration photos by hash, and how well the ranges fit photos, where there is a model to ask."""
     found = source.calibration.summary(source.labels) if source.calibration is not None else {}
     photos = source.validation if source.validation is not None else source.calibration
-    if photos is not None and source.quantized is not None:
-        from linnet_convert.coverage import measure_coverage  # see above
-
-        found["coverage"] = msgspec.to_builtins(measure_coverage(source.quantized, photos.pixels))
+    if photos is not None and (coverage := source.coverage(photos.pixels)):
+        found["coverage"] = msgspec.to_builtins(coverage)
     return found
 
 

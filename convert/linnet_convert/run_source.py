@@ -12,6 +12,7 @@ import msgspec
 
 import linnet_train.quantize  # noqa: F401  # registers the layers that a quantised model is made of
 from linnet_convert.calibration import Calibration, calibration_of_run
+from linnet_convert.coverage import Coverage, measure_coverage
 from linnet_convert.errors import ConversionError
 from linnet_convert.keras_artifacts import write_artifacts
 from linnet_convert.parity import keras_logits
@@ -44,6 +45,10 @@ class RunSource:
     @property
     def quantized(self) -> keras.Model:
         return self.int8_model
+
+    def coverage(self, pixels: Pixels) -> tuple[Coverage, ...]:
+        """See ``Source.coverage``."""
+        return measure_coverage(self.int8_model, pixels)
 
     def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         """See ``Source.write``."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 import onnx
@@ -175,6 +177,22 @@ def test_a_keras_file_becomes_integers_with_calibration_photos(
     assert bundle.artifacts[0].output.values == "probabilities"
     assert bundle.artifacts[0].parity is not None
     assert bundle.artifacts[0].parity.reference == "keras int8"
+
+
+def test_a_saved_model_calibrated_on_dark_photos_clips_bright_ones_and_the_report_says_so(
+    models: Path, easy_photos: Path, tmp_path: Path, program: Program
+) -> None:
+    for photo in easy_photos.rglob("*.jpg"):
+        dark = tmp_path / "dark" / photo.relative_to(easy_photos)
+        dark.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(dark), cv2.imread(str(photo)) // 8 + 100)
+    says = ("--labels", models / "labels.txt", "--color", "rgb", *NORMALISED, "--formats", "tflite")
+    photos = ("--calibrate", tmp_path / "dark", "--data", easy_photos)
+    program("convert", models / "saved", "--out", tmp_path / "x.linnet", *says, *photos)
+    coverage = json.loads((tmp_path / "x.linnet" / "report" / "calibration.json").read_bytes())["coverage"]
+    assert len(coverage) >= 4
+    assert max(row["outside"] for row in coverage) > 0.1
+    assert all(0 <= row["used"] <= 1 and row["low"] < row["high"] for row in coverage)
 
 
 @pytest.mark.parametrize("path", ["model.int8.tflite", "model.int8.onnx", "openvino/int8.xml"])

@@ -15,6 +15,8 @@ from linnet_runtime.preprocess import Preprocess
 if TYPE_CHECKING:
     import keras
 
+    from linnet_convert.coverage import Coverage
+
 __all__ = ["FORMATS", "OnStep", "Source"]
 
 OnStep = Callable[[str], None]
@@ -66,6 +68,9 @@ class Source(Protocol):
     @property
     def quantized(self) -> keras.Model | None:
         """The quantised Keras model that its int8 artifacts are made of; None: they are made of something else."""
+
+    def coverage(self, pixels: Pixels) -> tuple[Coverage, ...]:
+        """How well the ranges of its int8 form, where it has one, fit photos uint8 [N, H, W, 3]; else nothing."""
 
     def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         """Writes artifacts below a bundle's directory: those of ``formats``, and any that they are made by way of.

@@ -26,6 +26,8 @@ from linnet_runtime.preprocess import Preprocess
 if TYPE_CHECKING:
     import keras
 
+    from linnet_convert.coverage import Coverage
+
 
 @dataclass(frozen=True)
 class FileSource(ABC):
@@ -74,6 +76,14 @@ class FileSource(ABC):
         """See ``Source.quantized``."""
         made_in_keras = self.calibration is not None or self.facts.kind == "keras"
         return self.models.get("int8") if made_in_keras else None
+
+    def coverage(self, pixels: Pixels) -> tuple[Coverage, ...]:
+        """See ``Source.coverage``."""
+        if self.quantized is None:
+            return ()
+        from linnet_convert.coverage import measure_coverage  # Keras, which models that become no other do without
+
+        return measure_coverage(self.quantized, self._in_its_colours(pixels))
 
     @property
     @abstractmethod

@@ -16,12 +16,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from linnet_convert.coverage import PHOTOS, Coverage
 from linnet_convert.errors import ConversionError
 from linnet_convert.parity import artifact_logits
 from linnet_convert.sources.api import FORMATS, OnStep
 from linnet_convert.sources.file_source import FileSource, as_logits
 from linnet_convert.sources.read_saved_model import signature_of
 from linnet_convert.specs import linnet_artifact
+from linnet_convert.tflite_coverage import measure_tflite_coverage
 from linnet_convert.tflite_graph import read_graph
 from linnet_convert.to_onnx import to_onnx
 from linnet_convert.to_openvino import to_openvino
@@ -119,6 +121,17 @@ class SavedModelSource(FileSource):
         mean, std = self.signature.normalisation
         adapted = self.adapted(artifact)
         return msgspec.structs.replace(adapted, input=msgspec.structs.replace(adapted.input, mean=mean, std=std))
+
+    def coverage(self, pixels: Pixels) -> tuple[Coverage, ...]:
+        """See ``Source.coverage``: of the ranges that TensorFlow's converter chose."""
+        if "int8" not in self._converted:
+            return ()
+        with tempfile.TemporaryDirectory() as folder:
+            int8, floats = (
+                Path(folder) / self._write_tflite(Path(folder), precision, self._converted[precision]).path
+                for precision in ("int8", "float32")
+            )
+            return measure_tflite_coverage(int8, floats, self._turned(pixels[:PHOTOS]))
 
     def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
         """The SavedModel itself; for int8, whose ranges the converter chose, the .tflite that it made."""
