@@ -26,12 +26,26 @@ def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path) -> A
         ConversionError: with OpenVINO's own words.
     """
     path = root / "openvino" / f"{'int8' if precision == 'int8' else 'fp16'}.xml"
-    path.parent.mkdir(exist_ok=True)
-    try:
-        model = openvino.convert_model(onnx)
-        openvino.save_model(model, path, compress_to_fp16=precision == "float16")
-    except RuntimeError as error:
-        raise ConversionError(f"{onnx.name} by OpenVINO", got=str(error)) from error
+    write_ir(onnx, path, half=precision == "float16")
     graph = plain_ends(read_graph(tflite))
     weights = path.with_suffix(".bin")
     return linnet_artifact(root, path, "openvino", precision, graph, names=(PIXELS, LOGITS), weights=weights)
+
+
+def write_ir(onnx: Path, path: Path, *, half: bool) -> None:
+    """Writes an .onnx as an IR, .xml and .bin, with its weights in half precision or as they are.
+
+    Raises:
+        ConversionError: OpenVINO cannot read it, in its own words, or cannot write.
+    """
+    path.parent.mkdir(exist_ok=True)
+    try:
+        model = openvino.convert_model(onnx)
+    except RuntimeError as error:
+        raise ConversionError(f"{onnx.name} by OpenVINO", got=str(error)) from error
+    try:
+        openvino.save_model(model, path, compress_to_fp16=half)
+    except RuntimeError as error:  # of a full disk it says no more than "iostream error"
+        raise ConversionError(
+            str(path), got=str(error), expected="a file that can be written, and room for it"
+        ) from error

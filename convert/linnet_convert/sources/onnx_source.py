@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
-import openvino
 
-from linnet_convert.errors import ConversionError
 from linnet_convert.sources.api import FORMATS, OnStep
 from linnet_convert.sources.file_source import FileSource
 from linnet_convert.sources.read_onnx import load
 from linnet_convert.specs import describe_artifact
+from linnet_convert.to_openvino import write_ir
 from linnet_devices.api import Artifact, Format, Logits, Pixels
 
 if TYPE_CHECKING:
@@ -57,11 +56,7 @@ class OnnxSource(FileSource):
     def _to_openvino(self, path: Path, root: Path) -> Artifact:
         int8 = self.facts.precision == "int8"
         xml = root / "openvino" / ("int8.xml" if int8 else "fp16.xml")
-        xml.parent.mkdir(exist_ok=True)
-        try:
-            openvino.save_model(openvino.convert_model(path), xml, compress_to_fp16=not int8)
-        except RuntimeError as error:
-            raise ConversionError(f"{self.path} by OpenVINO", got=str(error)) from error
+        write_ir(path, xml, half=not int8)
         return describe_artifact(
             root,
             xml,
