@@ -179,8 +179,8 @@ def test_flags_go_over_the_file_and_a_run_can_be_repeated(easy_photos: Path, tmp
 def test_a_recipe_is_tried_before_the_photos_are_read(
     change: str, says: str, tmp_path: Path, program: Callable
 ) -> None:
-    error = one_line_error(
-        program("train", tmp_path / "nothing", "--out", tmp_path / "run", *TINY, "--set", change, status=1)
-    )
+    photos = tmp_path / "none"
+    photos.mkdir()
+    error = one_line_error(program("train", photos, "--out", tmp_path / "run", *TINY, "--set", change, status=1))
     assert error.startswith(says)
-    assert not list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == [photos]

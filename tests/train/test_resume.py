@@ -241,7 +241,7 @@ def test_something_that_is_no_run_gets_one_line(easy_photos: Path, tmp_path: Pat
     for place in (tmp_path / "nowhere", easy_photos):
         error = one_line_error(program("train", "--resume", place, status=1))
         assert "config.json: got" in error
-        assert "expected the config.json that linnet train writes" in error
+        assert "expected the config.json of a run" in error
 
 
 @pytest.mark.parametrize(

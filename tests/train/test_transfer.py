@@ -141,7 +141,9 @@ def test_what_is_frozen_stays_as_its_weights_are_in_int8_too(
 def test_an_unknown_layer_is_named_before_the_photos_are_read(
     pretrained: tuple[Path, keras.Model], tmp_path: Path, program: Callable[..., Any]
 ) -> None:
+    photos = tmp_path / "none"
+    photos.mkdir()
     change = ("--set", "transfer.name=last", "--set", "transfer.layer=projet")
-    arguments = ("train", tmp_path / "nothing", "--out", tmp_path / "run", *TINY, "--weights", pretrained[0], *change)
+    arguments = ("train", photos, "--out", tmp_path / "run", *TINY, "--weights", pretrained[0], *change)
     error = one_line_error(program(*arguments, status=1))
     assert error.startswith("recipe $.transfer.layer: got 'projet', expected one of project, project_bn")
