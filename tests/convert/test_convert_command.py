@@ -228,3 +228,12 @@ def test_ctrl_c_leaves_no_part_of_a_bundle(tiny_run: Path, tmp_path: Path) -> No
     assert errors.strip() == "error: stopped by ctrl-C"
     assert converting.returncode == 130
     assert not list(tmp_path.iterdir())
+
+
+def test_a_conversion_is_told_to_nobody() -> None:
+    """OpenVINO's converter would report it to its maker."""
+    code = (
+        "import linnet_convert.to_openvino, openvino.tools.ovc.convert_impl as converter; print(converter.tm.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "openvino.tools.ovc.telemetry_stub"
