@@ -15,12 +15,12 @@ import numpy as np
 from common import Row, arguments, median_ratio, report, time_side_by_side
 
 from linnet_train.augment.settings import Augmentation
-from linnet_train.data import Dataset
+from linnet_train.data.dataset import Dataset
 from linnet_train.models import build_model
-from linnet_train.phases import phases_of
-from linnet_train.precision import for_training
-from linnet_train.recipe import Recipe
-from linnet_train.trainer import build_trainer
+from linnet_train.recipes.recipe import Recipe
+from linnet_train.training.phases import phases_of
+from linnet_train.training.precision import for_training
+from linnet_train.training.trainer import build_trainer
 
 CLASSES = 6
 KINDS: dict[str, dict[str, Any]] = {

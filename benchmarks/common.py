@@ -51,9 +51,9 @@ def report(tables: Mapping[str, list[Row]], out: Path | None) -> None:
     """Prints tables by their titles, the keys of each first row as its headings; writes ``{"host", "tables"}``."""
     import msgspec
 
-    from linnet_runtime.bench.run import host
     from linnet_runtime.commands.tables import plain_table, print_table
     from linnet_runtime.files import write_whole
+    from linnet_runtime.machine import host
 
     for title, rows in tables.items():
         words = [key for key, value in rows[0].items() if isinstance(value, str)]

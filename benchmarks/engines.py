@@ -59,9 +59,9 @@ def main() -> None:
 
 def untrained(name: str, size: int, root: Path) -> dict[str, Artifact]:
     """A network's int8 artifacts by engine, calibrated on noise."""
-    from linnet_convert.to_onnx import to_onnx
-    from linnet_convert.to_openvino import to_openvino
-    from linnet_convert.to_tflite import to_tflite
+    from linnet_convert.writers.onnx import to_onnx
+    from linnet_convert.writers.openvino import to_openvino
+    from linnet_convert.writers.tflite import to_tflite
     from linnet_train.models import build_model
     from linnet_train.quantize import calibrate, quantize
 

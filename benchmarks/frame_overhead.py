@@ -17,7 +17,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from common import Row, arguments, median_ratio, report, time_side_by_side
 
-from linnet_convert.to_tflite import to_tflite
+from linnet_convert.writers.tflite import to_tflite
 from linnet_devices import OpenOptions
 from linnet_devices.chatter import no_chatter
 from linnet_runtime import Bundle, Classifier, Preprocess, preprocess

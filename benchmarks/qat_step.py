@@ -17,10 +17,10 @@ from common import Row, arguments, median_ratio, report, time_side_by_side
 from numpy.typing import NDArray
 
 from linnet_train.models import build_model
-from linnet_train.phases import Phase, phases_of
-from linnet_train.precision import for_training
 from linnet_train.quantize import calibrate, quantize
-from linnet_train.recipe import Recipe
+from linnet_train.recipes.recipe import Recipe
+from linnet_train.training.phases import Phase, phases_of
+from linnet_train.training.precision import for_training
 
 CLASSES = 6
 

@@ -21,16 +21,16 @@ from common import Row, arguments, report
 from numpy.typing import NDArray
 from trash import PHOTOS, WEIGHTS, linnet
 
-from linnet_convert.parity import artifact_logits
-from linnet_convert.to_tflite import to_tflite
+from linnet_convert.proof.parity import artifact_logits
+from linnet_convert.writers.tflite import to_tflite
 from linnet_devices import LinnetError
 from linnet_devices.api import Logits, Pixels
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.photos import PhotoFile, decode_photos, load_run_photos
 from linnet_runtime.preprocess import Preprocess
-from linnet_train.loop import FLOAT_MODEL, QAT_MODEL, predict_logits
 from linnet_train.quantize import calibrate, quantize
 from linnet_train.run import METRICS, SPLITS
+from linnet_train.training.loop import FLOAT_MODEL, QAT_MODEL, predict_logits
 
 TRASH, DIGITS = "trash", "digits"
 FOLDERS = {TRASH: PHOTOS, DIGITS: "photos/sign_digits"}

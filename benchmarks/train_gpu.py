@@ -61,15 +61,15 @@ def time_epochs(args: Any, folder: Path) -> dict[str, list[float]]:
     import keras
     import numpy as np
 
-    from linnet_train.batches import PhotoBatches
-    from linnet_train.callbacks import LearningRate
-    from linnet_train.checkpoint import Progress
-    from linnet_train.data import Dataset
+    from linnet_train.data.dataset import Dataset
     from linnet_train.models import build_model
-    from linnet_train.phases import phases_of
-    from linnet_train.precision import for_training
-    from linnet_train.recipe import Recipe
-    from linnet_train.trainer import build_trainer
+    from linnet_train.recipes.recipe import Recipe
+    from linnet_train.training.batches import PhotoBatches
+    from linnet_train.training.callbacks import LearningRate
+    from linnet_train.training.checkpoint import Progress
+    from linnet_train.training.phases import phases_of
+    from linnet_train.training.precision import for_training
+    from linnet_train.training.trainer import build_trainer
 
     class Clock(keras.callbacks.Callback):
         """The seconds of an epoch's steps; at its end Keras has waited for the device."""

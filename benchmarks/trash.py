@@ -27,9 +27,9 @@ from linnet_devices import LinnetError, OpenOptions
 from linnet_runtime import open_bundle
 from linnet_runtime.photos import PhotoFile, decode_photos
 from linnet_runtime.sessions import open_session
-from linnet_train.loop import QAT_MODEL, predict_logits
-from linnet_train.recipe import CONFIG
+from linnet_train.recipes.recipe import CONFIG
 from linnet_train.run import METRICS, SPLITS
+from linnet_train.training.loop import QAT_MODEL, predict_logits
 
 PHOTOS = "photos/trash"
 WEIGHTS = "weights/mobilenet_v2_0.35_224_imagenet_no_top.weights.h5"

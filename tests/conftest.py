@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from linnet_runtime.sources.synthetic import write_photos
+from linnet_runtime.synthetic.photos import write_photos
 from once import made_once
 from program import linnet
 

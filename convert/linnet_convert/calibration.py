@@ -13,7 +13,7 @@ import numpy as np
 from linnet_convert.errors import ConversionError
 from linnet_runtime.photos import RUN_PHOTOS, PhotoFile, Photos, decode_photos, list_photos, load_run_photos
 from linnet_runtime.preprocess import Preprocess
-from linnet_runtime.reference import photo_digests
+from linnet_runtime.proof.reference import photo_digests
 
 logger = logging.getLogger("linnet")
 

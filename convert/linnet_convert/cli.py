@@ -11,9 +11,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from linnet_convert.sources.facts import FORMATS
-from linnet_convert.sources.flags import Flags
-from linnet_convert.sources.options import model_options
+from linnet_convert.facts import FORMATS
+from linnet_convert.options import model_options
+from linnet_convert.sources.signature import Flags
 from linnet_devices.api import Artifact, Format, LinnetError
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.bundle import MANIFEST, open_bundle

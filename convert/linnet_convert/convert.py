@@ -12,18 +12,18 @@ import numpy as np
 
 from linnet_convert.integer import integer_report, refuse_dynamic_range
 from linnet_convert.metadata import write_metadata
-from linnet_convert.parity import Sample, artifact_logits, measure_parity
-from linnet_convert.proof import Proof, compare_with_keras, describe_calibration, refuse_failed, write_reports
+from linnet_convert.proof.parity import Sample, artifact_logits, measure_parity
+from linnet_convert.proof.report import Proof, compare_with_keras, describe_calibration, refuse_failed, write_reports
 from linnet_convert.readiness import Readiness, check_readiness
-from linnet_convert.sources.api import FORMATS, OnStep, Source
-from linnet_convert.sources.file_source import FileSource
+from linnet_convert.source import FORMATS, OnStep, Source
+from linnet_convert.sources.file import FileSource
 from linnet_devices.api import Artifact, Format, Logits, Pixels
 from linnet_runtime.bundle import SCHEMA, Bundle, Provenance, describe_file, write_bundle
-from linnet_runtime.canary import CANARY, PICTURES, Canary, make_tolerance, save_canary
 from linnet_runtime.decision import comparable
 from linnet_runtime.files import write_whole
 from linnet_runtime.preprocess import Preprocess
-from linnet_runtime.reference import REFERENCE, save_reference
+from linnet_runtime.proof.canary import CANARY, PICTURES, Canary, make_tolerance, save_canary
+from linnet_runtime.proof.reference import REFERENCE, save_reference
 
 READINESS = "report/readiness.json"
 _TOOLS = ("linnet", "keras", "tensorflow", "onnx", "onnxruntime", "openvino", "ai-edge-litert")

@@ -38,7 +38,7 @@ class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``bundle.json`` says. ``temperature`` divides the logits before the softmax; ``metrics`` are the run's own
     figures on its test part ({"float_top1": 0.86}); ``canary`` and ``reference`` are what ``verify`` compares with
-    (linnet_runtime.canary, linnet_runtime.reference).
+    (linnet_runtime.proof.canary, linnet_runtime.proof.reference).
     """
 
     schema: int

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from linnet_devices.api import Logits, OpenOptions, Pixels, Session
 from linnet_runtime.bundle import Bundle, open_bundle
-from linnet_runtime.checked import Limits
 from linnet_runtime.decision import probabilities, top_classes
-from linnet_runtime.ladder import open_ladder
+from linnet_runtime.failover.checked import Limits
+from linnet_runtime.failover.ladder import open_ladder
 from linnet_runtime.preprocess import Color, preprocess
 from linnet_runtime.sessions import PrecisionChoice
 

@@ -32,9 +32,11 @@ class Command:
 
 COMMANDS = {
     "demo": Command("linnet_runtime.commands.demo:demo", "all", "The whole way on rendered photos, no download."),
-    "data": Command("linnet_train.data_check.cli:data", "report", "Check a folder of photos before it costs a night."),
-    "models": Command("linnet_train.models_cli:models", "train", "The networks: parameters, multiply-adds, int8 size."),
-    "train": Command("linnet_train.cli:train", "train", "Train a network on a folder of photos."),
+    "data": Command("linnet_train.commands.data:data", "report", "Check a folder of photos before it costs a night."),
+    "models": Command(
+        "linnet_train.commands.models:models", "train", "The networks: parameters, multiply-adds, int8 size."
+    ),
+    "train": Command("linnet_train.commands.train:train", "train", "Train a network on a folder of photos."),
     "convert": Command(
         "linnet_convert.cli:convert", "convert", "Turn a run or a model file into a bundle, and prove it."
     ),

@@ -12,8 +12,8 @@ import numpy as np
 
 from linnet_runtime.classifier import Classification, Classifier
 from linnet_runtime.mailbox import Mailbox
+from linnet_runtime.proof.intervals import latency_summary
 from linnet_runtime.sources.api import Source, SourceError
-from linnet_runtime.statistics import latency_summary
 
 logger = logging.getLogger("linnet")
 

@@ -12,8 +12,8 @@ import openvino
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from linnet_convert.tflite_graph import Graph, read_graph
-from linnet_convert.to_tflite import to_tflite
+from linnet_convert.readers.tflite_graph import Graph, read_graph
+from linnet_convert.writers.tflite import to_tflite
 from linnet_devices.api import Artifact
 from linnet_runtime.bundle import open_bundle
 from linnet_runtime.photos import load_run_photos

@@ -26,9 +26,9 @@ from onnx import TensorProto, helper
 
 from foreign import NORMALISED, mobile
 from linnet_convert.errors import ConversionError
-from linnet_convert.sources.examine import examine
-from linnet_convert.sources.facts import Kind
-from linnet_convert.sources.keras_config import check_layers
+from linnet_convert.facts import Kind
+from linnet_convert.readers.examine import examine
+from linnet_convert.readers.keras_config import check_layers
 from program import one_line_error
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -108,7 +108,7 @@ def test_a_reader_that_crashes_takes_nobody_along(tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "from pathlib import Path\n"
-        "from linnet_convert.sources.examine import examine\n"
+        "from linnet_convert.readers.examine import examine\n"
         "try:\n    examine('tflite', Path('model.tflite'))\n"
         "except Exception as error:\n    print(error)\n"
     )

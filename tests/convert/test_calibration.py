@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from linnet_convert.calibration import load_calibration
-from linnet_convert.coverage import measure_coverage
 from linnet_convert.errors import ConversionError
-from linnet_convert.run_source import load_run
+from linnet_convert.proof.coverage import measure_coverage
+from linnet_convert.sources.run import load_run
 from linnet_runtime.photos import load_run_photos
 from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
 from linnet_train.quantize import FakeQuantize, calibrate, quantize

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 from linnet_runtime.bundle import check_file, files_of, open_bundle
-from linnet_runtime.canary import load_canary
 from linnet_runtime.photos import load_run_photos
+from linnet_runtime.proof.canary import load_canary
 from linnet_train.quantize import FakeQuantize
 from program import one_line_error
 
@@ -233,7 +233,8 @@ def test_ctrl_c_leaves_no_part_of_a_bundle(tiny_run: Path, tmp_path: Path) -> No
 def test_a_conversion_is_told_to_nobody() -> None:
     """OpenVINO's converter would report it to its maker."""
     code = (
-        "import linnet_convert.to_openvino, openvino.tools.ovc.convert_impl as converter; print(converter.tm.__name__)"
+        "import linnet_convert.writers.openvino, openvino.tools.ovc.convert_impl as converter\n"
+        "print(converter.tm.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "openvino.tools.ovc.telemetry_stub"

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 
-from linnet_convert.layerwise import compare_layers, first_to_leave
-from linnet_convert.tflite_graph import Graph, Operator, read_graph
-from linnet_convert.to_tflite import to_tflite
+from linnet_convert.proof.layerwise import compare_layers, first_to_leave
+from linnet_convert.readers.tflite_graph import Graph, Operator, read_graph
+from linnet_convert.writers.tflite import to_tflite
 from linnet_devices.api import Pixels
 from linnet_train.models import build_model
 from linnet_train.quantize import FakeQuantize, calibrate, quantize

@@ -13,12 +13,12 @@ import openvino
 import pytest
 from numpy.typing import NDArray
 
-from linnet_convert.layerwise import compare_layers, first_to_leave
-from linnet_convert.parity import artifact_logits, keras_logits
-from linnet_convert.tflite_graph import Graph, read_graph
-from linnet_convert.to_onnx import to_onnx
-from linnet_convert.to_openvino import to_openvino
-from linnet_convert.to_tflite import to_tflite
+from linnet_convert.proof.layerwise import compare_layers, first_to_leave
+from linnet_convert.proof.parity import artifact_logits, keras_logits
+from linnet_convert.readers.tflite_graph import Graph, read_graph
+from linnet_convert.writers.onnx import to_onnx
+from linnet_convert.writers.openvino import to_openvino
+from linnet_convert.writers.tflite import to_tflite
 from linnet_runtime.photos import decode_photos, list_photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_train.models import NETWORKS, build_model

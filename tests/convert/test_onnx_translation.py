@@ -14,10 +14,10 @@ from keras import layers
 from numpy.typing import NDArray
 
 from linnet_convert.errors import ConversionError
-from linnet_convert.parity import artifact_logits
-from linnet_convert.to_onnx import to_onnx
-from linnet_convert.to_openvino import to_openvino
-from linnet_convert.to_tflite import to_tflite
+from linnet_convert.proof.parity import artifact_logits
+from linnet_convert.writers.onnx import to_onnx
+from linnet_convert.writers.openvino import to_openvino
+from linnet_convert.writers.tflite import to_tflite
 from linnet_devices.api import Artifact
 from linnet_train.quantize import calibrate, quantize
 from networks import random_weights

@@ -14,16 +14,16 @@ import pytest
 from linnet_convert.calibration import Calibration
 from linnet_convert.convert import FORMATS, convert
 from linnet_convert.errors import ConversionError
-from linnet_convert.parity import Sample, artifact_logits, keras_logits, measure_parity
-from linnet_convert.proof import refuse_failed
-from linnet_convert.run_source import RunSource
+from linnet_convert.proof.parity import Sample, artifact_logits, keras_logits, measure_parity
+from linnet_convert.proof.report import refuse_failed
+from linnet_convert.sources.run import RunSource
 from linnet_devices.api import Artifact
 from linnet_runtime.bundle import Bundle, open_bundle
-from linnet_runtime.canary import load_canary
 from linnet_runtime.photos import Photos
 from linnet_runtime.preprocess import Preprocess, preprocess
-from linnet_runtime.reference import load_reference
-from linnet_runtime.sources.synthetic import CLASSES, render_photo
+from linnet_runtime.proof.canary import load_canary
+from linnet_runtime.proof.reference import load_reference
+from linnet_runtime.synthetic.photos import CLASSES, render_photo
 from linnet_train.models import build_model
 from linnet_train.quantize import calibrate, quantize
 from networks import random_weights

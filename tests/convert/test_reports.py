@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from linnet_convert.calibration import load_calibration
-from linnet_convert.proof import Proof, write_reports
+from linnet_convert.proof.report import Proof, write_reports
 from linnet_runtime.bundle import open_bundle
 from linnet_runtime.photos import load_run_photos
 from linnet_runtime.preprocess import Preprocess

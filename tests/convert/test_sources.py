@@ -22,7 +22,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantiz
 
 from foreign import CLASSES, MEAN, NORMALISED, SIDE, STD, Network, branched, mobile, residual, squeezed
 from linnet_convert.errors import ConversionError
-from linnet_convert.sources.onnx_to_keras import onnx_to_keras
+from linnet_convert.onnx_to_keras.network import onnx_to_keras
 from linnet_runtime.bundle import Bundle, open_bundle
 from program import one_line_error
 

@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 from keras import layers
 
-from linnet_convert.parity import keras_logits
-from linnet_convert.to_onnx import to_onnx
-from linnet_convert.to_openvino import to_openvino
-from linnet_convert.to_tflite import to_tflite
+from linnet_convert.proof.parity import keras_logits
+from linnet_convert.writers.onnx import to_onnx
+from linnet_convert.writers.openvino import to_openvino
+from linnet_convert.writers.tflite import to_tflite
 from linnet_devices.api import Artifact, Pixels
 from linnet_devices.testing.samples import (
     ARTIFACTS,

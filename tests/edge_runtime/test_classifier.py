@@ -11,8 +11,8 @@ from edge_runtime.small_bundle import LABELS, SIDE, edit_manifest
 from linnet_devices import OpenOptions
 from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
 from linnet_runtime import Classifier, open_bundle
-from linnet_runtime.canary import load_canary
 from linnet_runtime.preprocess import read_picture
+from linnet_runtime.proof.canary import load_canary
 
 CPU_ENGINES = {"cpu:litert": "model.int8.tflite", "cpu:onnx": "model.int8.onnx", "cpu:openvino": "int8.xml"}
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from linnet_devices.api import File, Logits
 from linnet_runtime.bundle import BundleError, describe_file
-from linnet_runtime.canary import Canary, compare_canary, load_canary, make_tolerance, save_canary
+from linnet_runtime.proof.canary import Canary, compare_canary, load_canary, make_tolerance, save_canary
 from linnet_runtime.proof.comparison import compare
 from linnet_runtime.proof.gates import gate_words, parity_of, shortcomings
+from linnet_runtime.proof.reference import load_reference, save_reference
 from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs
-from linnet_runtime.reference import load_reference, save_reference
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 3), dtype=np.uint8)
 

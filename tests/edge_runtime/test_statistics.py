@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from linnet_runtime.decision import probabilities, top_classes
-from linnet_runtime.statistics import latency_summary, mcnemar, paired_difference, wilson_interval
+from linnet_runtime.proof.intervals import latency_summary, mcnemar, paired_difference, wilson_interval
 
 
 @pytest.mark.parametrize(

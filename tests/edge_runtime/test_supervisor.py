@@ -29,13 +29,14 @@ from edge_runtime.simulated_camera import SimulatedCamera, Step
 from edge_runtime.small_bundle import SIDE
 from linnet_devices import registry
 from linnet_devices.api import DeviceError, DeviceUnavailable, OpenOptions
-from linnet_runtime import Classifier, supervisor
+from linnet_runtime import Classifier
 from linnet_runtime.bundle import BundleError, open_bundle
-from linnet_runtime.checked import CheckedSession, Limits, Model, open_checked
+from linnet_runtime.failover import supervisor
+from linnet_runtime.failover.checked import CheckedSession, Limits, Model, open_checked
+from linnet_runtime.failover.rung import Event, Rung
+from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.pipeline import Pipeline, Result
-from linnet_runtime.rungs import Event, Rung
 from linnet_runtime.sources import Frame
-from linnet_runtime.supervisor import SupervisedSession
 from program import linnet, one_line_error
 
 CHECK_EVERY = 8  # frames

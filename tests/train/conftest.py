@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from linnet_runtime.preprocess import Preprocess
-from linnet_train.data import Dataset, load_dataset
+from linnet_train.data.dataset import Dataset, load_dataset
 from networks import easy_photos, program, pytest_itemcollected, tiny_run  # noqa: F401  # fixtures and a hook
 
 

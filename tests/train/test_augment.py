@@ -20,8 +20,8 @@ from linnet_train.augment.mix import MixModel, mixed_labels
 from linnet_train.augment.page import VERSIONS, write_augmentation_page
 from linnet_train.augment.rand_augment import _equalized
 from linnet_train.augment.settings import Augmentation
-from linnet_train.losses import loss_function
-from linnet_train.recipe import CrossEntropy
+from linnet_train.recipes.recipe import CrossEntropy
+from linnet_train.training.losses import loss_function
 from networks import TINY
 
 VIEWS = ["upright", "overhead"]

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from linnet_train.batch_norm import FusedBatchNormalization
 from linnet_train.models import build_model
-from linnet_train.precision import for_disk, for_training
+from linnet_train.training.batch_norm import FusedBatchNormalization
+from linnet_train.training.precision import for_disk, for_training
 from networks import random_weights
 
 X = np.random.default_rng(0).normal(1.5, 2.0, (8, 9, 7, 5)).astype(np.float32)

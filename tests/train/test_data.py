@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
-from linnet_train.batches import PhotoBatches, PhotosInTurn
-from linnet_train.data import Dataset, load_dataset
+from linnet_train.data.dataset import Dataset, load_dataset
 from linnet_train.errors import TrainingError
+from linnet_train.training.batches import PhotoBatches, PhotosInTurn
 from networks import CLASSES, PER_CLASS
 
 SPEC = Preprocess(height=32, width=32)

@@ -398,7 +398,7 @@ class TestCommand:
         one_line_error(program("data", "check", tmp_path / arguments[0], status=1))
 
     def test_it_imports_neither_keras_nor_an_engine(self) -> None:
-        code = "import sys, linnet_train.data_check.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+        code = "import sys, linnet_train.commands.data; print(*{name.partition('.')[0] for name in sys.modules})"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         heavy = {"keras", "tensorflow", "jax", "sklearn", "matplotlib", "onnx", "onnxruntime", "openvino"}
         assert not heavy & set(done.stdout.split())

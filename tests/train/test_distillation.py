@@ -13,13 +13,13 @@ from keras import layers
 from scipy.special import log_softmax, softmax
 
 from linnet_train.augment.settings import Augmentation
-from linnet_train.data import Dataset
-from linnet_train.distillation import DistillationLoss, load_teacher
+from linnet_train.data.dataset import Dataset
 from linnet_train.errors import TrainingError
 from linnet_train.models import build_model
-from linnet_train.phases import phases_of
-from linnet_train.recipe import Distillation, Recipe
-from linnet_train.trainer import build_trainer
+from linnet_train.recipes.recipe import Distillation, Recipe
+from linnet_train.training.distillation import DistillationLoss, load_teacher
+from linnet_train.training.phases import phases_of
+from linnet_train.training.trainer import build_trainer
 from networks import TINY
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)

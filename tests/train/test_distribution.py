@@ -26,7 +26,7 @@ import sys, json, networks
 from linnet_train.models import NETWORKS
 from pathlib import Path
 from linnet_runtime.cli import main
-from linnet_train.progress import PhaseProgress
+from linnet_train.training.progress import PhaseProgress
 from program import ROOT
 
 photos, folder, *recipe = sys.argv[1:]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from linnet_train.losses import loss_function
-from linnet_train.recipe import CrossEntropy, Focal
+from linnet_train.recipes.recipe import CrossEntropy, Focal
+from linnet_train.training.losses import loss_function
 
 CLASSES, N = 4, 32
 RNG = np.random.default_rng(0)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from linnet_train.errors import TrainingError
-from linnet_train.optimizers import build_optimizer, optimizer_classes
-from linnet_train.recipe import Optimizer
+from linnet_train.recipes.recipe import Optimizer
+from linnet_train.training.optimizers import build_optimizer, optimizer_classes
 
 MENTIONED = ("SGD", "Adagrad", "RMSprop", "Adam", "AdamW", "Lion")
 

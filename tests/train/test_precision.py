@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from linnet_train import loop
 from linnet_train.backend import uses_xla
-from linnet_train.batch_norm import FusedBatchNormalization
-from linnet_train.data import Dataset
+from linnet_train.data.dataset import Dataset
 from linnet_train.models import build_model
-from linnet_train.precision import for_disk, for_training, scale_losses
-from linnet_train.recipe import Precision, Recipe
+from linnet_train.recipes.recipe import Precision, Recipe
+from linnet_train.training import loop
+from linnet_train.training.batch_norm import FusedBatchNormalization
+from linnet_train.training.precision import for_disk, for_training, scale_losses
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
 

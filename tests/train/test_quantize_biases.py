@@ -10,9 +10,9 @@ import pytest
 from keras import layers
 from numpy.typing import NDArray
 
-from linnet_convert.parity import artifact_logits
-from linnet_convert.tflite_graph import Graph, read_graph
-from linnet_convert.to_tflite import to_tflite
+from linnet_convert.proof.parity import artifact_logits
+from linnet_convert.readers.tflite_graph import Graph, read_graph
+from linnet_convert.writers.tflite import to_tflite
 from linnet_train.quantize import calibrate, quantize, round_biases
 
 SIZE, CHANNELS = 12, 6

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from linnet_train.errors import TrainingError
-from linnet_train.optimizers import build_optimizer
-from linnet_train.recipe import Distillation, Focal, Last, Recipe, Regularization
-from linnet_train.recipe_file import merge, parse_setting, read_recipe, to_recipe
-from linnet_train.schedules import Cosine, Plateau
+from linnet_train.recipes.reading import merge, parse_setting, read_recipe, to_recipe
+from linnet_train.recipes.recipe import Distillation, Focal, Last, Recipe, Regularization
+from linnet_train.recipes.schedules import Cosine, Plateau
+from linnet_train.training.optimizers import build_optimizer
 from networks import TINY
 from program import ROOT, one_line_error
 

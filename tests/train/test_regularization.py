@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from linnet_train.augment.settings import Augmentation
-from linnet_train.checkpoint import load_progress
-from linnet_train.data import Dataset
+from linnet_train.data.dataset import Dataset
 from linnet_train.errors import TrainingError
-from linnet_train.loop import train_network
 from linnet_train.models import build_model
-from linnet_train.phases import Phase, phases_of
 from linnet_train.quantize import calibrate, quantize
-from linnet_train.recipe import Recipe, Regularization
-from linnet_train.schedules import Constant
-from linnet_train.stochastic_depth import with_stochastic_depth
-from linnet_train.trainer import Trainer, build_trainer
+from linnet_train.recipes.recipe import Recipe, Regularization
+from linnet_train.recipes.schedules import Constant
+from linnet_train.training.checkpoint import load_progress
+from linnet_train.training.loop import train_network
+from linnet_train.training.phases import Phase, phases_of
+from linnet_train.training.stochastic_depth import with_stochastic_depth
+from linnet_train.training.trainer import Trainer, build_trainer
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
 PLAIN: dict[str, Any] = {

@@ -13,11 +13,11 @@ from sklearn import metrics as sk
 
 from linnet_runtime.decision import probabilities
 from linnet_runtime.pages import png_of
-from linnet_train.phases import Phase
+from linnet_train.recipes.schedules import Constant
 from linnet_train.report.calibration import TEMPERATURES, ece_by_chance, fit_temperature, reliability
 from linnet_train.report.metrics import Judged, classification_metrics, common_confusions, model_figures
 from linnet_train.report.plots import draw_confusion, draw_curves, draw_precision_recall, draw_reliability
-from linnet_train.schedules import Constant
+from linnet_train.training.phases import Phase
 
 Sample = tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...]]
 

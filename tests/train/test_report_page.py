@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from linnet_runtime.statistics import paired_difference
+from linnet_runtime.proof.intervals import paired_difference
 from linnet_train import run as run_module
-from linnet_train.data import Dataset
-from linnet_train.phases import Phase
+from linnet_train.data.dataset import Dataset
+from linnet_train.recipes.schedules import Constant
 from linnet_train.report import Trained, write_report
 from linnet_train.report.calibration import fit_temperature
 from linnet_train.report.doubts import Evidence, doubts_about
 from linnet_train.report.metrics import Judged, ModelFigures, model_figures
-from linnet_train.schedules import Constant
+from linnet_train.training.phases import Phase
 from networks import TINY
 
 CLASSES = ("<script>alert(1)", "$a$", "_b", "bolt & nut")

@@ -19,14 +19,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from linnet_train import callbacks, checkpoint
 from linnet_train.augment.settings import Augmentation
-from linnet_train.data import Dataset
+from linnet_train.data.dataset import Dataset
 from linnet_train.errors import TrainingError
-from linnet_train.loop import train_network
 from linnet_train.models import build_model
-from linnet_train.recipe import Gradual, Recipe, Regularization
-from linnet_train.schedules import Plateau
+from linnet_train.recipes.recipe import Gradual, Recipe, Regularization
+from linnet_train.recipes.schedules import Plateau
+from linnet_train.training import callbacks, checkpoint
+from linnet_train.training.loop import train_network
 from networks import SCHEDULE, TINY
 from program import ROOT, one_line_error
 

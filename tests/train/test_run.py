@@ -18,7 +18,7 @@ from sklearn.metrics import log_loss
 from linnet_runtime.photos import load_run_photos
 from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
 from linnet_train.quantize import calibrate, quantize
-from linnet_train.recipe import Recipe
+from linnet_train.recipes.recipe import Recipe
 from networks import TINY
 
 SPEC = Preprocess(height=32, width=32)

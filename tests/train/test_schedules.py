@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from linnet_train.phases import phases_of
-from linnet_train.recipe import Gradual, Recipe
-from linnet_train.schedules import Constant, Cosine, Exponential, Plateau, Schedule, Step
+from linnet_train.recipes.recipe import Gradual, Recipe
+from linnet_train.recipes.schedules import Constant, Cosine, Exponential, Plateau, Schedule, Step
+from linnet_train.training.phases import phases_of
 
 RATE, EPOCHS, STEPS = 0.1, 10, 7
 DONE = np.arange(EPOCHS * STEPS) / STEPS

@@ -17,10 +17,10 @@ import pytest
 from linnet_devices.api import LinnetError
 from linnet_runtime.photos import PhotoFile, list_photos, load_labelled_photos, photo_name
 from linnet_runtime.preprocess import Preprocess
-from linnet_train.batches import balanced
+from linnet_train.data.splits import check_classes, divide
 from linnet_train.errors import TrainingError
-from linnet_train.recipe import Split
-from linnet_train.splits import check_classes, divide
+from linnet_train.recipes.recipe import Split
+from linnet_train.training.batches import balanced
 from networks import CLASSES, PER_CLASS, TINY
 from program import one_line_error
 

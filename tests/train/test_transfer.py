@@ -10,13 +10,13 @@ import keras
 import numpy as np
 import pytest
 
-from linnet_train.data import Dataset
+from linnet_train.data.dataset import Dataset
 from linnet_train.errors import TrainingError
-from linnet_train.loop import train_network
 from linnet_train.models import build_model, head_layers
-from linnet_train.phases import Phase
-from linnet_train.recipe import Features, Gradual, Last, Recipe
-from linnet_train.transfer import blocks_of, train_all, train_head, train_last, train_share
+from linnet_train.recipes.recipe import Features, Gradual, Last, Recipe
+from linnet_train.training.loop import train_network
+from linnet_train.training.phases import Phase
+from linnet_train.training.transfer import blocks_of, train_all, train_head, train_last, train_share
 from networks import TINY
 from program import one_line_error
 

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from linnet_runtime.files import write_whole
-from linnet_train.recipe import CONFIG, Recipe
+from linnet_train.recipes.recipe import CONFIG, Recipe
 from linnet_train.run import METRICS, new_run
 
 FOLDS = "folds.json"

@@ -33,14 +33,14 @@ from linnet_runtime.photos import save_run_photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_train.augment.page import AUGMENTATION, PHOTOS, write_augmentation_page
 from linnet_train.backend import device_count, shared_among
-from linnet_train.batches import PhotosInTurn
-from linnet_train.checkpoint import PROGRESS
-from linnet_train.data import Dataset, load_dataset
+from linnet_train.data.dataset import Dataset, load_dataset
 from linnet_train.errors import TrainingError
-from linnet_train.loop import FLOAT_MODEL, PREDICT_BATCH, QAT_MODEL, Watch, predict_logits, train_network
-from linnet_train.phases import phases_of
-from linnet_train.recipe import CONFIG, Recipe
+from linnet_train.recipes.recipe import CONFIG, Recipe
 from linnet_train.report import Trained, classification_metrics, write_report
+from linnet_train.training.batches import PhotosInTurn
+from linnet_train.training.checkpoint import PROGRESS
+from linnet_train.training.loop import FLOAT_MODEL, PREDICT_BATCH, QAT_MODEL, Watch, predict_logits, train_network
+from linnet_train.training.phases import phases_of
 
 SPLITS, HISTORY, METRICS = "splits.json", "history.json", "metrics.json"
 _PIXELS = "pixels.npy"

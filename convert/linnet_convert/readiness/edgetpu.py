@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from linnet_convert.readers.tflite_graph import Graph, Operator, read_graph
 from linnet_convert.readiness.api import Requirement, requirement
-from linnet_convert.tflite_graph import Graph, Operator, read_graph
 from linnet_devices.presets import EDGETPU_OP
 
 _OPERATORS = frozenset(

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 from keras import layers
 
-from linnet_convert.keras_artifacts import write_artifacts
-from linnet_convert.sources.api import OnStep
-from linnet_convert.sources.facts import CHANNELS, IDENTITY
-from linnet_convert.sources.file_source import FileSource
-from linnet_convert.sources.flags import Signature
-from linnet_convert.sources.keras_graph import affine
-from linnet_convert.sources.read_keras import first_layer
+from linnet_convert.facts import CHANNELS, IDENTITY
+from linnet_convert.onnx_to_keras.graph import affine
+from linnet_convert.readers.keras import first_layer
+from linnet_convert.source import OnStep
+from linnet_convert.sources.file import FileSource
+from linnet_convert.sources.signature import Signature
+from linnet_convert.writers.keras import write_artifacts
 from linnet_devices.api import Artifact, Format, Pixels, Precision
 from linnet_train.quantize import calibrate, quantize
 

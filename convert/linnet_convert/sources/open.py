@@ -7,22 +7,22 @@ from pathlib import Path
 
 from linnet_convert.calibration import load_calibration
 from linnet_convert.errors import ConversionError
-from linnet_convert.sources.api import Source
-from linnet_convert.sources.examine import examine
-from linnet_convert.sources.facts import Kind
-from linnet_convert.sources.file_source import FileSource
-from linnet_convert.sources.flags import Flags, signature
-from linnet_convert.sources.keras_config import check_layers
+from linnet_convert.facts import Kind
+from linnet_convert.readers.examine import examine
+from linnet_convert.readers.keras_config import check_layers
+from linnet_convert.source import Source
+from linnet_convert.sources.file import FileSource
+from linnet_convert.sources.signature import Flags, signature
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.photos import load_labelled_photos
 
 _SUFFIXES: dict[str, Kind] = {".tflite": "tflite", ".onnx": "onnx", ".xml": "openvino", ".keras": "keras"}
 _SOURCES = {
-    "tflite": "linnet_convert.sources.tflite_source:TfliteSource",
-    "onnx": "linnet_convert.sources.onnx_source:OnnxSource",
-    "openvino": "linnet_convert.sources.openvino_source:OpenVinoSource",
-    "keras": "linnet_convert.sources.keras_source:KerasSource",
-    "saved_model": "linnet_convert.sources.saved_model_source:SavedModelSource",
+    "tflite": "linnet_convert.sources.tflite:TfliteSource",
+    "onnx": "linnet_convert.sources.onnx:OnnxSource",
+    "openvino": "linnet_convert.sources.openvino:OpenVinoSource",
+    "keras": "linnet_convert.sources.keras:KerasSource",
+    "saved_model": "linnet_convert.sources.saved_model:SavedModelSource",
 }
 _EXPECTED = "a run of linnet train, a SavedModel, or a file " + ", ".join(_SUFFIXES)
 
@@ -47,7 +47,7 @@ def open_source(path: Path, flags: Flags, *, data: Path | None, calibrate: Path 
                 f"{path} is a run", got=", ".join(given), expected="none of them: the run says it all"
             )
         with no_chatter():  # TensorFlow is imported, which model files do not need
-            from linnet_convert.run_source import load_run
+            from linnet_convert.sources.run import load_run
 
         return load_run(path)
     try:

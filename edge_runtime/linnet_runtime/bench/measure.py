@@ -19,8 +19,8 @@ from linnet_devices.api import LinnetError, Logits, OpenOptions, Pixels
 from linnet_devices.isolated import IsolatedSession
 from linnet_runtime.bundle import Bundle, open_bundle
 from linnet_runtime.photos import load_labelled_photos
+from linnet_runtime.proof.intervals import latency_summary
 from linnet_runtime.sessions import PrecisionChoice, open_session
-from linnet_runtime.statistics import latency_summary
 
 _PICTURES = 16  # enough that no cache holds the answer
 _FEWEST_RUNS = 20

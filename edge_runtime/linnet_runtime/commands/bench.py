@@ -13,10 +13,11 @@ from rich.table import Table
 from linnet_devices.api import LinnetError
 from linnet_devices.registry import expand, known_names, load_device
 from linnet_runtime.bench.measure import Job
-from linnet_runtime.bench.run import host, run_jobs
+from linnet_runtime.bench.run import run_jobs
 from linnet_runtime.bundle import open_bundle
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, precision_option, threads_option
 from linnet_runtime.commands.tables import plain_table, print_table
+from linnet_runtime.machine import host
 from linnet_runtime.sessions import PrecisionChoice
 
 _SECONDS = (1.0, 5.0)  # warm-up and measurement, a row

@@ -11,13 +11,13 @@ import click
 import msgspec
 
 from linnet_devices.api import OpenOptions
-from linnet_runtime.checked import Limits
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.commands.options import bundle_argument, json_lines_option, session_options
+from linnet_runtime.failover.checked import Limits
+from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.sessions import PrecisionChoice
 from linnet_runtime.sources import open_source
-from linnet_runtime.supervisor import SupervisedSession
 
 
 @click.command()

@@ -17,7 +17,7 @@ from linnet_runtime.files import write_whole
 from linnet_runtime.photos import load_labelled_photos
 from linnet_runtime.proof.gates import gate_words
 from linnet_runtime.proof.report import ParityReport
-from linnet_runtime.verification import Verdict, report_of, verify_bundle
+from linnet_runtime.proof.verification import Verdict, report_of, verify_bundle
 
 
 @click.command(

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from linnet_runtime.demo.steps import BENCH, BUNDLE, CLIP, CLIP_LABELS, FRAMES, PHOTOS, RUN, VERIFY, steps_of
 from linnet_runtime.pages import png_of, png_uri, render_page, thumbnail_uri
 from linnet_runtime.preprocess import read_picture
-from linnet_runtime.sources.synthetic import EMPTY
+from linnet_runtime.synthetic.photos import EMPTY
 
 PAGE = "index.html"
 _EXAMPLES = 8

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import Logits
-from linnet_runtime.statistics import PairedDifference, paired_difference, wilson_interval
+from linnet_runtime.proof.intervals import PairedDifference, paired_difference, wilson_interval
 
 _STEPS = 255  # of an int8 output's range; a float output is measured in as many
 _BINS = (0.01, 0.1, 0.5, 1, 2, 4, 8, 16, 32)  # ends of the histogram's, in steps; the last is open

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from linnet_runtime.sources.api import Frame, SourceError
-from linnet_runtime.sources.synthetic import conveyor_frames
+from linnet_runtime.synthetic.photos import conveyor_frames
 
 _FRAMES_PER_SECOND = 25.0
 _SEED = 0

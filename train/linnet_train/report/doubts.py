@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from linnet_runtime.statistics import PairedDifference, wilson_interval
-from linnet_train.phases import Phase
+from linnet_runtime.proof.intervals import PairedDifference, wilson_interval
 from linnet_train.report.metrics import ModelFigures
+from linnet_train.training.phases import Phase
 
 _WIDEST = 0.05  # half of top-1's interval
 _FEW = 20  # test photos of a class: its recall is known to about 20 points

@@ -6,7 +6,7 @@ import os
 
 import keras
 
-from linnet_runtime.bench.run import host
+from linnet_runtime.machine import host
 
 
 def hardware() -> dict[str, object]:

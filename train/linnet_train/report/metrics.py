@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, precision
 
 from linnet_devices.api import Logits
 from linnet_runtime.decision import probabilities
-from linnet_runtime.statistics import wilson_interval
+from linnet_runtime.proof.intervals import wilson_interval
 from linnet_train.report.calibration import Labels, Reliability, ece_by_chance, reliability
 
 _SMALLEST_PROBABILITY = 1e-12

@@ -15,9 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
-from linnet_train.phases import Phase
 from linnet_train.report.calibration import Reliability
 from linnet_train.report.metrics import Judged, ModelFigures
+from linnet_train.training.phases import Phase
 
 _BLUE, _ORANGE, _GREY = "#2b6ca3", "#e08a2e", "#9aa5b1"
 _WIDE = 9.0  # inches

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from linnet_devices.api import Logits
 from linnet_runtime.files import write_whole
 from linnet_runtime.pages import png_of
-from linnet_runtime.statistics import paired_difference
+from linnet_runtime.proof.intervals import paired_difference
 from linnet_train.augment.page import AUGMENTATION
-from linnet_train.data import Dataset
-from linnet_train.phases import Phase
+from linnet_train.data.dataset import Dataset
 from linnet_train.report.calibration import fit_temperature
 from linnet_train.report.doubts import Evidence, doubts_about
 from linnet_train.report.hardware import hardware
 from linnet_train.report.metrics import Judged, common_confusions, model_figures
 from linnet_train.report.page import Plots, Shown, render
 from linnet_train.report.plots import draw_confusion, draw_curves, draw_precision_recall, draw_reliability
+from linnet_train.training.phases import Phase
 
 REPORT, PAGE = "report.json", "report.html"
 _MOST_SHOWN = 24  # photos of a kind

@@ -1,0 +1,1 @@
+"""The evidence in a bundle: parity, layer by layer, range coverage."""

@@ -1,0 +1,111 @@
+"""Reads a model file in a process of its own, because the libraries that parse one may crash on a damaged file.
+
+``examine`` starts it; as ``python -m linnet_convert.readers.examine KIND PATH`` it prints the ``Facts`` as JSON, or an
+error's parts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from linnet_convert.errors import ConversionError
+from linnet_convert.facts import Facts, Kind
+from linnet_devices.api import LinnetError
+from linnet_devices.chatter import is_chatter, quiet_tensorflow
+
+_WITHIN_S = 300
+_MOST_MEMORY_BYTES = 32 << 30  # of addresses: TensorFlow alone reserves a few gigabytes
+_MOST_SAID = 300
+_READERS = {
+    "tflite": "linnet_convert.readers.tflite",
+    "onnx": "linnet_convert.readers.onnx",
+    "openvino": "linnet_convert.readers.openvino",
+    "keras": "linnet_convert.readers.keras",
+    "saved_model": "linnet_convert.readers.saved_model",
+}
+
+
+class Refusal(msgspec.Struct, frozen=True, tag=True):
+    """The parts of a LinnetError."""
+
+    what: str
+    got: str | None
+    expected: str | None
+    fix: str | None
+
+
+def examine(kind: Kind, path: Path) -> Facts:
+    """What a model says of itself, read and run once in a child process.
+
+    Raises:
+        ConversionError: it cannot be read, is no classifier, or its library crashed on it.
+    """
+    command = [sys.executable, "-P", "-m", __name__, kind, str(path)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            timeout=_WITHIN_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConversionError(str(path), got=f"no answer from its reader in {_WITHIN_S} s") from error
+    if done.returncode == -signal.SIGINT:
+        raise KeyboardInterrupt
+    try:
+        answer = msgspec.json.decode(done.stdout.splitlines()[-1], type=Facts | Refusal)
+    except (IndexError, msgspec.DecodeError):
+        raise ConversionError(
+            str(path), got=f"its reader {_ending(done)}", expected="a model that is whole", fix="make the file again"
+        ) from None
+    if isinstance(answer, Refusal):
+        raise ConversionError(answer.what, got=answer.got, expected=answer.expected, fix=answer.fix)
+    return answer
+
+
+def _ending(done: subprocess.CompletedProcess[bytes]) -> str:
+    if done.returncode < 0:
+        return f"was ended by {signal.Signals(-done.returncode).name}"
+    said = [line for line in done.stderr.splitlines() if line.strip() and not is_chatter(line)]
+    return f"ended with status {done.returncode}: {said[-1].decode(errors='replace') if said else 'no word'}"
+
+
+def _answer(kind: str, path: Path) -> Facts | Refusal:
+    try:
+        facts: Facts = importlib.import_module(_READERS[kind]).read(path)
+        return facts
+    except LinnetError as error:
+        got, expected = (None if part is None else str(part) for part in (error.got, error.expected))
+        return Refusal(error.what, got, expected, error.fix)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # the readers of damaged files raise all sorts
+        said = " ".join(str(error).split())[:_MOST_SAID]
+        return Refusal(str(path), f"{type(error).__name__}: {said}", f"a whole {kind} model", None)
+
+
+def main() -> None:
+    """Prints the answer as the last line on standard output."""
+    kind, path = sys.argv[1:]
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = _MOST_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, _MOST_MEMORY_BYTES)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    quiet_tensorflow()
+    answer = _answer(kind, Path(path))
+    sys.stdout.flush()
+    print(msgspec.json.encode(answer).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

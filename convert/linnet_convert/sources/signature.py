@@ -1,0 +1,194 @@
+"""The options of ``linnet convert`` that say of a model what its file does not, and both together as its entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from linnet_convert.errors import ConversionError
+from linnet_convert.facts import CHANNELS, IDENTITY, Facts, TensorFacts, Triple
+from linnet_devices.api import TensorSpec
+from linnet_runtime.preprocess import Preprocess
+
+_DTYPES = ("uint8", "int8", "float32")
+_MOST_LABEL_BYTES = 10_000_000
+# The ranges of pixels 0..255 in the customary normalisations: as they are, divided by 255, and about zero.
+_PIXEL_RANGES = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))
+_LOWEST = {"uint8": 0, "int8": -128}
+_RANGE_STEPS = 1.5  # a quantised range is rounded to its steps, and its zero point too
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What a user says of a model: the options of the same names; None where one is not given."""
+
+    labels: Path | None = None
+    mean: Triple | None = None
+    std: Triple | None = None
+    layout: Literal["NHWC", "NCHW"] | None = None
+    color: Literal["rgb", "bgr"] | None = None
+    crop: Literal["centre", "stretch"] | None = None
+    size: int | None = None
+
+    def given(self) -> list[str]:
+        """The names of those that are given, as they are typed."""
+        return [f"--{field.name}" for field in fields(self) if getattr(self, field.name) is not None]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How a model made elsewhere is used: all that a bundle says of it apart from its files."""
+
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    input: TensorSpec
+    output: TensorSpec
+
+    @property
+    def normalisation(self) -> tuple[Triple, Triple]:
+        """The mean and the standard deviation that its input wants, in real numbers."""
+        return (self.input.mean or IDENTITY[0], self.input.std or IDENTITY[1])
+
+
+def signature(what: str, facts: Facts, flags: Flags) -> Signature:
+    """Puts together what the file says and what the user says; the user is right where both do.
+
+    Raises:
+        ConversionError: what nobody says, all of it at once; or flags that contradict the file.
+    """
+    missing: dict[str, str] = {}
+    labels = _labels(flags.labels) if flags.labels else facts.metadata.labels
+    if labels is None:
+        missing["--labels FILE"] = "labels"
+    elif len(labels) != facts.output.shape[-1]:
+        raise ConversionError(
+            str(flags.labels or f"labels in {what}"),
+            got=f"{len(labels)} labels",
+            expected=f"{facts.output.shape[-1]}, one a line for each output of the model",
+            fix="a first line such as background, where the model has a class for none"
+            if len(labels) + 1 == facts.output.shape[-1]
+            else None,
+        )
+    layout = _layout(what, facts, flags)
+    if layout is None:
+        missing["--layout NHWC|NCHW"] = "order of its axes"
+    height, width = _size(what, facts, flags, layout or "NHWC")
+    if height is None or width is None:
+        missing["--size PIXELS"] = "size"
+    normalisation = _normalisation(what, facts, flags)
+    if normalisation is None:
+        missing["--mean R,G,B --std R,G,B"] = "normalisation"
+    color = flags.color or facts.metadata.color
+    if color is None:
+        missing["--color rgb|bgr"] = "colour order"
+    if labels is None or layout is None or height is None or width is None or normalisation is None or color is None:
+        raise ConversionError(what, got="no " + ", ".join(missing.values()) + " in the file", fix=" ".join(missing))
+    shape = (1, height, width, CHANNELS) if layout == "NHWC" else (1, CHANNELS, height, width)
+    mean, std = (None, None) if normalisation == IDENTITY else normalisation
+    is_float = facts.input.dtype == "float32"
+    return Signature(
+        labels=labels,
+        preprocess=Preprocess(
+            height=height, width=width, crop=flags.crop or facts.metadata.crop or Preprocess(height=1, width=1).crop
+        ),
+        input=TensorSpec(
+            name=facts.input.name,
+            shape=shape,
+            dtype=_dtype(what, facts.input.dtype),
+            layout=layout,
+            scale=None if is_float else facts.input.scale,
+            zero_point=None if is_float else facts.input.zero_point,
+            color=color,
+            mean=mean,
+            std=std,
+        ),
+        output=TensorSpec(
+            name=facts.output.name,
+            shape=tuple(1 if side is None else side for side in facts.output.shape),
+            dtype=_dtype(what, facts.output.dtype),
+            layout="NC",
+            scale=facts.output.scale,
+            zero_point=facts.output.zero_point,
+            values="probabilities" if facts.softmax else "logits",
+        ),
+    )
+
+
+def _dtype(what: str, found: str) -> Literal["uint8", "int8", "float32"]:
+    for dtype in _DTYPES:
+        if found == dtype:
+            return dtype  # type: ignore[return-value]  # mypy does not follow the loop
+    raise ConversionError(what, got=f"a tensor of {found}", expected=" or ".join(_DTYPES))
+
+
+def _labels(path: Path) -> tuple[str, ...]:
+    try:
+        if path.stat().st_size > _MOST_LABEL_BYTES:
+            raise ConversionError(str(path), got="a larger file", expected=f"at most {_MOST_LABEL_BYTES} bytes")
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise ConversionError(str(path), got=error.strerror, expected="labels, one a line") from error
+    except UnicodeDecodeError as error:
+        raise ConversionError(str(path), got="other than UTF-8 text", expected="labels, one a line") from error
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return tuple(line.strip() for line in lines)
+
+
+def _layout(what: str, facts: Facts, flags: Flags) -> Literal["NHWC", "NCHW"] | None:
+    shape = facts.input.shape
+    possible = [
+        layout for layout, axis in (("NHWC", 3), ("NCHW", 1)) if shape[axis] == CHANNELS
+    ]  # check_task has seen to one
+    wanted = flags.layout or facts.metadata.layout
+    if wanted is None:
+        return possible[0] if len(possible) == 1 else None  # type: ignore[return-value]  # of the two
+    if wanted not in possible:
+        raise ConversionError(what, got=f"--layout {wanted}", expected=f"{possible[0]}, from its shape {list(shape)}")
+    return wanted
+
+
+def _size(what: str, facts: Facts, flags: Flags, layout: str) -> tuple[int | None, int | None]:
+    shape = facts.input.shape
+    height, width = shape[1:3] if layout == "NHWC" else shape[2:4]
+    if flags.size is not None and {height, width} - {None, flags.size}:
+        raise ConversionError(what, got=f"--size {flags.size}", expected=f"none: it is {height}x{width} pixels")
+    return height or flags.size, width or flags.size
+
+
+def _normalisation(what: str, facts: Facts, flags: Flags) -> tuple[Triple, Triple] | None:
+    """Mean and standard deviation; the identity where a pixel goes in as it is."""
+    if (flags.mean is None) != (flags.std is None):
+        raise ConversionError("--mean and --std", got="one of them", expected="both or neither")
+    if flags.std is not None and min(flags.std) <= 0:
+        raise ConversionError("--std", got=flags.std, expected="more than 0")
+    mean, std = (flags.mean, flags.std) if flags.mean else (facts.metadata.mean, facts.metadata.std)
+    tensor = facts.input
+    if mean is not None and std is not None:
+        if (mean, std) == IDENTITY or _is_pixel(tensor, mean, std):
+            return IDENTITY
+        if tensor.dtype != "float32" and tensor.scale is None:
+            raise ConversionError(what, got=f"--mean and --std for a {tensor.dtype} input without a scale")
+        return mean, std
+    if tensor.dtype == "float32":
+        return None
+    if tensor.scale is None or tensor.zero_point is None:
+        return IDENTITY  # bytes with no other meaning are pixels
+    ends = [(_LOWEST[tensor.dtype] + step - tensor.zero_point) * tensor.scale for step in (0, 255)]
+    as_pixels = any(
+        all(abs(end - customary) <= _RANGE_STEPS * tensor.scale for end, customary in zip(ends, limits, strict=True))
+        for limits in _PIXEL_RANGES
+    )
+    return IDENTITY if as_pixels else None
+
+
+def _is_pixel(tensor: TensorFacts, mean: Triple, std: Triple) -> bool:
+    """Whether a quantised input is, to a step, the pixel itself: then it is meant to be, and takes no arithmetic."""
+    if tensor.dtype not in _LOWEST or tensor.scale is None or tensor.zero_point is None:
+        return False
+    pixels = np.arange(256)[:, None]
+    steps = (pixels - np.array(mean)) / np.array(std) / tensor.scale + tensor.zero_point - _LOWEST[tensor.dtype]
+    return bool(np.abs(np.clip(steps, 0, 255) - pixels).max() <= 1)

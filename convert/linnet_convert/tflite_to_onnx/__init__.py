@@ -1,0 +1,1 @@
+"""A .tflite graph as ONNX, operator by operator."""

@@ -1,0 +1,49 @@
+"""A .tflite to ONNX: the same integers, the same scales, in the form that engines run in integers.
+
+Every stored activation is a QuantizeLinear and DequantizeLinear pair in uint8, weights are int8 with a scale for each
+channel, and the layout is NCHW from the first transpose to the last flatten. ONNX Runtime then fuses every
+convolution, addition and pooling (with int8 activations it leaves those with two readers in float), and OpenVINO runs
+every convolution in int8 (it leaves the depthwise ones in float when it reads the .tflite itself).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from linnet_convert.errors import ConversionError
+from linnet_convert.readers.tflite_graph import Graph, plain_ends, read_graph
+from linnet_convert.tflite_to_onnx.onnx_graph import OPSET
+from linnet_convert.tflite_to_onnx.operators import OPERATORS
+from linnet_convert.tflite_to_onnx.translation import LOGITS, PIXELS, Translation
+from linnet_convert.writers.specs import linnet_artifact
+from linnet_devices.api import Artifact, Precision
+
+
+def to_onnx(tflite: Path, precision: Precision, root: Path) -> Artifact:
+    """Writes ``model.PRECISION.onnx`` into a bundle's directory, from a .tflite with one picture in. Its pixels are
+    NHWC there, and int8 ones uint8; its logits are float32.
+
+    Raises:
+        ConversionError: an operator that cannot be translated, by its name.
+    """
+    graph = plain_ends(read_graph(tflite))
+    path = root / f"model.{'int8' if precision == 'int8' else 'fp32'}.onnx"
+    onnx.save(translate(graph), path)
+    requires = {"onnx_opset": str(OPSET)}
+    return linnet_artifact(root, path, "onnx", precision, graph, names=(PIXELS, LOGITS), requires=requires)
+
+
+def translate(graph: Graph) -> onnx.ModelProto:
+    """The ONNX model of a .tflite with one picture in and one row of logits out."""
+    translation = Translation(graph)
+    pixels, logits = graph.inputs[0], graph.outputs[0]
+    translation.take_in(pixels)
+    for operator in graph.operators:
+        if operator.name not in OPERATORS:
+            raise ConversionError(
+                f"operator {operator.name}", got="no translation to ONNX", expected="one of " + ", ".join(OPERATORS)
+            )
+        OPERATORS[operator.name](translation, operator)
+    return translation.finish(logits)

@@ -1,0 +1,51 @@
+"""ONNX to OpenVINO's IR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import openvino
+
+from linnet_convert.errors import ConversionError
+from linnet_convert.readers.tflite_graph import plain_ends, read_graph
+from linnet_convert.tflite_to_onnx.translation import LOGITS, PIXELS
+from linnet_convert.writers.specs import linnet_artifact
+from linnet_devices.api import Artifact, Precision
+
+
+def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path) -> Artifact:
+    """Writes ``openvino/PRECISION.xml`` and ``.bin`` into a bundle's directory, from an .onnx of ``to_onnx``.
+
+    Args:
+        onnx: the model; int8 for "int8", float for "float16", whose weights are stored in half precision.
+        tflite: what the .onnx was made from.
+        precision: "int8" or "float16".
+        root: the bundle's directory.
+
+    Raises:
+        ConversionError: with OpenVINO's own words.
+    """
+    path = root / "openvino" / f"{'int8' if precision == 'int8' else 'fp16'}.xml"
+    write_ir(onnx, path, half=precision == "float16")
+    graph = plain_ends(read_graph(tflite))
+    weights = path.with_suffix(".bin")
+    return linnet_artifact(root, path, "openvino", precision, graph, names=(PIXELS, LOGITS), weights=weights)
+
+
+def write_ir(onnx: Path, path: Path, *, half: bool) -> None:
+    """Writes an .onnx as an IR, .xml and .bin, with its weights in half precision or as they are.
+
+    Raises:
+        ConversionError: OpenVINO cannot read it, in its own words, or cannot write.
+    """
+    path.parent.mkdir(exist_ok=True)
+    try:
+        model = openvino.convert_model(onnx)
+    except RuntimeError as error:
+        raise ConversionError(f"{onnx.name} by OpenVINO", got=str(error)) from error
+    try:
+        openvino.save_model(model, path, compress_to_fp16=half)
+    except RuntimeError as error:  # of a full disk it says no more than "iostream error"
+        raise ConversionError(
+            str(path), got=str(error), expected="a file that can be written, and room for it"
+        ) from error

@@ -1,0 +1,93 @@
+"""The bundle's entry of an artifact: in Linnet's one signature (uint8 RGB [1, H, W, 3] in, logits [1, classes] out), or
+in that of a model made elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from linnet_convert.readers.tflite_graph import Graph, Tensor
+from linnet_devices.api import Artifact, Format, Precision, TensorSpec
+from linnet_runtime.bundle import describe_file
+
+
+def describe_artifact(
+    root: Path,
+    path: Path,
+    kind: Format,
+    precision: Precision,
+    ends: tuple[TensorSpec, TensorSpec],
+    *,
+    weights: Path | None = None,
+    requires: dict[str, str] | None = None,
+) -> Artifact:
+    """The entry of a file below the bundle's directory ``root``.
+
+    Args:
+        root: the bundle's directory.
+        path: the artifact.
+        kind: its format.
+        precision: its precision.
+        ends: its input and its output.
+        weights: the file beside it that it needs.
+        requires: what a reader must have.
+    """
+    file = describe_file(path, root)
+    return Artifact(
+        path=file.path,
+        format=kind,
+        precision=precision,
+        bytes=file.bytes,
+        sha256=file.sha256,
+        input=ends[0],
+        output=ends[1],
+        weights=describe_file(weights, root) if weights else None,
+        requires=requires or {},
+    )
+
+
+def linnet_artifact(
+    root: Path,
+    path: Path,
+    kind: Format,
+    precision: Precision,
+    graph: Graph,
+    *,
+    names: tuple[str, str],
+    weights: Path | None = None,
+    requires: dict[str, str] | None = None,
+) -> Artifact:
+    """The entry of a file that is a .tflite's graph, or was made from it and keeps its shapes and its quantisation.
+
+    Args:
+        root: the bundle's directory.
+        path: the artifact.
+        kind: its format.
+        precision: its precision.
+        graph: the .tflite's.
+        names: of its input and its output; that is uint8 in a .tflite, where MediaPipe expects it, and float32
+            elsewhere, where programs expect numbers.
+        weights: the file beside it that it needs.
+        requires: what a reader must have.
+    """
+    pixels, logits = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    if kind != "tflite":
+        logits = replace(logits, dtype=np.dtype(np.float32))
+    ends = (_spec(pixels, names[0], "pixels"), _spec(logits, names[1], "logits"))
+    return describe_artifact(root, path, kind, precision, ends, weights=weights, requires=requires)
+
+
+def _spec(tensor: Tensor, name: str, values: str) -> TensorSpec:
+    quantization = tensor.quantization
+    return TensorSpec(
+        name=name,
+        shape=tensor.shape,
+        dtype=tensor.dtype.name,  # type: ignore[arg-type]  # one of the three, or the bundle's own check refuses it
+        layout="NHWC" if values == "pixels" else "NC",
+        scale=float(quantization.scale[0]) if quantization else None,
+        zero_point=int(quantization.zero_point[0]) if quantization else None,
+        values=values,  # type: ignore[arg-type]  # from the two callers above
+    )

@@ -1,0 +1,68 @@
+"""A Keras model to .tflite."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from linnet_convert.errors import ConversionError
+from linnet_convert.readers.tflite_graph import read_graph
+from linnet_convert.writers.specs import linnet_artifact
+from linnet_devices.api import Artifact, Pixels, Precision
+from linnet_devices.chatter import no_chatter
+from linnet_train.quantize import FakeQuantize
+
+_REPRESENTATIVE_PHOTOS = 8
+
+
+def to_tflite(model: keras.Model, precision: Precision, photos: Pixels, root: Path) -> Artifact:
+    """Writes ``model.PRECISION.tflite`` into a bundle's directory, with uint8 RGB pixels [1, H, W, 3] as its input.
+
+    Args:
+        model: float32 for "float32", or fake-quantised (``linnet_train.quantize``) for "int8"; a layer that normalises
+            uint8 pixels is its first.
+        precision: "int8" or "float32".
+        photos: uint8 [N, H, W, 3]. The converter asks for some with int8; every range comes from the model, and a
+            test shows that these photos decide none.
+        root: the bundle's directory.
+
+    Raises:
+        ConversionError: with the converter's own words.
+    """
+    path = root / f"model.{'int8' if precision == 'int8' else 'fp32'}.tflite"
+    with warnings.catch_warnings(), no_chatter():
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # which the representative photos are for
+        try:
+            data = _convert_int8(model, photos) if precision == "int8" else _converter(model, tf.uint8).convert()
+        except Exception as error:  # the converter raises a class of its own that TensorFlow does not export
+            raise ConversionError(f"{path.name} by TensorFlow's converter", got=str(error)) from error
+    path.write_bytes(data)
+    graph = read_graph(path)
+    names = (graph.tensors[graph.inputs[0]].name, graph.tensors[graph.outputs[0]].name)
+    return linnet_artifact(root, path, "tflite", precision, graph, names=names)
+
+
+def _convert_int8(model: keras.Model, photos: Pixels) -> bytes:
+    # The pixel is the quantised value, so the graph begins behind the normalisation, where the input's range is.
+    pixels_range = next(layer for layer in model.layers if isinstance(layer, FakeQuantize))
+    normalise = keras.Model(model.input, pixels_range.input)
+    converter = _converter(keras.Model(pixels_range.input, model.output), tf.float32)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    representative = normalise.predict(photos[:_REPRESENTATIVE_PHOTOS], verbose=0)
+    converter.representative_dataset = lambda: ([photo[None]] for photo in representative)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.uint8
+    return converter.convert()
+
+
+def _converter(model: keras.Model, dtype: tf.DType) -> tf.lite.TFLiteConverter:
+    """Of one picture: ``model.export`` leaves the batch open even where the model fixes it."""
+    signature = tf.TensorSpec((1, *model.input_shape[1:]), dtype, name="pixels")
+    function = tf.function(lambda pixels: {"logits": model(pixels, training=False)}, input_signature=[signature])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)
+    converter.experimental_lower_to_saved_model = False  # by way of the disk it takes five times as long
+    return converter

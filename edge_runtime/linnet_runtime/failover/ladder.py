@@ -1,0 +1,86 @@
+"""``--device coral,npu,cpu`` to a session: which devices there are to choose from, and what keeps a stream on them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from functools import partial
+
+from linnet_devices.api import DeviceError, DeviceUnavailable, OpenOptions, Session
+from linnet_devices.registry import GROUPS, expand, load_device, probe
+from linnet_runtime.bundle import Bundle
+from linnet_runtime.failover.checked import Limits, Model, open_checked
+from linnet_runtime.failover.rung import Rung
+from linnet_runtime.failover.supervisor import SupervisedSession
+from linnet_runtime.proof.canary import load_canary
+from linnet_runtime.sessions import PrecisionChoice, is_accelerator, open_session
+
+logger = logging.getLogger("linnet")
+
+AUTO = "auto"
+_LAST_RESORT = "cpu"
+
+
+def open_ladder(
+    bundle: Bundle, device: str, *, precision: PrecisionChoice, options: OpenOptions, limits: Limits
+) -> Session:
+    """Opens a device, the devices of a list with commas, or ``"auto"``: the first of its group that is here and passes
+    its canary.
+
+    A list, and every accelerator, gets a ``SupervisedSession``: accelerators in processes of their own, with the next
+    device of the list for when they fail, which after ``auto`` is the CPU.
+
+    Raises:
+        DeviceError: an unknown device, or one that cannot read the model.
+        DeviceUnavailable: none of the devices can be used; the line says why for each.
+        BundleError: a file of the bundle is damaged.
+    """
+    names = [name.strip() for name in device.split(",")]
+    if len(names) == 1 and names[0] != AUTO and not is_accelerator(names[0]):
+        return open_session(bundle, names[0], precision=precision, options=options)
+    model = Model(bundle, precision, options, load_canary(bundle.canary) if bundle.canary else None, limits)
+    if names == [AUTO]:
+        return _open_auto(model)
+    for name in names:
+        _check_name(name)
+    return SupervisedSession(device, [_rung(name, model) for name in names], limits)
+
+
+def _rung(name: str, model: Model) -> Rung:
+    return Rung(name, partial(open_checked, name, model), model.limits)
+
+
+def _check_name(name: str) -> None:
+    """Raises DeviceError for a slip, which would otherwise count as a device that is not here."""
+    if name == AUTO:
+        raise DeviceError("--device", got="auto in a list", expected="auto alone, or the devices by name")
+    for device in expand(name):
+        with contextlib.suppress(DeviceUnavailable):
+            load_device(device)
+
+
+def _open_auto(model: Model) -> Session:
+    reasons = []
+    for name in GROUPS[AUTO]:
+        found = probe(name)
+        if not found.available:
+            reasons.append(f"{name}: {found.reason}. Fix: {found.fix}")
+            logger.info("auto: %s is not here: %s", name, found.reason)
+            continue
+        try:
+            if not is_accelerator(name):
+                checked = open_checked(name, model)
+                logger.info("auto: %s is taken: %s", name, checked.verdict)
+                return checked.session
+            session = SupervisedSession(AUTO, [_rung(name, model), _rung(_LAST_RESORT, model)], model.limits)
+        except DeviceError as error:
+            reasons.append(str(error))
+            logger.info("auto: %s is left out: %s", name, error)
+            continue
+        if reason := session.left_out(name):
+            reasons.append(reason)
+            session.close()
+            continue
+        logger.info("auto: %s is taken", name)
+        return session
+    raise DeviceUnavailable(f"--device {AUTO} for {model.bundle.name}", got="; ".join(reasons))

@@ -1,0 +1,72 @@
+"""The devices of a ladder one by one: which is open, which is tried again and when, and what happened to each."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from linnet_devices.api import DeviceError, DeviceUnavailable
+from linnet_devices.errors import DeviceCrashed, DeviceHung
+from linnet_runtime.failover.checked import CheckedSession, Limits, TooSlow, WrongAnswers
+
+Opener = Callable[[threading.Event], CheckedSession]
+
+_WHAT: dict[type[Exception], str] = {
+    DeviceUnavailable: "absent",
+    DeviceCrashed: "crash",
+    DeviceHung: "hang",
+    WrongAnswers: "wrong answers",
+    TooSlow: "slow",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a device.
+
+    ``what`` is absent, late, crash, hang, error, wrong answers, slow, or back; ``at`` is in seconds since 1970. ``to``
+    is the device that went on, and ``seconds`` how long its first frame waited for the answer, the failed device's
+    time included; both None where none went on.
+    """
+
+    device: str
+    what: str
+    reason: str
+    at: float
+    to: str | None = None
+    seconds: float | None = None
+
+
+class Rung:
+    """A device of the ladder: its session while it is well, and when it is tried again while it is not.
+
+    ``opening`` until the first try has ended, ``reason`` is why it was left out.
+    """
+
+    def __init__(self, name: str, opener: Opener, limits: Limits) -> None:
+        self.name = name
+        self.open = opener
+        self.session: CheckedSession | None = None
+        self.opening = True
+        self.reason = ""
+        self.retry_at = 0.0
+        self._limits = limits
+        self._backoff_s = limits.first_backoff_s
+        self._opened_at = time.monotonic()
+
+    def up(self, session: CheckedSession) -> None:
+        self.session, self._opened_at = session, time.monotonic()
+
+    def down(self, error: Exception) -> None:
+        now = time.monotonic()
+        if self.session is not None and now - self._opened_at >= self._limits.longest_backoff_s:
+            self._backoff_s = self._limits.first_backoff_s
+        self.session, self.reason, self.retry_at = None, str(error), now + self._backoff_s
+        self._backoff_s = min(2 * self._backoff_s, self._limits.longest_backoff_s)
+
+
+def failure(rung: Rung, error: DeviceError) -> Event:
+    """That it failed, now."""
+    return Event(rung.name, _WHAT.get(type(error), "error"), str(error), time.time())

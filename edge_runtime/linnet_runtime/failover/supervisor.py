@@ -1,0 +1,267 @@
+"""A ladder of devices behind one session: where one fails the next one answers, and the better one comes back.
+
+Every device of the ladder is kept open, so that going on with the next takes no longer than its inference. A thread
+opens those again that failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from linnet_devices.api import Artifact, DeviceError, DeviceUnavailable, Logits, Pixels, Placement
+from linnet_runtime.failover.checked import CheckedSession, Limits
+from linnet_runtime.failover.rung import Event, Rung, failure
+from linnet_runtime.sessions import is_accelerator
+
+logger = logging.getLogger("linnet")
+
+_PATIENCE_S = 10.0  # when all have failed, for the first to come back
+_CLOSING_S = 5.0
+_MOST_EVENTS = 1000
+_MINUTE_S = 60.0
+
+
+class SupervisedSession:
+    """The devices of a ladder, best first, as one session; see ``linnet_devices.api.Session``.
+
+    The first one that is well answers; ``device``, ``artifact`` and ``placement`` are those of the one that answered
+    last. A frame whose device fails is answered by the next one, so that none is lost, and counted in
+    ``frames_repeated``.
+    """
+
+    def __init__(self, name: str, rungs: list[Rung], limits: Limits) -> None:
+        """Opens all rungs, accelerators side by side.
+
+        Raises:
+            DeviceUnavailable: none can be opened; the line has all reasons.
+            BundleError: an artifact's file is damaged.
+        """
+        self.events: deque[Event] = deque(maxlen=_MOST_EVENTS)
+        self.frames_repeated = 0
+        self.frames_by_device: Counter[str] = Counter()
+        self._name = name
+        self._rungs = rungs
+        self._started = False
+        self._fault: Exception | None = None  # no device's: it is for who opens the ladder
+        self._failed: list[CheckedSession] = []  # the thread closes them, which may take a while
+        self._unanswered: list[Event] = []
+        self._restarts: deque[float] = deque(maxlen=limits.restarts_a_minute)
+        self._stop = threading.Event()
+        self._changed = threading.Condition()
+        self._threads = [
+            threading.Thread(target=self._open, args=(rung,), name="linnet-opening", daemon=True)
+            for rung in rungs
+            if is_accelerator(rung.name)
+        ]
+        try:
+            self._start(limits.start_s)
+            self._answered_by = self._best(patience_s=0)[1].session
+        except BaseException:
+            self.close()
+            raise
+        with self._changed:
+            self._started = True
+            known = list(self.events)
+        for event in known:
+            _log_left_out(event)
+        self._threads.append(threading.Thread(target=self._mend, name="linnet-supervisor", daemon=True))
+        self._threads[-1].start()
+
+    @property
+    def device(self) -> str:
+        return self._answered_by.device
+
+    @property
+    def artifact(self) -> Artifact:
+        return self._answered_by.artifact
+
+    @property
+    def placement(self) -> Placement:
+        return self._answered_by.placement
+
+    def run(self, pixels: Pixels) -> Logits:
+        """``Session.run`` on the best device that is well. Raises DeviceUnavailable where all have failed and none has
+        come back within ten seconds.
+        """
+        started = time.monotonic()
+        while True:
+            rung, session = self._best(_PATIENCE_S)
+            try:
+                logits = session.run(pixels)
+            except DeviceError as error:
+                self._drop(rung, error)
+                self.frames_repeated += 1
+                continue
+            self._note_answer(session.session.device, len(pixels), time.monotonic() - started)
+            self._answered_by = session.session
+            if session.slowness is not None and any(other.session for other in self._rungs if other is not rung):
+                self._drop(rung, session.slowness)
+            return logits
+
+    def left_out(self, name: str) -> str:
+        """Why a device of the ladder does not answer; empty where it does, or may when it has been opened."""
+        rung = next(rung for rung in self._rungs if rung.name == name)
+        return "" if rung.session or rung.opening else rung.reason
+
+    def summary(self) -> dict[str, object]:
+        """The events, the frames that a second device had to answer, and how many each device answered."""
+        return {
+            "events": [asdict(event) for event in self.events],
+            "frames_repeated": self.frames_repeated,
+            "frames_by_device": dict(self.frames_by_device),
+        }
+
+    def close(self) -> None:
+        """Ends the threads and closes every device. Closing twice does nothing."""
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(_CLOSING_S)
+                if thread.is_alive():
+                    logger.warning("a device that was being opened did not let go within %g s", _CLOSING_S)
+        for session in (*self._failed, *(rung.session for rung in self._rungs)):
+            if session is not None:
+                session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _start(self, start_s: float) -> None:
+        """Opens the rungs and waits until each has been tried; after so many seconds only until one is well."""
+        for thread in self._threads:
+            thread.start()
+        accelerators = [rung for rung in self._rungs if is_accelerator(rung.name)]
+        self._wait_for(lambda: not any(rung.opening for rung in accelerators), start_s)
+        # In this thread: what an engine sets up in one that ends may end with it.
+        for rung in self._rungs:
+            if rung not in accelerators:
+                self._open(rung)
+        self._wait_for(lambda: any(rung.session for rung in self._rungs) or not any(r.opening for r in self._rungs))
+        if self._fault is not None:
+            raise self._fault
+        with self._changed:
+            for rung in self._rungs:
+                if rung.opening and rung.session is None:
+                    rung.reason = f"{rung.name}: not open after {start_s:g} s"
+                    self.events.append(Event(rung.name, "late", rung.reason, time.time()))
+
+    def _open(self, rung: Rung) -> None:
+        """The first try."""
+        try:
+            self._try(rung)
+        except Exception as error:
+            self._fault = error
+            rung.down(error)
+        with self._changed:
+            rung.opening = False
+            self._changed.notify_all()
+
+    def _wait_for(self, condition: Callable[[], bool], within_s: float | None = None) -> None:
+        with self._changed:
+            self._changed.wait_for(condition, within_s)
+
+    def _best(self, patience_s: float) -> tuple[Rung, CheckedSession]:
+        """The first rung that is well, and its session; waits for one to come back. Raises DeviceUnavailable."""
+        if self._stop.is_set():
+            raise DeviceError(f"--device {self._name}", got="run() after close()", expected="an open session")
+        with self._changed:
+            found = self._changed.wait_for(
+                lambda: next(((rung, rung.session) for rung in self._rungs if rung.session is not None), None),
+                patience_s,
+            )
+        if found is None:
+            self.events.extend(self._unanswered)
+            self._unanswered.clear()
+            reasons = "; ".join(rung.reason for rung in self._rungs)
+            raise DeviceUnavailable(f"--device {self._name}", got=reasons)
+        return found
+
+    def _drop(self, rung: Rung, error: DeviceError) -> None:
+        """Takes a device that failed out of the ladder until it is opened again."""
+        self._unanswered.append(failure(rung, error))
+        with self._changed:
+            if rung.session is not None:
+                self._failed.append(rung.session)
+            rung.down(error)
+            self._changed.notify_all()
+
+    def _note_answer(self, device: str, frames: int, seconds: float) -> None:
+        self.frames_by_device[device] += frames
+        for event in self._unanswered:
+            self.events.append(replace(event, to=device, seconds=seconds))
+            logger.warning("%s goes on after %.3f s: %s", device, seconds, event.reason)
+        self._unanswered.clear()
+
+    def _try(self, rung: Rung) -> None:
+        """Opens a rung. Its first failure is an event, and so is that it is back."""
+        try:
+            session = rung.open(self._stop)
+        except DeviceError as error:
+            with self._changed:
+                first, event = rung.opening, failure(rung, error)
+                if first:
+                    self.events.append(event)
+                rung.down(error)
+            if not first:
+                logger.info("still not well: %s", error)
+            elif self._started:
+                _log_left_out(event)
+            return
+        with self._changed:
+            missed = bool(rung.reason)
+            rung.up(session)
+            self._changed.notify_all()
+        if missed:
+            self.events.append(Event(rung.name, "back", session.verdict, time.time()))
+            logger.warning("%s is back: %s", rung.name, session.verdict)
+        else:
+            logger.info("%s is ready: %s", rung.name, session.verdict)
+
+    def _mend(self) -> None:
+        """Closes the sessions that failed, and opens their devices again when it is time."""
+        while not self._stop.is_set():
+            with self._changed:
+                due = self._next_try()
+                wait_s = max(0.0, due[1] - time.monotonic()) if due else None
+                # An opening of the start that fails is due too.
+                woken = self._changed.wait_for(partial(self._is_needed, due), wait_s)
+                failed, self._failed = self._failed, []
+            for session in failed:
+                session.close()
+            if due and not woken:
+                self._restarts.append(time.monotonic())
+                try:
+                    self._try(due[0])
+                except Exception as error:  # a file that is damaged now, a plug-in's mistake: no reason to end
+                    due[0].down(error)
+
+    def _is_needed(self, due: tuple[Rung, float] | None) -> bool:
+        return bool(self._failed) or self._stop.is_set() or self._next_try() != due
+
+    def _next_try(self) -> tuple[Rung, float] | None:
+        """The rung that is tried again next, and when: at most so many in a minute."""
+        down = [rung for rung in self._rungs if rung.session is None and not rung.opening]
+        if not down:
+            return None
+        rung = min(down, key=lambda rung: rung.retry_at)
+        full = len(self._restarts) == self._restarts.maxlen
+        return rung, max(rung.retry_at, self._restarts[0] + _MINUTE_S) if full else rung.retry_at
+
+
+def _log_left_out(event: Event) -> None:
+    logger.warning("%s is left out (%s): %s", event.device, event.what, event.reason)

@@ -1,0 +1,1 @@
+"""The commands ``linnet train``, ``models`` and ``data``."""

@@ -1,0 +1,1 @@
+"""A folder or table of photos: which there are, and how they are split."""

@@ -1,0 +1,125 @@
+"""Photos for training: decoded once into a memory map of uint8 pixels, and divided."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet_devices.api import Pixels
+from linnet_runtime.photos import PhotoFile, Photos, class_names, decode_photos, list_photos, photo_name
+from linnet_runtime.preprocess import PictureError, Preprocess
+from linnet_train.data.splits import Indices, check_classes, divide
+from linnet_train.errors import TrainingError
+from linnet_train.recipes.recipe import Split
+
+_SPLIT = Split()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All readable photos: ``pixels`` uint8 [N, H, W, 3] (a memory map), ``labels`` int64 [N] indices into
+    ``classes``, ``names`` relative to DATA, ``parts`` the indices of train, val and test, ``unreadable`` the
+    photos that were left out, by name, with the reason.
+    """
+
+    classes: tuple[str, ...]
+    pixels: Pixels
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+    parts: dict[str, Indices]
+    unreadable: dict[str, str]
+
+    def names_of(self, part: str) -> list[str]:
+        return [self.names[i] for i in self.parts[part]]
+
+    def sample(self, part: str, most: int, seed: int) -> Photos:
+        """Up to ``most`` photos of a part, the classes in turn so that small ones are among them."""
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(self.parts[part])
+        labels = self.labels[order]
+        # The k-th photo of each class comes before any (k+1)-th.
+        turn = np.empty(len(order), dtype=np.intp)
+        for label in np.unique(labels):
+            of_class = np.flatnonzero(labels == label)
+            turn[of_class] = np.arange(len(of_class))
+        chosen = order[np.argsort(turn, kind="stable")[:most]]
+        return Photos(self.pixels[chosen], self.labels[chosen])
+
+
+def load_dataset(
+    data: Path,
+    spec: Preprocess,
+    seed: int,
+    cache: Path,
+    on_photo: Callable[[int, int], None],
+    split: Split = _SPLIT,
+) -> Dataset:
+    """Reads labelled photos.
+
+    Args:
+        data: DATA/CLASS/*, DATA/{train,val,test}/CLASS/*, or DATA.csv.
+        spec: the model's preprocessing, the very one that the device will run.
+        seed: of the division.
+        cache: the file for the memory map; it holds no more than this run needs and may be deleted after it.
+        on_photo: hears (photos done, photos in all).
+        split: how they are divided into parts, where DATA has none.
+
+    Raises:
+        LinnetError: as ``list_photos``, ``check_classes`` and ``divide``; no room on the disk; or no photo that can be
+            read.
+    """
+    files = list_photos(data, split.group_column)
+    check_classes(data, files, split)
+    parts = divide(data, files, split, seed)  # what is wrong with them shows before the photos are decoded
+    read: list[PhotoFile] = []
+    unreadable: dict[str, str] = {}
+
+    def leave_out(photo: PhotoFile, error: PictureError) -> None:
+        unreadable[photo_name(photo, data)] = str(error.got)
+        on_photo(len(read) + len(unreadable), len(files))
+
+    pixels = _new_memory_map(cache, (len(files), spec.height, spec.width, 3))
+    for photo, photo_pixels in decode_photos(files, spec, leave_out):
+        pixels[len(read)] = photo_pixels
+        read.append(photo)
+        on_photo(len(read) + len(unreadable), len(files))
+    pixels.flush()
+    if not read:
+        raise TrainingError(str(data), got=f"none of {len(files)} photos can be read", expected="photos")
+    if unreadable:
+        check_classes(data, read, split)
+        parts = divide(data, read, split, seed)
+    classes = class_names(read)
+    index = {name: i for i, name in enumerate(classes)}
+    labels = np.array([index[photo.label] for photo in read])
+    return Dataset(
+        classes=classes,
+        pixels=pixels,
+        labels=labels,
+        names=tuple(photo_name(photo, data) for photo in read),
+        parts=parts,
+        unreadable=unreadable,
+    )
+
+
+def _new_memory_map(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """With its room on the disk taken: where a write to a memory map finds none, the kernel ends the process."""
+    path.unlink(missing_ok=True)  # an interrupted run's
+    size, free = math.prod(shape), shutil.disk_usage(path.parent).free
+    if size > free:
+        raise TrainingError(
+            str(path), got=f"{free / 1e9:.3g} GB free", expected=f"{size / 1e9:.3g} GB, for {shape[0]} photos"
+        )
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return pixels

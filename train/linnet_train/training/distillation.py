@@ -1,0 +1,90 @@
+"""Knowledge distillation: Hinton et al., "Distilling the knowledge in a neural network" (2015)."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import ops
+
+from linnet_train.errors import TrainingError
+from linnet_train.quantize.check import activation_name
+from linnet_train.recipes.recipe import Distillation
+
+_WHAT = "recipe $.distillation.teacher"
+_SMALLEST_PROBABILITY = 1e-7
+# Layers that a model begins with where it takes pixels 0..255 of any type.
+_NORMALISES = (keras.layers.Rescaling, keras.layers.Normalization)
+
+
+def load_teacher(path: Path, size: int, classes: int | None) -> keras.Model:
+    """The teacher in a .keras file, which takes the student's pixels, [N, size, size, 3] with 0..255.
+
+    ``classes`` is None where they are not known yet.
+
+    Raises:
+        TrainingError: no such file, or a model that is not loaded safely or takes something else, with what it takes.
+    """
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise TrainingError(_WHAT, got=f"{path}: {str(error).splitlines()[0]}", expected="a .keras file") from error
+    shape = (None, size, size, 3)
+    takes = model.input_shape
+    if (
+        not isinstance(takes, tuple)
+        or len(takes) != 4
+        or any(own not in (None, wanted) for own, wanted in zip(takes[1:], shape[1:], strict=True))
+    ):
+        raise TrainingError(_WHAT, got=f"a model of {takes}", expected=f"{shape}, the student's pixels")
+    if keras.backend.is_float_dtype(model.input.dtype) and not _normalises(model):
+        raise TrainingError(
+            _WHAT,
+            got="a model of numbers whose range it does not say",
+            expected="one of pixels 0..255",
+            fix="put the keras.layers.Rescaling of its training before its first layer and save it again",
+        )
+    if classes is not None and model.output_shape != (None, classes):
+        raise TrainingError(_WHAT, got=f"a model that gives {model.output_shape}", expected=f"(None, {classes})")
+    return model
+
+
+def _normalises(model: keras.Model) -> bool:
+    return any(isinstance(layer, _NORMALISES) for layer in model._flatten_layers(include_self=False))
+
+
+@keras.saving.register_keras_serializable("linnet")
+class DistillationLoss(keras.layers.Layer):
+    """Passes the student's logits on, and adds the cross-entropy between the softened probabilities to the loss.
+
+    The teacher's part is ``weight`` * temperature ** 2 * KL(teacher, student): the square keeps its gradients as large
+    as those of the labels.
+
+    Args:
+        teacher: a model of pixels [N, H, W, 3] that gives logits [N, classes], or probabilities where it ends in a
+            softmax. It is no part of the student's model nor of its checkpoints.
+        settings: temperature and weight.
+    """
+
+    def __init__(self, teacher: keras.Model, settings: Distillation, **kwargs: Any) -> None:
+        super().__init__(**kwargs, dtype="float32")
+        teacher.trainable = False
+        self._teacher: Callable[[Any], Any] = lambda pixels: teacher(pixels, training=False)  # hidden from Keras
+        self._probabilities = activation_name(teacher.layers[-1]) == "softmax"
+        self._temperature, self._weight = settings.temperature, settings.weight
+
+    def call(self, logits: Any, pixels: Any) -> Any:
+        taught = ops.cast(self._teacher(pixels), "float32")
+        if self._probabilities:  # whose logarithms are logits, but for a constant
+            taught = ops.log(ops.maximum(taught, _SMALLEST_PROBABILITY))
+        targets = ops.log_softmax(ops.stop_gradient(taught) / self._temperature)
+        log_p = ops.log_softmax(logits / self._temperature)
+        divergence = ops.sum(ops.exp(targets) * (targets - log_p), axis=-1)
+        self.add_loss(self._weight * self._temperature**2 * ops.mean(divergence))
+        return logits
+
+    def compute_output_shape(self, logits_shape: Any, pixels_shape: Any) -> Any:
+        return logits_shape

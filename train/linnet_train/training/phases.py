@@ -1,0 +1,105 @@
+"""The phases of a run: the head alone, then the backbone, then fake quantisation, its ranges moving, then frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import keras
+
+from linnet_train.errors import TrainingError
+from linnet_train.quantize import freeze_ranges, move_ranges
+from linnet_train.recipes.recipe import Features, Gradual, Last, Recipe, Whole
+from linnet_train.recipes.schedules import Constant, Cosine, Schedule
+from linnet_train.training.transfer import train_all, train_head, train_last, train_share
+
+_RANGES_FROZEN_SHARE = 1 / 3  # of the quantised epochs, the last ones
+_QAT_FLOOR = 0.1  # of the learning rate, where the ranges freeze
+
+Prepare = Callable[[keras.Model], None]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """``epochs`` with the layers that ``prepare`` lets move, at the ``schedule``'s share of ``learning_rate``."""
+
+    name: str
+    epochs: int
+    learning_rate: float
+    schedule: Schedule
+    prepare: Prepare
+    quantized: bool = False
+    begins: int = 0
+    """Epochs of the schedule that were in the phases before."""
+    schedule_epochs: int | None = None
+    """Those of the schedule in all; None: the phase's own."""
+    patience: int | None = None
+    """Epochs without a lower validation loss after which it ends; its best weights stay. None: it runs to its end."""
+
+    def rate_at(self, done: float, losses: Sequence[float]) -> float:
+        """The learning rate when so many epochs, the begun one in part, are behind it.
+
+        ``losses`` are the validation losses of the schedule's epochs so far.
+        """
+        epochs = self.schedule_epochs or self.epochs
+        return self.learning_rate * self.schedule.share_at(self.begins + done, epochs, losses)
+
+
+def phases_of(recipe: Recipe) -> list[Phase]:
+    """The phases that a recipe asks for, in order; those without epochs are left out.
+
+    Raises TrainingError where a part is to be left as its weights are, and there are none.
+    """
+    if recipe.weights == "none" and not isinstance(recipe.transfer, Whole):
+        raise TrainingError("recipe $.transfer.name", got="no weights to transfer", expected="whole, or --weights")
+    floats = [phase for phase in _float_phases(recipe) if phase.epochs]
+    floats[-1] = replace(floats[-1], patience=recipe.regularization.early_stopping)
+    rate, thaw = recipe.qat_learning_rate, floats[-1].prepare  # what stayed as it was in float stays so
+    frozen_epochs = round(recipe.qat_epochs * _RANGES_FROZEN_SHARE)
+    moving_epochs = recipe.qat_epochs - frozen_epochs
+    falling, to_zero = Cosine(warm_up=0.0, final=_QAT_FLOOR), Cosine(warm_up=0.0)
+    moving, frozen = partial(_move, thaw), partial(_freeze, thaw)
+    quantized = [
+        Phase("int8, ranges moving", moving_epochs, rate, falling, moving, quantized=True),
+        Phase("int8, ranges frozen", frozen_epochs, rate * _QAT_FLOOR, to_zero, frozen, quantized=True),
+    ]
+    return [*floats, *(phase for phase in quantized if phase.epochs)]
+
+
+def _float_phases(recipe: Recipe) -> list[Phase]:
+    rate, epochs, transfer = recipe.learning_rate, recipe.epochs, recipe.transfer
+    head = Phase("head", recipe.head_epochs if recipe.weights != "none" else 0, rate, Constant(), train_head)
+
+    def scheduled(name: str, prepare: Prepare, of: int = epochs, **place: Any) -> Phase:
+        return Phase(name, of, rate, recipe.schedule, prepare, **place)
+
+    if isinstance(transfer, Features):
+        return [scheduled("head", train_head)]
+    if isinstance(transfer, Last):
+        return [head, scheduled("last blocks", partial(train_last, last=transfer))]
+    if not isinstance(transfer, Gradual):
+        return [head, scheduled("whole", train_all)]
+    stages, phases, begins = transfer.stages, [head], 0
+    for stage in range(1, stages + 1):
+        ends = epochs * stage // stages
+        name = "whole" if stage == stages else f"last {stage}/{stages}"
+        prepare = partial(train_share, share=stage / stages)
+        phases.append(scheduled(name, prepare, ends - begins, begins=begins, schedule_epochs=epochs))
+        begins = ends
+    return phases
+
+
+def _move(thaw: Prepare, model: keras.Model) -> None:
+    thaw(model)
+    move_ranges(model)
+
+
+def _freeze(thaw: Prepare, model: keras.Model) -> None:
+    """Batch statistics still jitter from step to step, and the scales with them: they freeze with the ranges."""
+    thaw(model)
+    freeze_ranges(model)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False

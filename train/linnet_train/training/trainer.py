@@ -1,0 +1,94 @@
+"""What a phase trains: the network behind its augmentation, compiled, and what it keeps beside the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from linnet_train.augment.layers import augment, mix
+from linnet_train.augment.mix import MixModel
+from linnet_train.backend import uses_xla
+from linnet_train.data.dataset import Dataset
+from linnet_train.recipes.recipe import Recipe
+from linnet_train.training.callbacks import JudgeAverage, KeepBest
+from linnet_train.training.checkpoint import Progress
+from linnet_train.training.distillation import DistillationLoss
+from linnet_train.training.losses import loss_function
+from linnet_train.training.optimizers import build_optimizer
+from linnet_train.training.phases import Phase
+from linnet_train.training.precision import scale_losses
+from linnet_train.training.weight_copies import WeightAverage, WeightCopies
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A model for ``fit``, and what it keeps beside the network's weights.
+
+    Args:
+        model: takes uint8 pixels [N, H, W, 3] and gives the network's logits [N, classes].
+        average: the weights' moving average, which is judged instead of them.
+        best: the judged weights of the best epoch so far.
+    """
+
+    model: keras.Model
+    average: WeightAverage | None
+    best: WeightCopies | None
+
+    def callbacks(self, progress: Progress) -> list[keras.callbacks.Callback]:
+        """Those that look after the average and the best."""
+        judge = [JudgeAverage(self.average)] if self.average is not None else []
+        keep = [KeepBest(self.best, self.average, progress)] if self.best is not None else []
+        return [*judge, *keep]
+
+    def conclude(self) -> None:
+        """Gives the network the weights that the phase is judged by."""
+        kept = self.best or self.average
+        if kept is not None:
+            kept.restore()
+
+
+def build_trainer(
+    recipe: Recipe, phase: Phase, network: keras.Model, teacher: keras.Model | None, photos: Dataset
+) -> Trainer:
+    """The trainer of a phase, whose ``prepare`` the network has been through.
+
+    Raises TrainingError for an optimiser that Keras does not have or an argument that it does not take.
+    """
+    regularization = recipe.regularization
+    pixels = keras.Input(network.input_shape[1:], dtype="uint8")
+    seen, own = augment(pixels, recipe.augment, recipe.seed), None
+    if recipe.augment.mixes:
+        seen, own = mix(seen, recipe.augment, recipe.seed)
+    logits = network(seen)
+    if teacher is not None and recipe.distillation is not None:
+        logits = DistillationLoss(teacher, recipe.distillation)(logits, seen)
+    average = best = None
+    if regularization.ema is not None and not phase.quantized:
+        average = WeightAverage(network, regularization.ema)
+        logits = average(logits)
+    if phase.patience is not None:
+        best = WeightCopies(network)
+        logits = best(logits)
+    if regularization.l2:
+        _add_l2(network, regularization.l2)
+    trainer = keras.Model(pixels, logits) if own is None else MixModel(pixels, [logits, own])
+    counts = np.bincount(photos.labels[photos.parts["train"]], minlength=len(photos.classes))
+    trainer.compile(
+        optimizer=scale_losses(build_optimizer(recipe.optimizer), network),
+        loss=loss_function(recipe.loss, counts),
+        loss_weights=None if recipe.distillation is None else 1 - recipe.distillation.weight,
+        # By its name Keras would make it within the first training step, which TensorFlow then traces twice.
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=uses_xla(),
+    )
+    trainer.optimizer.build(trainer.trainable_variables)
+    return Trainer(trainer, average, best)
+
+
+def _add_l2(network: keras.Model, strength: float) -> None:
+    """On the variables, not in the layers' configurations: a model on the disk has no use for it."""
+    for layer in network.layers:
+        if hasattr(layer, "kernel"):
+            layer.kernel.regularizer = keras.regularizers.L2(strength)
