@@ -63,7 +63,7 @@ def untrained(name: str, size: int, root: Path) -> dict[str, Artifact]:
     from linnet_convert.writers.openvino import to_openvino
     from linnet_convert.writers.tflite import to_tflite
     from linnet_train.models import build_model
-    from linnet_train.quantize import calibrate, quantize
+    from linnet_train.quantization import calibrate, quantize
 
     float_model = build_model(name, classes=CLASSES, size=size)
     pixels = np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8)

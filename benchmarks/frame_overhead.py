@@ -23,7 +23,7 @@ from linnet_devices.chatter import no_chatter
 from linnet_runtime import Bundle, Classifier, Preprocess, preprocess
 from linnet_runtime.bundle import SCHEMA, Provenance, write_bundle
 from linnet_train.models import build_model
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantization import calibrate, quantize
 
 SIZE = 224
 CLASSES = 1000

@@ -17,7 +17,7 @@ from common import Row, arguments, median_ratio, report, time_side_by_side
 from numpy.typing import NDArray
 
 from linnet_train.models import build_model
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantization import calibrate, quantize
 from linnet_train.recipes.recipe import Recipe
 from linnet_train.training.phases import Phase, phases_of
 from linnet_train.training.precision import for_training

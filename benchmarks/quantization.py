@@ -28,7 +28,7 @@ from linnet_devices.api import Logits, Pixels
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.photos import PhotoFile, decode_photos, load_run_photos
 from linnet_runtime.preprocess import Preprocess
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantization import calibrate, quantize
 from linnet_train.run import METRICS, SPLITS
 from linnet_train.training.loop import FLOAT_MODEL, QAT_MODEL, predict_logits
 

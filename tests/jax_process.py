@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import networks  # noqa: F401  # the tiny network
 from linnet_train.backend import uses_xla
 from linnet_train.models import build_model
-from linnet_train.quantize import calibrate, fake_quantize_layers, freeze_ranges, move_ranges, quantize
+from linnet_train.quantization import calibrate, fake_quantize_layers, freeze_ranges, move_ranges, quantize
 from linnet_train.training.precision import for_disk, for_training
 from program import ROOT
 

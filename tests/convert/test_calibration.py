@@ -17,7 +17,7 @@ from linnet_convert.proof.coverage import measure_coverage
 from linnet_convert.sources.run import load_run
 from linnet_runtime.photos import load_run_photos
 from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
-from linnet_train.quantize import FakeQuantize, calibrate, quantize
+from linnet_train.quantization import FakeQuantize, calibrate, quantize
 
 SPEC = Preprocess(height=32, width=32)
 LABELS = ("blue", "green", "red")

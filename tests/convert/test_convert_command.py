@@ -21,7 +21,7 @@ import pytest
 from linnet_runtime.bundle import check_file, files_of, open_bundle
 from linnet_runtime.photos import load_run_photos
 from linnet_runtime.proof.canary import load_canary
-from linnet_train.quantize import FakeQuantize
+from linnet_train.quantization import FakeQuantize
 from program import one_line_error
 
 Program = Callable[..., subprocess.CompletedProcess[str]]

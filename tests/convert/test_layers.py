@@ -17,7 +17,7 @@ from linnet_convert.readers.tflite_graph import Graph, read_graph
 from linnet_convert.writers.onnx import to_onnx
 from linnet_convert.writers.openvino import to_openvino
 from linnet_convert.writers.tflite import to_tflite
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantization import calibrate, quantize
 from networks import random_weights
 
 HEIGHT, WIDTH = 9, 12

@@ -15,7 +15,7 @@ from linnet_convert.readers.tflite_graph import Graph, Operator, read_graph
 from linnet_convert.writers.tflite import to_tflite
 from linnet_devices.api import Pixels
 from linnet_train.models import build_model
-from linnet_train.quantize import FakeQuantize, calibrate, quantize
+from linnet_train.quantization import FakeQuantize, calibrate, quantize
 from networks import random_weights
 
 # In the order in which they are computed: the layer that rounds, and TensorFlow Lite's operator.

@@ -22,7 +22,7 @@ from linnet_convert.writers.tflite import to_tflite
 from linnet_runtime.photos import decode_photos, list_photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_train.models import NETWORKS, build_model
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantization import calibrate, quantize
 from networks import random_weights
 from program import DATA, needs_data
 

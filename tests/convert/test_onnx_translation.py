@@ -19,7 +19,7 @@ from linnet_convert.writers.onnx import to_onnx
 from linnet_convert.writers.openvino import to_openvino
 from linnet_convert.writers.tflite import to_tflite
 from linnet_devices.api import Artifact
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantization import calibrate, quantize
 from networks import random_weights
 
 HEIGHT, WIDTH = 11, 14  # neither equal nor both even: an exchange of the two, or of before and after, shows

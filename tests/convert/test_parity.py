@@ -25,7 +25,7 @@ from linnet_runtime.proof.canary import load_canary
 from linnet_runtime.proof.reference import load_reference
 from linnet_runtime.synthetic.photos import CLASSES, render_photo
 from linnet_train.models import build_model
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantization import calibrate, quantize
 from networks import random_weights
 
 SIDE, LABELS = 40, ("a", "b", "c", "d", "e")

@@ -31,7 +31,7 @@ from linnet_devices.testing.samples import (
     pattern_pictures,
 )
 from linnet_train.models import OFFSET, SCALE
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantization import calibrate, quantize
 
 _PHOTOS = 600
 _CHANNELS = 8

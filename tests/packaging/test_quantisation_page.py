@@ -20,7 +20,7 @@ def test_the_example_runs(tmp_path: Path) -> None:
 
 
 def test_the_page_names_every_layer() -> None:
-    from linnet_train.quantize.check import ACTIVATIONS, LAYERS
+    from linnet_train.quantization.check import ACTIVATIONS, LAYERS
 
     section = PAGE.read_text().partition("## Layers")[2]
     named = set(re.findall(r"\w+", section))

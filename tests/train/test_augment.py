@@ -154,7 +154,7 @@ def test_a_photo_is_turned_as_its_settings_allow(settings: dict[str, Any], orien
 
 @pytest.mark.parametrize("name", ["crop", "rotate", "zoom", "shift"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_photo_of_one_colour_stays_of_one_colour(view: str, name: str) -> None:
+def test_a_photo_of_one_color_stays_of_one_color(view: str, name: str) -> None:
     """What moves in from outside is the photo mirrored, not a black edge."""
     photos = np.full((8, SIDE, SIDE, 3), 200, np.uint8)
     assert np.ptp(trained(photos, view=view, **STRONG[name]), axis=(1, 2)).max() < 1e-2

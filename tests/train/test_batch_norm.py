@@ -1,4 +1,4 @@
-"""The fused batch normalisation computes what Keras's own does, and stays off the disk."""
+"""The fused batch normalization computes what Keras's own does, and stays off the disk."""
 
 from __future__ import annotations
 

@@ -295,7 +295,7 @@ class TestSizesAndStorage:
         assert check(tmp_path).findings == ()
 
     @pytest.mark.parametrize("channels", [1, 3], ids=["one-channel", "three-equal-channels"])
-    def test_grey_among_colour_is_a_warning(self, photos: Path, channels: int) -> None:
+    def test_grey_among_color_is_a_warning(self, photos: Path, channels: int) -> None:
         grey = cv2.cvtColor(picture(800), cv2.COLOR_BGR2GRAY)
         write(photos / "nut" / "grey.jpg", grey if channels == 1 else cv2.merge([grey] * 3))
         (finding,) = check(photos).findings

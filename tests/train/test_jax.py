@@ -13,7 +13,7 @@ import pytest
 
 from jax_process import PROGRAM, jax_process, training_steps
 from linnet_runtime.photos import load_run_photos
-from linnet_train.quantize import fake_quantize_layers
+from linnet_train.quantization import fake_quantize_layers
 from networks import TINY
 from once import made_once
 
@@ -59,7 +59,7 @@ def test_a_run_on_jax_learns(trained: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["float", "qat"])
 def test_tensorflow_computes_what_jax_computed(trained: Path, name: str) -> None:
-    """The float model but for the last digits; the quantised one but for a step where a value falls between two."""
+    """The float model but for the last digits; the quantized one but for a step where a value falls between two."""
     model = keras.saving.load_model(trained / "run" / f"{name}.keras", compile=False)
     here = model.predict(load_run_photos(trained / "run")["val"].pixels, verbose=0)
     tolerance = 1e-4

@@ -54,8 +54,8 @@ def test_pixels_are_normalised_exactly_in_eight_bits() -> None:
     model = build()
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
     pixels = np.tile(pixels, (1, 2, 2, 1))
-    normalised = np.asarray(keras.Model(model.input, model.get_layer("normalise").output)(pixels))
-    np.testing.assert_array_equal(normalised, (pixels.astype(np.float32) - 128) / 128)
+    normalized = np.asarray(keras.Model(model.input, model.get_layer("normalise").output)(pixels))
+    np.testing.assert_array_equal(normalized, (pixels.astype(np.float32) - 128) / 128)
 
 
 def test_batch_statistics_forget_fast_enough_for_little_data() -> None:

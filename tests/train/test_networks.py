@@ -17,14 +17,14 @@ from safetensors.numpy import save_file
 from linnet_train.errors import TrainingError
 from linnet_train.models import NETWORKS, build_model, head_layers
 from linnet_train.models.figures import count_macs, count_parameters, int8_kilobytes, shapes_only
-from linnet_train.models.normalisation import CAFFE, IMAGENET, Normalisation
+from linnet_train.models.normalization import CAFFE, IMAGENET, Normalization
 
 NAMES = [name for name in NETWORKS if name != "tiny"]
 APPLICATIONS = {
     "mobilenet_v3_small": keras.applications.MobileNetV3Small,
     "mobilenet_v3_large": keras.applications.MobileNetV3Large,
 }
-OURS = Normalisation((128 / 255,) * 3, (128 / 255,) * 3)
+OURS = Normalization((128 / 255,) * 3, (128 / 255,) * 3)
 
 
 def photos(size: int, count: int = 2) -> NDArray[np.uint8]:
@@ -32,7 +32,7 @@ def photos(size: int, count: int = 2) -> NDArray[np.uint8]:
 
 
 def random_statistics(model: keras.Model, inputs: NDArray[np.generic]) -> None:
-    """Batch normalisation that is not the identity, with these inputs' statistics: they come through to the end."""
+    """Batch normalization that is not the identity, with these inputs' statistics: they come through to the end."""
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -63,7 +63,7 @@ def test_parameters_and_multiply_adds_are_those_published(name: str) -> None:
 def test_the_width_multiplier_is_the_papers(alpha: float, size: int, parameters: float, macs: float) -> None:
     with shapes_only():
         model = build_model("mobilenet_v2", classes=1000, size=size, alpha=alpha)
-        assert count_parameters(model) == pytest.approx(parameters, rel=0.015)  # the README leaves out normalisation
+        assert count_parameters(model) == pytest.approx(parameters, rel=0.015)  # the README leaves out normalization
         assert count_macs(model) == pytest.approx(macs, rel=0.03)  # and rounds to millions
 
 
@@ -247,7 +247,7 @@ def checkpoint(small_v4: keras.Model, tmp_path_factory: pytest.TempPathFactory) 
     return folder / "model.safetensors"
 
 
-def write_config(folder: Path, architecture: str, pixels: Normalisation) -> None:
+def write_config(folder: Path, architecture: str, pixels: Normalization) -> None:
     config = {"architecture": architecture, "pretrained_cfg": {"mean": pixels.mean, "std": pixels.std}}
     (folder / "config.json").write_text(json.dumps(config))
 
@@ -318,7 +318,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("pixels", [CAFFE, IMAGENET], ids=["caffe", "imagenet"])
-def test_the_first_convolution_takes_in_another_normalisation(pixels: Normalisation, bias: bool) -> None:
+def test_the_first_convolution_takes_in_another_normalization(pixels: Normalization, bias: bool) -> None:
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3, use_bias=bias, bias_initializer="normal")(inputs)
     model = keras.Model(inputs, keras.layers.BatchNormalization()(x))

@@ -1,4 +1,4 @@
-"""Any optimiser of Keras's is built by its name, and what does not fit gets one line with the nearest names."""
+"""Any optimizer of Keras's is built by its name, and what does not fit gets one line with the nearest names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_each_of_them_learns(name: str) -> None:
     assert (np.asarray(weight) < 2.0).all()
 
 
-def test_arguments_reach_the_optimiser() -> None:
+def test_arguments_reach_the_optimizer() -> None:
     optimizer = build_optimizer({"name": "SGD", "momentum": 0.9, "nesterov": True, "clipnorm": 1, "weight_decay": 1e-4})
     config = optimizer.get_config()
     assert (config["momentum"], config["nesterov"], config["clipnorm"], config["weight_decay"]) == (0.9, True, 1, 1e-4)

@@ -79,7 +79,7 @@ class Seen(keras.callbacks.Callback):
 def test_a_run_trains_in_float_with_mixed_precision_and_in_int8_with_float32(
     easy_dataset: Dataset, tmp_path: Path
 ) -> None:
-    """And goes on after an interruption; the optimiser of float16 has a loss scale to restore."""
+    """And goes on after an interruption; the optimizer of float16 has a loss scale to restore."""
     settings: dict[str, Any] = {"model": "tiny", "alpha": 1.0, "size": 32, "weights": "none", "batch_size": 9}
     recipe = Recipe(data="", **settings, epochs=3, qat_epochs=1, learning_rate=0.01, precision="float16")
     notes: list[tuple[bool, set[str]]] = []

@@ -1,4 +1,4 @@
-"""A float model to its fake-quantised twin: what is rounded, where, and what survives the disk."""
+"""A float model to its fake-quantized twin: what is rounded, where, and what survives the disk."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from keras import layers
 from linnet_runtime.photos import load_run_photos
 from linnet_train.errors import TrainingError
 from linnet_train.models import build_model
-from linnet_train.quantize import calibrate, fake_quantize_layers, freeze_ranges, move_ranges, quantize
-from linnet_train.quantize.layers import FROZEN, MOVE
+from linnet_train.quantization import calibrate, fake_quantize_layers, freeze_ranges, move_ranges, quantize
+from linnet_train.quantization.layers import FROZEN, MOVE
 from networks import random_weights
 
 
@@ -37,7 +37,7 @@ def tiny_model() -> keras.Model:
 
 
 def test_what_an_engine_stores_is_rounded_once_and_nothing_else(tiny_model: keras.Model) -> None:
-    """One range behind each ReLU, each batch normalisation without one, the addition, the logits, and the pooling,
+    """One range behind each ReLU, each batch normalization without one, the addition, the logits, and the pooling,
     whose dropout is nothing on a device.
     """
     names = {layer.name for layer in fake_quantize_layers(quantize(tiny_model))}
@@ -164,7 +164,7 @@ def test_calibration_freezes_every_range(tiny_model: keras.Model) -> None:
         assert layer.mode == FROZEN
         assert float(layer.maximum.numpy()) > float(layer.minimum.numpy())
     for layer in quantized.layers:
-        layer.trainable = False  # batch normalisation would move its statistics
+        layer.trainable = False  # batch normalization would move its statistics
     quantized(255 - photos(8, 32), training=True)
     for now, then in zip(quantized.get_weights(), before, strict=True):
         np.testing.assert_array_equal(now, then)
@@ -222,7 +222,7 @@ RELOAD = """
 import sys, keras, numpy as np
 run, pixels = sys.argv[1], np.load(sys.argv[2])
 as_float = keras.saving.load_model(run + "/float.keras", compile=False)
-import linnet_train.quantize
+import linnet_train.quantization
 as_int8 = keras.saving.load_model(run + "/qat.keras", compile=False)
 np.savez(sys.argv[3], float=as_float(pixels, training=False), qat=as_int8(pixels, training=False))
 """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from linnet_convert.proof.parity import artifact_logits
 from linnet_convert.readers.tflite_graph import Graph, read_graph
 from linnet_convert.writers.tflite import to_tflite
-from linnet_train.quantize import calibrate, quantize, round_biases
+from linnet_train.quantization import calibrate, quantize, round_biases
 
 SIZE, CHANNELS = 12, 6
 DEAD = 2

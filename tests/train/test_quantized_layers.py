@@ -1,4 +1,4 @@
-"""The quantising layers against the arithmetic of Jacob et al. (2018), written out in NumPy."""
+"""The quantizing layers against the arithmetic of Jacob et al. (2018), written out in NumPy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from linnet_train.quantize.layers import (
+from linnet_train.quantization.layers import (
     FROZEN,
     MOVE,
     OBSERVE,

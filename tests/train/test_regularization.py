@@ -14,7 +14,7 @@ from linnet_train.augment.settings import Augmentation
 from linnet_train.data.dataset import Dataset
 from linnet_train.errors import TrainingError
 from linnet_train.models import build_model
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantization import calibrate, quantize
 from linnet_train.recipes.recipe import Recipe, Regularization
 from linnet_train.recipes.schedules import Constant
 from linnet_train.training.checkpoint import load_progress
@@ -170,7 +170,7 @@ def test_a_phase_that_stopped_early_is_over_for_a_resumed_run_too(easy_dataset: 
 
 
 class StopIn(keras.callbacks.Callback):
-    """Ctrl-C at the beginning of a phase with quantisation."""
+    """Ctrl-C at the beginning of a phase with quantization."""
 
     def __init__(self, phase: Phase) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from sklearn.metrics import log_loss
 
 from linnet_runtime.photos import load_run_photos
 from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantization import calibrate, quantize
 from linnet_train.recipes.recipe import Recipe
 from networks import TINY
 
@@ -103,7 +103,7 @@ def test_plots_are_pictures(name: str, tiny_run: Path) -> None:
     assert min(cv2.imread(str(tiny_run / name)).shape[:2]) >= 400
 
 
-def test_no_epochs_with_quantisation_is_post_training_quantisation(
+def test_no_epochs_with_quantisation_is_post_training_quantization(
     easy_photos: Path, tmp_path: Path, program: Any
 ) -> None:
     """And --json gives the metrics."""

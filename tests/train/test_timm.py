@@ -66,9 +66,9 @@ def with_classifier(model: keras.Model, network: Any) -> keras.Model:
 
 
 def outputs(network: Any, pixels: NDArray[np.uint8], mean: tuple[float, ...], std: tuple[float, ...]) -> Any:
-    normalised = (pixels / 255 - np.array(mean)) / np.array(std)
+    normalized = (pixels / 255 - np.array(mean)) / np.array(std)
     with torch.no_grad():
-        return network.double()(torch.tensor(normalised.transpose(0, 3, 1, 2))).numpy()
+        return network.double()(torch.tensor(normalized.transpose(0, 3, 1, 2))).numpy()
 
 
 def photos(size: int) -> NDArray[np.uint8]:
@@ -106,7 +106,7 @@ def test_every_layer_computes_as_much_as_timms(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "behind_stem"), [("resnet18", "act1"), ("mobilenet_v4_conv_small", "bn1")])
-def test_the_first_convolution_takes_in_timms_normalisation(name: str, behind_stem: str, tmp_path: Path) -> None:
+def test_the_first_convolution_takes_in_timms_normalization(name: str, behind_stem: str, tmp_path: Path) -> None:
     """But for the border of zeros, which has another colour there."""
     mean, std = THEIRS[name].pixels.mean, THEIRS[name].pixels.std
     network, pixels = random_network(name), photos(64)

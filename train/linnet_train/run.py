@@ -35,16 +35,49 @@ from linnet_train.augment.page import AUGMENTATION, PHOTOS, write_augmentation_p
 from linnet_train.backend import device_count, shared_among
 from linnet_train.data.dataset import Dataset, load_dataset
 from linnet_train.errors import TrainingError
+from linnet_train.recipes.reading import to_recipe
 from linnet_train.recipes.recipe import CONFIG, Recipe
 from linnet_train.report import Trained, classification_metrics, write_report
 from linnet_train.training.batches import PhotosInTurn
 from linnet_train.training.checkpoint import PROGRESS
-from linnet_train.training.loop import FLOAT_MODEL, PREDICT_BATCH, QAT_MODEL, Watch, predict_logits, train_network
+from linnet_train.training.loop import (
+    FLOAT_MODEL,
+    PREDICT_BATCH,
+    QAT_MODEL,
+    Watch,
+    check_recipe,
+    predict_logits,
+    train_network,
+)
 from linnet_train.training.phases import phases_of
 
 SPLITS, HISTORY, METRICS = "splits.json", "history.json", "metrics.json"
 _PIXELS = "pixels.npy"
 _KEPT_PHOTOS = {"val": 512, "train": 256}
+
+
+def train(recipe: Recipe, run: Path | str) -> dict[str, Any]:
+    """Trains a network as ``linnet train`` does, without a progress bar, and returns what ``RUN/metrics.json`` holds.
+
+    Args:
+        recipe: what to train; its ``data`` is the folder or table of photos.
+        run: the run's directory, which must not exist.
+
+    Raises:
+        TrainingError: the recipe has a value out of its range or asks for cross-validation; the data, the network or
+            the weights cannot be used; the loss is not finite; or the run cannot be written.
+    """
+    run = Path(run)
+    recipe = to_recipe(msgspec.to_builtins(recipe))  # msgspec checks values when it decodes, not in a constructor
+    if recipe.split.fold == "each":
+        raise TrainingError(
+            "recipe $.split.fold", got="each", expected="a number; linnet train --folds cross-validates"
+        )
+    refuse_existing(run, overwrite=False, marker=CONFIG)
+    check_recipe(recipe)
+    with new_run(recipe, run):
+        metrics, _ = finish_run(recipe, run, lambda done, total: None, lambda phase, steps: keras.callbacks.Callback())
+    return metrics
 
 
 @contextlib.contextmanager
@@ -135,7 +168,7 @@ def finish_run(
     metrics: dict[str, Any] = {
         "float": classification_metrics(logits["float"]["test"], labels, photos.classes),
         "qat": classification_metrics(logits["int8"]["test"], labels, photos.classes),
-        "classes": photos.classes,
+        "classes": list(photos.classes),
         "splits": {part: len(indices) for part, indices in photos.parts.items()},
         "unreadable": len(photos.unreadable),
         "preprocess": msgspec.to_builtins(spec),

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from linnet_devices.api import Pixels
-from linnet_train.quantize import FakeQuantize, compute
+from linnet_train.quantization import FakeQuantize, compute
 
 PHOTOS = 64
 _BATCH = 16
@@ -48,7 +48,7 @@ def measure_coverage(model: keras.Model, pixels: Pixels) -> tuple[Coverage, ...]
     """Every tensor whose range was calibrated or learned; a few are what they are, as a softmax's 0 to 1.
 
     Args:
-        model: quantised, from ``linnet_train.quantize``.
+        model: quantised, from ``linnet_train.quantization``.
         pixels: uint8 [N, H, W, 3] of photos that set no range; the first 64 are used.
     """
     seen: dict[str, list[tuple[float, float, int, int]]] = {}

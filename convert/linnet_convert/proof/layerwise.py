@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from linnet_convert.readers.tflite_graph import Graph, Operator, read_graph
 from linnet_devices.api import Pixels
 from linnet_devices.chatter import no_chatter
-from linnet_train.quantize import FakeQuantize, Rounding, compute, roundings
+from linnet_train.quantization import FakeQuantize, Rounding, compute, roundings
 
 PHOTOS = 8
 # On the same inputs only rounding differs, by a step now and then. MobileNetV2 came out at 0.1, and hard swish at 0.3.
@@ -57,7 +57,7 @@ def compare_layers(model: keras.Model, tflite: Path, pixels: Pixels) -> tuple[La
     """Every tensor that both have, in the order in which they are computed.
 
     Args:
-        model: quantised, from ``linnet_train.quantize``.
+        model: quantised, from ``linnet_train.quantization``.
         tflite: what was made of it.
         pixels: uint8 [N, H, W, 3]; the first ``PHOTOS`` are used.
     """

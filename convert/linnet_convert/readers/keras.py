@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from linnet_convert.facts import IDENTITY, Facts, Metadata, TensorFacts, check_task
-from linnet_train.quantize import fake_quantize_layers
+from linnet_train.quantization import fake_quantize_layers
 
 
 def read(path: Path) -> Facts:

@@ -18,7 +18,7 @@ from linnet_convert.sources.file import FileSource
 from linnet_convert.sources.signature import Signature
 from linnet_convert.writers.keras import write_artifacts
 from linnet_devices.api import Artifact, Format, Pixels, Precision
-from linnet_train.quantize import calibrate, quantize
+from linnet_train.quantization import calibrate, quantize
 
 _ZERO_PIXEL, _UNIT = 128, 128  # the pixel is the quantised value
 _PHOTOS = 8

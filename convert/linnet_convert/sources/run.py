@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import msgspec
 
-import linnet_train.quantize  # noqa: F401  # registers the layers that a quantised model is made of
+import linnet_train.quantization  # noqa: F401  # registers the layers that a quantised model is made of
 from linnet_convert.calibration import Calibration, calibration_of_run
 from linnet_convert.errors import ConversionError
 from linnet_convert.proof.coverage import Coverage, measure_coverage

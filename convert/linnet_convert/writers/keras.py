@@ -21,7 +21,7 @@ def write_artifacts(
     """Writes the artifacts of models whose input is uint8 RGB pixels, and those on the way; see ``Source.write``.
 
     Args:
-        models: by "int8" (``linnet_train.quantize``) and "float32", or one of them.
+        models: by "int8" (``linnet_train.quantization``) and "float32", or one of them.
         photos: uint8 [N, H, W, 3], for the converter's question.
         root: the bundle's directory.
         formats: what is wanted.

@@ -13,7 +13,7 @@ from linnet_convert.readers.tflite_graph import read_graph
 from linnet_convert.writers.specs import linnet_artifact
 from linnet_devices.api import Artifact, Pixels, Precision
 from linnet_devices.chatter import no_chatter
-from linnet_train.quantize import FakeQuantize
+from linnet_train.quantization import FakeQuantize
 
 _REPRESENTATIVE_PHOTOS = 8
 
@@ -22,8 +22,8 @@ def to_tflite(model: keras.Model, precision: Precision, photos: Pixels, root: Pa
     """Writes ``model.PRECISION.tflite`` into a bundle's directory, with uint8 RGB pixels [1, H, W, 3] as its input.
 
     Args:
-        model: float32 for "float32", or fake-quantised (``linnet_train.quantize``) for "int8"; a layer that normalises
-            uint8 pixels is its first.
+        model: float32 for "float32", or fake-quantised (``linnet_train.quantization``) for "int8"; its first layer
+            normalises uint8 pixels.
         precision: "int8" or "float32".
         photos: uint8 [N, H, W, 3]. The converter asks for some with int8; every range comes from the model, and a
             test shows that these photos decide none.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from linnet_train.augment.colour import RandomBlur, RandomNoise, RandomTint
+from linnet_train.augment.color import RandomBlur, RandomNoise, RandomTint
 from linnet_train.augment.geometry import RandomAffine, RandomTurn
 from linnet_train.augment.mix import Mix
 from linnet_train.augment.patches import RandomErasing

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from linnet_train.augment.colour import LUMA
+from linnet_train.augment.color import LUMA
 from linnet_train.augment.geometry import warp
 from linnet_train.augment.random_layer import RandomLayer
 
@@ -58,7 +58,7 @@ class RandAugment(RandomLayer):
         pixels = self._moved(pixels, drawn, strength)
         for i in range(self._operations):
             of_photo = (ops.reshape(values[i], (-1, 1, 1, 1)) for values in (drawn, strength))
-            pixels = self._coloured(pixels, *of_photo)
+            pixels = self._recolored(pixels, *of_photo)
         return pixels
 
     def _moved(self, pixels: Any, drawn: Any, strength: Any) -> Any:
@@ -79,7 +79,7 @@ class RandAugment(RandomLayer):
             x, y = axx * x + axy * y, ayx * x + ayy * y
         return warp(pixels, (xx, xy, yx, yy), x, y)
 
-    def _coloured(self, pixels: Any, drawn: Any, strength: Any) -> Any:
+    def _recolored(self, pixels: Any, drawn: Any, strength: Any) -> Any:
         """One round of the operations on colours, each of them on the photos that drew it."""
 
         def drew(name: str) -> Any:

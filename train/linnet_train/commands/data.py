@@ -27,7 +27,7 @@ from linnet_train.data_check.page import write_page
 
 _ROWS = 6  # of a kind in the table
 _NAMES = 4  # of a finding
-_COLOURS = {"error": "red", "warning": "yellow", "note": ""}
+_COLORS = {"error": "red", "warning": "yellow", "note": ""}
 
 
 @click.group(invoke_without_command=True)
@@ -112,7 +112,7 @@ def _table(found: Check) -> Table:
         for finding in findings[:_ROWS]:
             table.add_row(
                 KINDS[kind][0],
-                Text(finding.level, style=_COLOURS[finding.level]),
+                Text(finding.level, style=_COLORS[finding.level]),
                 Text(finding.detail),  # not markup: names may hold brackets
                 Text(_names(finding)),
                 str(len(finding.files) or ""),

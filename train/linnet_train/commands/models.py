@@ -20,7 +20,7 @@ def models(as_json: bool) -> None:
     """List the networks that linnet train can train.
 
     Counted at each network's own size and width, with as many classes as its paper has: parameters, multiply-adds
-    (MACs) for a picture, about the size of its int8 file, and whether every layer can be quantised. Those with an
+    (MACs) for a picture, about the size of its int8 file, and whether every layer can be quantized. Those with an
     alpha take --alpha. Weights: imagenet is keras.applications' download, timm a checkpoint of timm's.
     """
     quiet_tensorflow()
@@ -33,7 +33,7 @@ def models(as_json: bool) -> None:
         click.echo(msgspec.json.encode({"networks": rows}))
         return
     figures = ("size", "alpha", "parameters", "MACs", "int8 kB")
-    table = plain_table("", ("network",), (*figures, "quantises fully", "weights", "paper"))
+    table = plain_table("", ("network",), (*figures, "quantizes fully", "weights", "paper"))
     for row in rows:
         table.add_row(
             row["name"],
@@ -64,14 +64,14 @@ def _row(name: str) -> dict[str, Any]:
             "parameters": count_parameters(model),
             "macs": count_macs(model),
             "int8_kb": round(int8_kilobytes(model), 1),
-            "quantises_fully": _quantises(model),
+            "quantises_fully": _quantizes(model),
             "weights": [*(["imagenet"] if network.application else []), *(["timm"] if network.timm else [])],
             "paper": network.paper,
         }
 
 
-def _quantises(model: Any) -> bool:
-    from linnet_train.quantize.check import check
+def _quantizes(model: Any) -> bool:
+    from linnet_train.quantization.check import check
 
     try:
         check(model)

@@ -72,18 +72,18 @@ def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function],
 @_recipe_option("--weights", str, "imagenet (downloads), a .weights.h5, .keras or .safetensors file, or none.")
 @_recipe_option("--head-epochs", click.IntRange(min=0), "Epochs of the head alone, where there are weights.")
 @_recipe_option("--epochs", click.IntRange(min=1), "Epochs of the whole network.")
-@_recipe_option("--qat-epochs", click.IntRange(min=0), "Epochs with quantisation; 0 only calibrates.")
+@_recipe_option("--qat-epochs", click.IntRange(min=0), "Epochs with quantization; 0 only calibrates.")
 @_recipe_option("--batch-size", click.IntRange(min=1), "Photos in a training step.")
 @_recipe_option("--learning-rate", click.FloatRange(min=0, min_open=True), "The highest one in float.")
-@_recipe_option("--qat-learning-rate", click.FloatRange(min=0, min_open=True), "The highest one with quantisation.")
-@_recipe_option("--weight-decay", click.FloatRange(min=0), "The optimiser's.")
+@_recipe_option("--qat-learning-rate", click.FloatRange(min=0, min_open=True), "The highest one with quantization.")
+@_recipe_option("--weight-decay", click.FloatRange(min=0), "The optimizer's.")
 @_recipe_option("--label-smoothing", click.FloatRange(min=0, max=0.9), "0 is plain cross-entropy.")
 @_recipe_option("--dropout", click.FloatRange(min=0, max=0.9), "Share of features that the head does not see.")
 @_recipe_option(
     "--augment", click.Choice(["upright", "overhead", "none"]), "Vary the photos; overhead also turns them."
 )
 @_recipe_option(
-    "--precision", click.Choice(get_args(Precision)), "Of the float phases; with quantisation it is float32."
+    "--precision", click.Choice(get_args(Precision)), "Of the float phases; with quantization it is float32."
 )
 @_recipe_option("--devices", click.IntRange(min=1), "GPUs that share a batch.  [default: all that JAX sees]")
 @_recipe_option("--seed", click.IntRange(min=0), "Of the split, the order and the first weights.")
@@ -103,7 +103,7 @@ def train(
     """Train a network on DATA: a folder of photos for each class, or train/, val/ and test/ with such folders, or a CSV
     file with the columns path and label.
 
-    The network is trained in float, then with quantisation in the loop. The run keeps the models, the metrics on the
+    The network is trained in float, then with quantization in the loop. The run keeps the models, the metrics on the
     test part and a page about them; linnet convert takes it from there. Ctrl-C loses nothing: --resume goes on.
     """
     context = click.get_current_context()

@@ -39,7 +39,7 @@ def perceptual_hash(pixels: Pixels) -> NDArray[np.uint8]:
     return np.packbits(low > np.median(low))
 
 
-def colour_grid(pixels: Pixels) -> NDArray[np.uint8]:
+def color_grid(pixels: Pixels) -> NDArray[np.uint8]:
     """uint8 RGB [64, 64, 3] to YCrCb in 8 x 8 cells, uint8 [8, 8, 3]."""
     return cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb), (_GRID, _GRID), interpolation=cv2.INTER_AREA)
 

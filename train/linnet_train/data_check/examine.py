@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, TiffImagePlugin
 
 from linnet_runtime.photos import PhotoFile, photo_name
 from linnet_runtime.preprocess import PictureError, Preprocess, preprocess, read_picture
-from linnet_train.data_check.alike import SIDE, colour_grid, perceptual_hash
+from linnet_train.data_check.alike import SIDE, color_grid, perceptual_hash
 
 _COMPARED = Preprocess(height=SIDE, width=SIDE, crop="stretch")
 _THREADS = 4  # OpenCV and hashlib work without holding the interpreter's lock
@@ -94,7 +94,7 @@ def examine_photo(folder: Path, photo: PhotoFile) -> Examined:
         sixteen_bit=sixteen_bit,
         turned=turned,
         hash=perceptual_hash(pixels),
-        colours=colour_grid(pixels),
+        colours=color_grid(pixels),
     )
 
 

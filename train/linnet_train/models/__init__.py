@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from linnet_train.errors import TrainingError
-from linnet_train.models.normalisation import OFFSET, SCALE
+from linnet_train.models.normalization import OFFSET, SCALE
 from linnet_train.models.registry import NETWORKS, Network, network_named
 from linnet_train.models.weights import load_weights
 
@@ -48,8 +48,8 @@ def build_model(
         raise TrainingError("--alpha", got=f"{alpha:g}", expected=f"none: {name} has one width")
     alpha = network.alpha if alpha is None else alpha
     pixels = keras.Input((size, size, 3), dtype="uint8", name="pixels")
-    normalised = keras.layers.Rescaling(SCALE, OFFSET, name="normalise")(pixels)
-    features = network.build(normalised) if alpha is None else network.build(normalised, alpha=alpha)
+    normalized = keras.layers.Rescaling(SCALE, OFFSET, name="normalise")(pixels)
+    features = network.build(normalized) if alpha is None else network.build(normalized, alpha=alpha)
     if len(features.shape) == 4:
         features = keras.layers.GlobalAveragePooling2D(name="pool")(features)
     features = keras.layers.Dropout(dropout, name="dropout")(features)

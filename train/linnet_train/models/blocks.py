@@ -1,4 +1,4 @@
-"""What the networks are made of: a convolution, its batch normalisation and its activation."""
+"""What the networks are made of: a convolution, its batch normalization and its activation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def conv_bn(
     act: str | None = None,
     symmetric: bool = False,
 ) -> Any:
-    """A convolution without bias and the batch normalisation behind it, on [N, H, W, C].
+    """A convolution without bias and the batch normalization behind it, on [N, H, W, C].
 
     Args:
         x: the input.
@@ -27,8 +27,8 @@ def conv_bn(
         kernel: height and width of the kernel.
         strides: height and width of the step.
         name: of the convolution.
-        norm: name of the normalisation.
-        epsilon: of the normalisation.
+        norm: name of the normalization.
+        epsilon: of the normalization.
         act: what ``activation`` takes, or None.
         symmetric: pad all sides alike, as PyTorch does; TensorFlow's "same" pads less at the top and the left where
             the step is two.

@@ -29,7 +29,7 @@ def shapes_only() -> Iterator[None]:
 
 
 def count_parameters(model: keras.Model) -> int:
-    """The parameters that training moves, frozen or not: all but the statistics of batch normalisation."""
+    """The parameters that training moves, frozen or not: all but the statistics of batch normalization."""
     return sum(
         math.prod(weight.shape)
         for layer in model.layers

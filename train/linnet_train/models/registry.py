@@ -27,7 +27,7 @@ from linnet_train.models.mobilenet_v3 import (
     mobilenet_v3_small_minimalistic,
 )
 from linnet_train.models.mobilenet_v4 import mobilenet_v4_conv_medium, mobilenet_v4_conv_small
-from linnet_train.models.normalisation import CAFFE, HALF, IMAGENET, Normalisation
+from linnet_train.models.normalization import CAFFE, HALF, IMAGENET, Normalization
 from linnet_train.models.resnet import resnet8, resnet18, resnet50
 
 _MOBILENET_V1 = "arXiv:1704.04861"
@@ -70,7 +70,7 @@ class Timm:
     """timm's network of the same layers, and what its first checkpoint takes pixels to be."""
 
     name: str
-    pixels: Normalisation
+    pixels: Normalization
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Network:
     """A row of the table.
 
     Args:
-        build: the layers from normalised pixels [N, size, size, 3] up to the last feature map [N, H, W, C], or up to
+        build: the layers from normalized pixels [N, size, size, 3] up to the last feature map [N, H, W, C], or up to
             the classifier [N, C] where the network has a head of its own. What ends the feature map is named "pool"
             or "flatten".
         size: height and width in pixels where none is asked for.
@@ -100,7 +100,7 @@ class Network:
     alpha: float | None = None
     smallest: int = 32
     application: Callable[..., keras.Model] | None = None
-    application_pixels: Normalisation = HALF
+    application_pixels: Normalization = HALF
     timm: Timm | None = None
 
 
@@ -144,7 +144,7 @@ NETWORKS: dict[str, Network] = {
         mobilenet_v3_small_minimalistic,
         size=224,
         paper=_MOBILENET_V3,
-        # timm rounds to 10 M, and counts normalisation: 2.8 M. The README's 65 M are of an earlier network, as its 66 M
+        # timm rounds to 10 M, and counts normalization: 2.8 M. The README's 65 M are of an earlier network, as its 66 M
         # of V3-small are.
         published=Published(2.04e6, 0.06e9, _TIMM, alpha=1.0, within=0.13),
         alpha=1.0,
@@ -162,17 +162,17 @@ NETWORKS: dict[str, Network] = {
         mobilenet_v4_conv_small,
         size=224,
         paper=_MOBILENET_V4,
-        published=Published(3.77e6, 0.19e9, _TIMM, within=0.025),  # timm counts normalisation too
+        published=Published(3.77e6, 0.19e9, _TIMM, within=0.025),  # timm counts normalization too
         timm=Timm("mobilenetv4_conv_small", IMAGENET),
     ),
     "mobilenet_v4_conv_medium": Network(
         mobilenet_v4_conv_medium,
         size=256,
         paper=_MOBILENET_V4,
-        published=Published(9.72e6, 1.10e9, _TIMM, size=256, within=0.025),  # timm counts normalisation too
+        published=Published(9.72e6, 1.10e9, _TIMM, size=256, within=0.025),  # timm counts normalization too
         timm=Timm("mobilenetv4_conv_medium", IMAGENET),
     ),
-    # The README counts the work of normalisation and activations too: 3 to 6 % above the convolutions'.
+    # The README counts the work of normalization and activations too: 3 to 6 % above the convolutions'.
     "efficientnet_lite0": Network(
         efficientnet_lite0,
         size=224,
@@ -212,7 +212,7 @@ NETWORKS: dict[str, Network] = {
         resnet8,
         size=32,
         paper="arXiv:2106.07597",
-        # 77,706 in mlcommons/tiny's pretrainedResnet.tflite, where 240 channels' normalisation is folded.
+        # 77,706 in mlcommons/tiny's pretrainedResnet.tflite, where 240 channels' normalization is folded.
         published=Published(77_706 + 2 * 240, 12.5e6, "arXiv:2106.07597", size=32),
         classes=10,
     ),

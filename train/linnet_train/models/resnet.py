@@ -13,7 +13,7 @@ from linnet_train.models.blocks import activation, conv_bn
 def resnet8(x: Any) -> Any:
     """The image classifier of MLPerf Tiny, for 32 px: Banbury et al., "MLPerf Tiny benchmark" (2021).
 
-    Unlike the others its convolutions have biases, and its shortcuts no batch normalisation.
+    Unlike the others its convolutions have biases, and its shortcuts no batch normalization.
     """
     x = _conv_bias_bn(x, 16, 1, "conv1", "relu")
     for stage, filters in enumerate((16, 32, 64), start=1):

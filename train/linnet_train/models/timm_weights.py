@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from linnet_train.errors import TrainingError
-from linnet_train.models.normalisation import Normalisation
+from linnet_train.models.normalization import Normalization
 from linnet_train.models.registry import Timm
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _CONFIG = "config.json"
 
 def read_timm(
     path: Path, name: str, timm: Timm | None, wanted: list[Any]
-) -> tuple[dict[str, list[np.ndarray[Any, Any]]], Normalisation]:
+) -> tuple[dict[str, list[np.ndarray[Any, Any]]], Normalization]:
     """The weights of those layers that the checkpoint has, and what it takes pixels to be.
 
     timm publishes ``config.json`` beside ``model.safetensors``; checkpoints of one network differ in their pixels.
@@ -60,7 +60,7 @@ def _in_keras_order(layer: Any, module: dict[str, np.ndarray[Any, Any]]) -> list
     return [kernel, *(module[kind] for kind in ("bias",) if kind in module)]
 
 
-def _pixels(config: Path, path: Path, timm: Timm) -> Normalisation:
+def _pixels(config: Path, path: Path, timm: Timm) -> Normalization:
     if not config.is_file():
         guess = timm.pixels
         _log.warning("%s: no %s beside it; mean %s and std %s are taken", path, _CONFIG, guess.mean, guess.std)
@@ -68,7 +68,7 @@ def _pixels(config: Path, path: Path, timm: Timm) -> Normalisation:
     try:
         said = json.loads(config.read_bytes())
         architecture, pretrained = said["architecture"], said["pretrained_cfg"]
-        pixels = Normalisation(tuple(pretrained["mean"]), tuple(pretrained["std"]))
+        pixels = Normalization(tuple(pretrained["mean"]), tuple(pretrained["std"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(str(config), got=repr(error), expected="timm's, with architecture, mean and std") from error
     if architecture != timm.name:

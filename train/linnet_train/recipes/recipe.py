@@ -147,10 +147,10 @@ class Recipe(_Table, frozen=True):
     """What ``linnet train`` was asked for; ``RUN/config.json`` keeps it.
 
     ``alpha`` is None where the network has one width. Epochs: ``head_epochs`` train the head alone where the backbone
-    has weights already, ``epochs`` what ``transfer`` says, ``qat_epochs`` the fake-quantised network. ``schedule`` is
-    that of ``epochs``; the quantised ones have a cosine that ends at zero. ``optimizer`` is the name of one of
+    has weights already, ``epochs`` what ``transfer`` says, ``qat_epochs`` the fake-quantized network. ``schedule`` is
+    that of ``epochs``; the quantized ones have a cosine that ends at zero. ``optimizer`` is the name of one of
     Keras's with its arguments. In the float phases layers compute in ``precision``; weights and models stay float32,
-    and so does what is fake-quantised: bfloat16 has fewer levels than int8. A batch is shared by so many ``devices``,
+    and so does what is fake-quantized: bfloat16 has fewer levels than int8. A batch is shared by so many ``devices``,
     None being all that JAX sees. With ``sampling`` "balanced" an epoch has each class equally often.
     """
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from linnet_devices.api import Logits
 
 TEMPERATURES = (0.1, 10.0)
 _BINS = 15  # as in the paper
-_HALVINGS = 30
+_TOLERANCE = 1e-9  # of the temperature's logarithm
 _DRAWS = 100
 
 Labels = NDArray[np.int64]
@@ -47,20 +48,18 @@ def fit_temperature(logits: Logits, labels: Labels) -> float | None:
         return None
     of_label = scores[np.arange(len(labels)), labels]
 
-    def slope(temperature: float) -> float:
-        """Of the cross-entropy over 1/temperature, in which it is convex."""
-        exponentials = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
+    def slope(log_temperature: float) -> float:
+        """The derivative of the cross-entropy by 1/temperature, in which the cross-entropy is convex."""
+        exponentials = np.exp((scores - scores.max(axis=1, keepdims=True)) / np.exp(log_temperature))
         expected = (exponentials * scores).sum(axis=1) / exponentials.sum(axis=1)
         return float((expected - of_label).mean())
 
-    low, high = np.log(TEMPERATURES)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if slope(float(np.exp(middle))) > 0:  # a smaller 1/temperature is likelier
-            low = middle
-        else:
-            high = middle
-    return round(float(np.exp((low + high) / 2)), 4)
+    lowest, highest = np.log(TEMPERATURES)
+    if slope(lowest) <= 0:  # the cross-entropy falls as the temperature does
+        return TEMPERATURES[0]
+    if slope(highest) >= 0:
+        return TEMPERATURES[1]
+    return round(float(np.exp(brentq(slope, lowest, highest, xtol=_TOLERANCE))), 4)
 
 
 def reliability(probability: Logits, labels: Labels) -> Reliability:

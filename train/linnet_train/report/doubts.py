@@ -154,7 +154,7 @@ def _about_int8(evidence: Evidence) -> Iterator[Doubt]:
             "note",
             f"int8 is {-100 * found.difference:.1f} points worse than float on the same photos "
             f"({-100 * found.high:.1f} to {-100 * found.low:.1f}): more than chance.",
-            "More --qat-epochs, or another network; linnet models says which quantise well.",
+            "More --qat-epochs, or another network; linnet models says which quantize well.",
         )
 
 

@@ -57,7 +57,7 @@ def _mark_phases(all_axes: list[Axes], history: list[dict[str, Any]], phases: Se
         *mpl.colormaps["Oranges"](0.05 + 0.08 * np.arange(quantized)),
     ]
     handles = []
-    for number, tint in zip(present, tints, strict=True):  # the quantised phases come last
+    for number, tint in zip(present, tints, strict=True):  # the quantized phases come last
         first, last = numbers.index(number), len(numbers) - numbers[::-1].index(number)
         for axes in all_axes:
             axes.axvspan(first + 0.5, last + 0.5, color=tint, zorder=0, linewidth=0)

@@ -1,4 +1,4 @@
-"""Batch normalisation in one fused operation, where TensorFlow trains on a CPU.
+"""Batch normalization in one fused operation, where TensorFlow trains on a CPU.
 
 Keras 3 composes batch statistics from elementwise operations; on a CPU they and their gradients are half of a
 MobileNet's training step. TensorFlow's fused operation, which Keras 2 used, computes the same in two passes.

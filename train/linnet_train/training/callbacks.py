@@ -20,7 +20,7 @@ Logs = dict[str, Any] | None
 
 
 class LearningRate(keras.callbacks.Callback):
-    """Sets the learning rate of each step. As a schedule of the optimiser's it would be part of the graph, once for
+    """Sets the learning rate of each step. As a schedule of the optimizer's it would be part of the graph, once for
     each variable, and take a third of the time that tracing takes.
     """
 

@@ -52,7 +52,7 @@ def load_progress(run: Path) -> Progress:
 
 
 def save_checkpoint(run: Path, progress: Progress, model: keras.Model) -> None:
-    """Writes the weights, with the optimiser's, and the progress, which it points to them; then the older weights go.
+    """Writes the weights, with the optimizer's, and the progress, which it points to them; then the older weights go.
 
     The file is made in memory: where the disk is full, HDF5, which is Keras's own way, brings the process down.
 
@@ -71,7 +71,7 @@ def save_checkpoint(run: Path, progress: Progress, model: keras.Model) -> None:
 
 
 def load_checkpoint(path: Path, model: keras.Model) -> None:
-    """Gives a model and its optimiser the weights of a checkpoint. Raises TrainingError where they do not fit."""
+    """Gives a model and its optimizer the weights of a checkpoint. Raises TrainingError where they do not fit."""
     variables = _variables(model)
     expected = f"{len(variables)} weights that fit the recipe"
     try:

@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from linnet_train.errors import TrainingError
-from linnet_train.quantize.check import activation_name
+from linnet_train.quantization.check import activation_name
 from linnet_train.recipes.recipe import Distillation
 
 _WHAT = "recipe $.distillation.teacher"
@@ -40,7 +40,7 @@ def load_teacher(path: Path, size: int, classes: int | None) -> keras.Model:
         or any(own not in (None, wanted) for own, wanted in zip(takes[1:], shape[1:], strict=True))
     ):
         raise TrainingError(_WHAT, got=f"a model of {takes}", expected=f"{shape}, the student's pixels")
-    if keras.backend.is_float_dtype(model.input.dtype) and not _normalises(model):
+    if keras.backend.is_float_dtype(model.input.dtype) and not _normalizes(model):
         raise TrainingError(
             _WHAT,
             got="a model of numbers whose range it does not say",
@@ -52,7 +52,7 @@ def load_teacher(path: Path, size: int, classes: int | None) -> keras.Model:
     return model
 
 
-def _normalises(model: keras.Model) -> bool:
+def _normalizes(model: keras.Model) -> bool:
     return any(isinstance(layer, _NORMALISES) for layer in model._flatten_layers(include_self=False))
 
 

@@ -13,7 +13,7 @@ from linnet_train.backend import validation_batch
 from linnet_train.data.dataset import Dataset
 from linnet_train.errors import TrainingError
 from linnet_train.models import build_model
-from linnet_train.quantize import calibrate, quantize, round_biases
+from linnet_train.quantization import calibrate, quantize, round_biases
 from linnet_train.recipes.recipe import Recipe
 from linnet_train.training.batches import PhotoBatches, PhotosInTurn
 from linnet_train.training.callbacks import Checkpoints, LearningRate, Reseed
@@ -71,7 +71,7 @@ def train_network(recipe: Recipe, photos: Dataset, run: Path, watch: Watch) -> P
             if phase.quantized:
                 round_biases(model)
             _save(model, run / (QAT_MODEL if phase.quantized else FLOAT_MODEL))
-    if not any(phase.quantized for phase in phases):  # no epochs: post-training quantisation
+    if not any(phase.quantized for phase in phases):  # no epochs: post-training quantization
         _save(_start_quantized(photos, run, recipe.seed), run / QAT_MODEL)
     return progress
 
@@ -80,7 +80,7 @@ def check_recipe(recipe: Recipe) -> None:
     """Tries what can be tried before the photos are read, which may take an hour.
 
     Raises:
-        TrainingError: a network or weights that cannot be had, an optimiser, schedule, layer or teacher that does not
+        TrainingError: a network or weights that cannot be had, an optimizer, schedule, layer or teacher that does not
             fit.
     """
     build_optimizer(recipe.optimizer)

@@ -1,4 +1,4 @@
-"""Keras's optimisers by name."""
+"""Keras's optimizers by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from linnet_train.recipes.reading import unknown_name
 from linnet_train.recipes.recipe import Optimizer
 
 # The recipe says these elsewhere: the rate changes with the schedule, and the average has to follow the statistics of
-# batch normalisation too, which Keras's does not.
+# batch normalization too, which Keras's does not.
 _ELSEWHERE = {
     "learning_rate": "learning_rate, a key of its own",
     "use_ema": "regularization.ema",
@@ -23,23 +23,23 @@ _TO_SKIP = {"self", "name", "kwargs", *_ELSEWHERE}
 
 
 def optimizer_classes() -> dict[str, Any]:
-    """Keras's optimisers by their names, but for those that wrap others."""
+    """Keras's optimizers by their names, but for those that wrap others."""
     base = keras.optimizers.Optimizer
     kinds = {name: kind for name, kind in vars(keras.optimizers).items() if inspect.isclass(kind)}
     return {name: kind for name, kind in kinds.items() if issubclass(kind, base) and not _wraps_others(kind)}
 
 
 def _wraps_others(kind: Any) -> bool:
-    """Whether it wants more than numbers: another optimiser, or, as the base class, to be subclassed."""
+    """Whether it wants more than numbers: another optimizer, or, as the base class, to be subclassed."""
     parameters = inspect.signature(kind).parameters.values()
     return any(one.default is one.empty and one.kind is not one.VAR_KEYWORD for one in parameters)
 
 
 def build_optimizer(table: Optimizer) -> Any:
-    """The optimiser of a recipe: ``name``, in any case, and its arguments.
+    """The optimizer of a recipe: ``name``, in any case, and its arguments.
 
     Raises:
-        TrainingError: a name that Keras does not have or an argument that the optimiser does not take, with the nearest
+        TrainingError: a name that Keras does not have or an argument that the optimizer does not take, with the nearest
             ones; or a value that it refuses.
     """
     kinds = optimizer_classes()

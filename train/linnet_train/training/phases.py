@@ -1,4 +1,4 @@
-"""The phases of a run: the head alone, then the backbone, then fake quantisation, its ranges moving, then frozen."""
+"""The phases of a run: the head alone, then the backbone, then fake quantization, its ranges moving, then frozen."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import keras
 
 from linnet_train.errors import TrainingError
-from linnet_train.quantize import freeze_ranges, move_ranges
+from linnet_train.quantization import freeze_ranges, move_ranges
 from linnet_train.recipes.recipe import Features, Gradual, Last, Recipe, Whole
 from linnet_train.recipes.schedules import Constant, Cosine, Schedule
 from linnet_train.training.transfer import train_all, train_head, train_last, train_share
 
-_RANGES_FROZEN_SHARE = 1 / 3  # of the quantised epochs, the last ones
+_RANGES_FROZEN_SHARE = 1 / 3  # of the quantized epochs, the last ones
 _QAT_FLOOR = 0.1  # of the learning rate, where the ranges freeze
 
 Prepare = Callable[[keras.Model], None]

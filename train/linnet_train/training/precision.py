@@ -17,7 +17,7 @@ from linnet_train.training.batch_norm import FusedBatchNormalization
 def for_training(model: keras.Model, precision: Precision = "float32") -> keras.Model:
     """A copy of a Functional model whose layers compute in a precision; the weights and the output are float32.
 
-    On TensorFlow its batch normalisations are fused; see ``batch_norm``.
+    On TensorFlow its batch normalizations are fused; see ``batch_norm``.
     """
     on_tensorflow = keras.backend.backend() == "tensorflow"
     kind = FusedBatchNormalization if on_tensorflow else keras.layers.BatchNormalization
@@ -33,7 +33,7 @@ def for_disk(model: keras.Model) -> keras.Model:
 
 
 def scale_losses(optimizer: Any, network: keras.Model) -> Any:
-    """The optimiser for a network: float16 loses small gradients unless the loss is scaled up before and down after.
+    """The optimizer for a network: float16 loses small gradients unless the loss is scaled up before and down after.
 
     bfloat16 has the exponents of float32 and needs none of it.
     """

@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from linnet_train.errors import TrainingError
-from linnet_train.quantize.graph import calls
+from linnet_train.quantization.graph import calls
 
 
 def with_stochastic_depth(model: keras.Model, share: float) -> keras.Model:

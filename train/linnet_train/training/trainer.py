@@ -54,7 +54,7 @@ def build_trainer(
 ) -> Trainer:
     """The trainer of a phase, whose ``prepare`` the network has been through.
 
-    Raises TrainingError for an optimiser that Keras does not have or an argument that it does not take.
+    Raises TrainingError for an optimizer that Keras does not have or an argument that it does not take.
     """
     regularization = recipe.regularization
     pixels = keras.Input(network.input_shape[1:], dtype="uint8")

@@ -19,7 +19,7 @@ _BLOCK = re.compile(
 
 
 def train_head(model: keras.Model) -> None:
-    """Lets the head alone train; frozen batch normalisations keep and use their statistics."""
+    """Lets the head alone train; frozen batch normalizations keep and use their statistics."""
     _train(model, head_layers(model))
 
 

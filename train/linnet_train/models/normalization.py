@@ -1,8 +1,8 @@
 """What published weights take pixels to be, and how they come to take Linnet's.
 
-Every network here sees (p - 128) / 128, which eight bits hold exactly. Weights that were trained on pixels normalised
+Every network here sees (p - 128) / 128, which eight bits hold exactly. Weights that were trained on pixels normalized
 in another way see a linear function of that, and the first convolution is linear: its kernel takes in the scale, its
-bias (or the mean of the normalisation behind it) the offset. That is exact but where the convolution reads the border
+bias (or the mean of the normalization behind it) the offset. That is exact but where the convolution reads the border
 of zeros around the picture: a zero is grey 128 here and the mean colour there.
 """
 
@@ -17,7 +17,7 @@ SCALE, OFFSET = 1 / 128, -1.0  # pixels to -1 .. 127/128
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class Normalization:
     """(p / 255 - mean) / std for each of red, green and blue; ``bgr`` where blue is the first channel."""
 
     mean: tuple[float, float, float]
@@ -42,7 +42,7 @@ class Normalisation:
         norm.moving_mean.assign(norm.moving_mean - shift)
 
 
-HALF = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # -1 .. 1
-IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALF = Normalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # -1 .. 1
+IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
-CAFFE = Normalisation(_CAFFE_MEAN, (1 / 255, 1 / 255, 1 / 255), bgr=True)
+CAFFE = Normalization(_CAFFE_MEAN, (1 / 255, 1 / 255, 1 / 255), bgr=True)

@@ -1,6 +1,6 @@
-"""A float model to the same model with fake quantisation: every weight, and every activation that an engine stores.
+"""A float model to the same model with fake quantization: every weight, and every activation that an engine stores.
 
-An engine stores the output of a convolution only after the batch normalisation and the ReLU behind it, which it
+An engine stores the output of a convolution only after the batch normalization and the ReLU behind it, which it
 computes in the same pass. So a tensor is rounded where an operation reads it that cannot be computed in that pass.
 """
 
@@ -13,10 +13,10 @@ import keras
 from keras import layers
 
 from linnet_train.errors import TrainingError
-from linnet_train.quantize.check import activation_name, check, zero_pixel
-from linnet_train.quantize.flatten import flatten, is_affine
-from linnet_train.quantize.graph import Names, readers, walk
-from linnet_train.quantize.layers import (
+from linnet_train.quantization.check import activation_name, check, zero_pixel
+from linnet_train.quantization.flatten import flatten, is_affine
+from linnet_train.quantization.graph import Names, readers, walk
+from linnet_train.quantization.layers import (
     FakeQuantize,
     PassThrough,
     QuantizedConcatenate,
@@ -42,17 +42,17 @@ _UP_TO_ONE = (0.0, 255 / 256)  # TensorFlow Lite fixes the steps of a sigmoid an
 
 
 def quantize(model: keras.Model) -> keras.Model:
-    """The same network with fake quantisation and the same weights; calibrate it before use.
+    """The same network with fake quantization and the same weights; calibrate it before use.
 
     Args:
         model: Functional or Sequential, float, of the layers that ``check`` knows; models inside it are spelt out. Its
-            first layer may be a Rescaling; the pixels behind it are then the quantised values themselves.
+            first layer may be a Rescaling; the pixels behind it are then the quantized values themselves.
 
     Returns:
         A new Functional model: the same input, and an output that is rounded to 256 levels.
 
     Raises:
-        TrainingError: a layer that cannot be quantised, named, before any work is done.
+        TrainingError: a layer that cannot be quantized, named, before any work is done.
     """
     check(model)
     inputs, outputs = _Rewriter(flatten(model)).run()
@@ -61,7 +61,7 @@ def quantize(model: keras.Model) -> keras.Model:
 
 @dataclass
 class _Value:
-    """A tensor of the quantised model.
+    """A tensor of the quantized model.
 
     Args:
         tensor: Keras's.
@@ -88,7 +88,7 @@ class _Value:
 
 
 class _Rewriter:
-    """The quantised model in the making."""
+    """The quantized model in the making."""
 
     def __init__(self, flat: keras.Model) -> None:
         self._flat = flat
@@ -97,7 +97,7 @@ class _Rewriter:
         self._copies: dict[int, Any] = {}  # of layers with weights, by id
 
     def run(self) -> tuple[Any, Any]:
-        """The quantised model's input and output."""
+        """The quantized model's input and output."""
         (tensor,) = self._flat.inputs
         pixels = keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name)
         value = _Value(pixels, "pixels")
@@ -105,7 +105,7 @@ class _Rewriter:
         if layers.Rescaling in kinds and len(kinds) > 1:
             raise TrainingError("model", got="a Rescaling and other layers on the pixels", expected="one Rescaling")
         if layers.Rescaling not in kinds and not keras.backend.is_float_dtype(tensor.dtype):
-            value = self._normalised(layers.Rescaling(1.0, name="normalise"), value)
+            value = self._normalized(layers.Rescaling(1.0, name="normalise"), value)
         return pixels, self._store(walk(self._flat, value, self._call)).tensor
 
     def _call(self, node: Any, x: Any, **kwargs: Any) -> _Value:
@@ -117,7 +117,7 @@ class _Rewriter:
 
     def _layer(self, layer: Any, x: Any, reader: Any, kwargs: dict[str, Any]) -> _Value:
         if isinstance(layer, layers.Rescaling):
-            return self._normalised(layer, x)
+            return self._normalized(layer, x)
         if isinstance(layer, layers.Concatenate):
             return self._concatenate(layer, x)
         if is_affine(layer):
@@ -161,16 +161,16 @@ class _Rewriter:
     def _rounded(self, inputs: Any, rounding: FakeQuantize) -> _Value:
         return _Value(rounding(inputs), rounding.name, rounding)
 
-    def _normalised(self, rescaling: Any, pixels: _Value) -> _Value:
-        """The pixel 0..255 as the quantised value, whatever the photos are.
+    def _normalized(self, rescaling: Any, pixels: _Value) -> _Value:
+        """The pixel 0..255 as the quantized value, whatever the photos are.
 
         The zero point has to be a whole number of pixels: an offset of -1 at a scale of 1/127.5 becomes -128/127.5,
         half a grey level away.
         """
         scale, zero_point = float(rescaling.scale), zero_pixel(rescaling)
         low, high = -zero_point * scale, (_MOST_STEPS - zero_point) * scale
-        normalised = layers.Rescaling(scale, low, name=rescaling.name)(pixels.tensor)
-        return self._rounded(normalised, FakeQuantize(low, high, name="pixels_range"))
+        normalized = layers.Rescaling(scale, low, name=rescaling.name)(pixels.tensor)
+        return self._rounded(normalized, FakeQuantize(low, high, name="pixels_range"))
 
     def _relu(self, relu: Any, x: _Value, reader: Any) -> _Value:
         if x.passes_on and isinstance(reader, layers.Concatenate) and relu.max_value in (None, 6.0):
@@ -184,7 +184,7 @@ class _Rewriter:
         return self._rounded(tensor, QuantizedHardSwish(name=layer.name))
 
     def _affine(self, layer: Any, x: _Value, kwargs: dict[str, Any]) -> _Value:
-        """A batch normalisation or hard sigmoid in the pass of a convolution: the one before it, or one of ones."""
+        """A batch normalization or hard sigmoid in the pass of a convolution: the one before it, or one of ones."""
         picture = x.tensor if x.passes_on and x.convolution else self._pass_through(self._store(x))
         if isinstance(layer, layers.BatchNormalization):
             value = _Value(self._compute(layer, picture, **kwargs), layer.name, convolution=True)

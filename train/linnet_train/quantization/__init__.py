@@ -1,15 +1,15 @@
-"""Quantisation-aware training in Keras 3: ``quantize`` a Functional model, ``calibrate`` it, train it on.
+"""Quantization-aware training in Keras 3: ``quantize`` a Functional model, ``calibrate`` it, train it on.
 
 int8 = quantize(model)
-calibrate(int8, training_photos)      # this alone is post-training quantisation
+calibrate(int8, training_photos)      # this alone is post-training quantization
 move_ranges(int8); int8.compile(…); int8.fit(…)
 freeze_ranges(int8); int8.compile(…); int8.fit(…)
 round_biases(int8)                    # the last step before it is saved
 """
 
-from linnet_train.quantize.biases import round_biases
-from linnet_train.quantize.layers import FakeQuantize
-from linnet_train.quantize.ranges import (
+from linnet_train.quantization.biases import round_biases
+from linnet_train.quantization.layers import FakeQuantize
+from linnet_train.quantization.ranges import (
     Rounding,
     calibrate,
     compute,
@@ -18,7 +18,7 @@ from linnet_train.quantize.ranges import (
     move_ranges,
     roundings,
 )
-from linnet_train.quantize.transform import quantize
+from linnet_train.quantization.transform import quantize
 
 __all__ = [
     "FakeQuantize",

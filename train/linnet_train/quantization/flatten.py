@@ -10,8 +10,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from linnet_train.quantize.check import activation_name
-from linnet_train.quantize.graph import Names, functional, readers, walk
+from linnet_train.quantization.check import activation_name
+from linnet_train.quantization.graph import Names, functional, readers, walk
 
 _RELU_LIMITS = {"relu": None, "relu6": 6.0}
 

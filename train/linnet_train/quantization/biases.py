@@ -13,8 +13,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_train.quantize.graph import calls, readers
-from linnet_train.quantize.layers import (
+from linnet_train.quantization.graph import calls, readers
+from linnet_train.quantization.layers import (
     SMALLEST_RANGE,
     FakeQuantize,
     QuantizedConv2D,
@@ -29,7 +29,7 @@ _WEIGHTED = (QuantizedConv2D, QuantizedDense, QuantizedDepthwiseConv2D)
 
 
 def round_biases(model: keras.Model) -> None:
-    """Moves every bias, or what a batch normalisation adds, to the nearest one that an engine can hold.
+    """Moves every bias, or what a batch normalization adds, to the nearest one that an engine can hold.
 
     Args:
         model: from ``quantize``, its ranges calibrated or trained. Training on moves the biases away again.

@@ -1,4 +1,4 @@
-"""The ranges of a quantised model's activations: calibrated on photos, then moved by training, then frozen."""
+"""The ranges of a quantized model's activations: calibrated on photos, then moved by training, then frozen."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import keras
 
 from linnet_devices.api import Pixels
-from linnet_train.quantize.biases import round_biases
-from linnet_train.quantize.graph import calls, walk
-from linnet_train.quantize.layers import FROZEN, MOVE, FakeQuantize
+from linnet_train.quantization.biases import round_biases
+from linnet_train.quantization.graph import calls, walk
+from linnet_train.quantization.layers import FROZEN, MOVE, FakeQuantize
 
 _BATCH = 32
 
@@ -92,7 +92,7 @@ class Rounding:
 
 
 def roundings(model: keras.Model) -> Iterator[Rounding]:
-    """Every rounding of a quantised model, in the order in which ``compute`` meets them."""
+    """Every rounding of a quantized model, in the order in which ``compute`` meets them."""
     behind: dict[int, frozenset[str]] = {}
     for node in calls(model):
         layer, output = node.operation, node.outputs[0]
@@ -104,7 +104,7 @@ def roundings(model: keras.Model) -> Iterator[Rounding]:
 
 
 def compute(model: keras.Model, pixels: Pixels, stored: Callable[[FakeQuantize, Any], Any]) -> Any:
-    """What a quantised model makes of uint8 [N, H, W, 3], layer by layer; ``stored(layer, inputs)`` gives what goes on
+    """What a quantized model makes of uint8 [N, H, W, 3], layer by layer; ``stored(layer, inputs)`` gives what goes on
     in the place of a rounding's output.
     """
 

@@ -1,4 +1,4 @@
-"""Which models can be quantised, and a line for one that cannot, before any work is done."""
+"""Which models can be quantized, and a line for one that cannot, before any work is done."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers
 
 from linnet_train.errors import TrainingError
-from linnet_train.quantize.graph import calls, functional
+from linnet_train.quantization.graph import calls, functional
 
 ACTIVATIONS = ("linear", "relu", "relu6", "hard_sigmoid", "hard_silu", "sigmoid", "softmax")
 """By Keras's names; hard_silu is also called hard_swish."""
@@ -110,7 +110,7 @@ def _unknown(layer: Any) -> TrainingError:
 
 
 def _misfits(layer: Any, tensor: Any, behind_pixels: bool) -> Iterator[tuple[str, str, str | None]]:
-    """What of a known layer that reads a tensor cannot be quantised: got, expected, fix."""
+    """What of a known layer that reads a tensor cannot be quantized: got, expected, fix."""
     kind, rank = type(layer).__name__, len(tensor.shape)
     if activation_name(layer) is None:
         name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
