@@ -1,5 +1,6 @@
 # make demo        the whole way on rendered photos
 # make test        formatting, types, layers and tests
+# make docs        the documentation's site, site/index.html
 # make test-arm64  tests of the runtime and the devices on arm64, emulated
 # Each makes .venv itself; all it needs is python3 with venv.
 
@@ -7,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-arm64 clean
+.PHONY: demo test docs test-arm64 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/linnet demo --out demo --overwrite
@@ -17,6 +18,10 @@ test: $(VENV)/.installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html"
 
 test-arm64: $(VENV)/.installed
 	tests/arm64/run
@@ -31,4 +36,4 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo dist
+	rm -rf $(VENV) demo dist site

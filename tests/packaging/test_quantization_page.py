@@ -9,7 +9,7 @@ from pathlib import Path
 
 from program import ROOT
 
-PAGE = ROOT / "docs" / "quantisation.md"
+PAGE = ROOT / "docs" / "quantization.md"
 
 
 def test_the_example_runs(tmp_path: Path) -> None:
