@@ -20,7 +20,7 @@ test: $(VENV)/.installed
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 docs: $(VENV)/.installed
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Open site/index.html"
 
 test-arm64: $(VENV)/.installed
