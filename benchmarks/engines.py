@@ -16,11 +16,10 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import msgspec
 import numpy as np
 from common import ENGINES, Row, arguments, median_ratio, report, time_side_by_side
 
-from linnet_devices import Artifact, OpenOptions, Session, load_device
+from linnet_devices import Model, OpenOptions, Session, load_device
 from linnet_devices.chatter import no_chatter
 from linnet_runtime import open_bundle
 from linnet_runtime.sessions import open_session
@@ -51,14 +50,14 @@ def main() -> None:
             for name, side in UNTRAINED.items():
                 root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 with no_chatter():
-                    artifacts = untrained(name, side, root)
-                sessions = {e: stack.enter_context(load_device(e).open(a, options)) for e, a in artifacts.items()}
+                    models = untrained(name, side, root)
+                sessions = {e: stack.enter_context(load_device(e).open(model, options)) for e, model in models.items()}
                 tables[f"{name}, {side}x{side}"] = compare(sessions, (side, side), args.rounds, args.repeats)
     report({f"{title}, int8, threads: {args.threads}": rows for title, rows in tables.items()}, args.out)
 
 
-def untrained(name: str, size: int, root: Path) -> dict[str, Artifact]:
-    """A network's int8 artifacts by engine, calibrated on noise."""
+def untrained(name: str, size: int, root: Path) -> dict[str, Model]:
+    """A network's int8 models by engine, calibrated on noise."""
     from linnet_convert.writers.onnx import to_onnx
     from linnet_convert.writers.openvino import to_openvino
     from linnet_convert.writers.tflite import to_tflite
@@ -76,10 +75,7 @@ def untrained(name: str, size: int, root: Path) -> dict[str, Artifact]:
     tflite = to_tflite(model, "int8", pixels, root)
     onnx = to_onnx(root / tflite.path, "int8", root)
     openvino = to_openvino(root / onnx.path, root / tflite.path, "int8", root)
-    return {
-        engine: msgspec.structs.replace(artifact, path=str(root / artifact.path))
-        for engine, artifact in zip(ENGINES, (tflite, onnx, openvino), strict=True)
-    }
+    return {engine: artifact.model(root) for engine, artifact in zip(ENGINES, (tflite, onnx, openvino), strict=True)}
 
 
 def compare(sessions: Mapping[str, Session], size: tuple[int, int], rounds: int, repeats: int) -> list[Row]:
@@ -89,7 +85,7 @@ def compare(sessions: Mapping[str, Session], size: tuple[int, int], rounds: int,
     return [
         {
             "engine": name,
-            "artifact": Path(session.artifact.path).name,
+            "artifact": Path(session.model.path).name,
             "ms": median(times[name]),
             "times LiteRT's": median_ratio(times[name], litert),
         }

@@ -45,7 +45,7 @@ def main() -> None:
         with Classifier.open(bundle, "cpu:litert", options=OpenOptions(threads=1)) as classifier:
             spec = classifier.bundle.preprocess
             with no_chatter():
-                interpreter = Interpreter(model_path=classifier.session.artifact.path, num_threads=1)
+                interpreter = Interpreter(model_path=classifier.session.model.path, num_threads=1)
                 interpreter.allocate_tensors()
             pixels = preprocess(frame, spec, color="bgr")[None]
             interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels)

@@ -14,9 +14,9 @@ from rich.table import Table
 from linnet_convert.facts import FORMATS
 from linnet_convert.options import model_options
 from linnet_convert.sources.signature import Flags
-from linnet_devices.api import Artifact, Format, LinnetError
+from linnet_devices.api import Format, LinnetError
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
-from linnet_runtime.bundle import MANIFEST, open_bundle
+from linnet_runtime.bundle import MANIFEST, Artifact, open_bundle
 from linnet_runtime.commands.options import json_option, max_drop_option, overwrite_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing

@@ -17,8 +17,8 @@ from linnet_convert.proof.report import Proof, compare_with_keras, describe_cali
 from linnet_convert.readiness import Readiness, check_readiness
 from linnet_convert.source import FORMATS, OnStep, Source
 from linnet_convert.sources.file import FileSource
-from linnet_devices.api import Artifact, Format, Logits, Pixels
-from linnet_runtime.bundle import SCHEMA, Bundle, Provenance, describe_file, write_bundle
+from linnet_devices.api import Format, Logits, Pixels
+from linnet_runtime.bundle import SCHEMA, Artifact, Bundle, Provenance, describe_file, write_bundle
 from linnet_runtime.decision import comparable
 from linnet_runtime.files import write_whole
 from linnet_runtime.preprocess import Preprocess

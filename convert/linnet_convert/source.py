@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from linnet_convert.calibration import Calibration
 from linnet_convert.facts import FORMATS
-from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
+from linnet_devices.api import Format, Logits, Pixels, Precision
+from linnet_runtime.bundle import Artifact
 from linnet_runtime.photos import Photos
 from linnet_runtime.preprocess import Preprocess
 

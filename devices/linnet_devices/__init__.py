@@ -1,8 +1,8 @@
 """Devices: the CPU's engines and the accelerators, behind one ``Device`` and one ``Session``."""
 
 from linnet_devices.api import (
-    Artifact,
     Device,
+    Model,
     OpenOptions,
     Placement,
     Probe,
@@ -13,11 +13,11 @@ from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
 from linnet_devices.registry import load_device, probe_all
 
 __all__ = [
-    "Artifact",
     "Device",
     "DeviceError",
     "DeviceUnavailable",
     "LinnetError",
+    "Model",
     "OpenOptions",
     "Placement",
     "Probe",

@@ -1,4 +1,4 @@
-"""What a device is: a ``Device`` says whether it is here and opens an artifact; a ``Session`` turns pixels into logits.
+"""What a device is: a ``Device`` says whether it is here and opens a model; a ``Session`` turns pixels into logits.
 
 Everything above this package, and every plug-in, meets an accelerator only through the types in this module.
 """
@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
 
 __all__ = [
-    "Artifact",
     "Device",
     "DeviceError",
     "DeviceUnavailable",
-    "File",
     "LinnetError",
     "Logits",
+    "Model",
     "OpenOptions",
-    "Parity",
     "Pixels",
     "Placement",
     "Probe",
@@ -39,7 +37,7 @@ Precision = Literal["int8", "float16", "float32"]
 
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The one input or the one output of an artifact.
+    """The one input or the one output of a model.
 
     ``scale`` and ``zero_point`` are those of the file: real = scale * (quantised - zero_point); None in float. An
     output that the file itself turns into float32 keeps those of its steps.
@@ -74,57 +72,19 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             raise ValueError("scale and std are more than 0")
 
 
-class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A file of a bundle: its path, its size in bytes and its SHA-256 in hexadecimal."""
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A model file, and what a device must know of it to open it."""
 
     path: str
-    bytes: int
-    sha256: str
-
-
-class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How far an artifact is from the model that it came from, on ``n`` photos of the validation part.
-
-    ``agreement`` is the share of photos with the same top-1, with its 95 % interval; ``max_abs_logit_diff`` is in
-    logits; ``accuracy`` and ``reference_accuracy`` are top-1 against the true labels, None where nobody knows them.
-    """
-
-    reference: str
-    n: int
-    agreement: float
-    agreement_low: float
-    agreement_high: float
-    max_abs_logit_diff: float
-    accuracy: float | None = None
-    reference_accuracy: float | None = None
-
-
-class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One model file. ``path`` is relative in ``bundle.json`` and absolute in the Artifact that an open bundle gives.
-
-    ``weights`` is the file beside it that it needs (OpenVINO's ``.bin``); ``requires`` names what a reader must have
-    ({"onnx_opset": "17"}). {"delegate": "edgetpu"} is a model compiled for that accelerator, which nothing else reads.
-    """
-
-    path: str
+    """The file's absolute path."""
     format: Format
     precision: Precision
-    bytes: int
-    sha256: str
     input: TensorSpec
     output: TensorSpec
-    weights: File | None = None
-    requires: dict[str, str] = {}
-    parity: Parity | None = None
-
-    @property
-    def is_int8(self) -> bool:
-        return self.precision == "int8"
-
-    @property
-    def compiled_for(self) -> str | None:
-        """The accelerator that it was compiled for; None for one that any device may read."""
-        return self.requires.get("delegate")
+    weights: str | None = None
+    """The absolute path of the file beside it that holds its weights: OpenVINO's ``.bin``."""
+    compiled_for: str | None = None
+    """The accelerator that the model was compiled for, ``"edgetpu"``; None for one that any device may read."""
 
 
 @dataclass(frozen=True)
@@ -172,15 +132,15 @@ class OpenOptions:
 
 
 class Session(Protocol):
-    """An artifact that is loaded on a device. Not for two threads at once."""
+    """A model that is loaded on a device. Not for two threads at once."""
 
     @property
     def device(self) -> str:
         """The device that runs it, as every result reports it: ``"cpu:litert"``."""
 
     @property
-    def artifact(self) -> Artifact:
-        """The artifact that was opened."""
+    def model(self) -> Model:
+        """The model that was opened."""
 
     @property
     def placement(self) -> Placement:
@@ -204,8 +164,8 @@ class Session(Protocol):
 class Device(Protocol):
     """A kind of hardware, or an engine on the CPU.
 
-    One that reads only models compiled for it has ``compiled_for = "edgetpu"`` as well, and gets the artifacts whose
-    ``requires`` says so.
+    One that reads only models compiled for it has ``compiled_for = "edgetpu"`` as well, and gets the models that
+    were.
     """
 
     @property
@@ -214,12 +174,12 @@ class Device(Protocol):
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        """The artifact formats that it reads."""
+        """The model formats that it reads."""
 
     def probe(self) -> Probe:
         """Looks for the library, the hardware and the permission. Never raises and loads no model."""
 
-    def open(self, artifact: Artifact, options: OpenOptions) -> Session:
-        """Loads an artifact. Raises DeviceUnavailable when the device is not here, DeviceError when it cannot read
-        the artifact.
+    def open(self, model: Model, options: OpenOptions) -> Session:
+        """Loads a model. Raises DeviceUnavailable when the device is not here, DeviceError when it cannot read
+        the model.
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import re
 
-from linnet_devices.api import Artifact, DeviceError, OpenOptions, Probe
+from linnet_devices.api import DeviceError, Model, OpenOptions, Probe
 from linnet_devices.delegate import ExternalDelegate
 from linnet_devices.litert import LiteRTSession, operation_names
 from linnet_devices.presets import EDGETPU, EDGETPU_OP
@@ -42,15 +42,15 @@ class Coral(ExternalDelegate):
             return Probe(False, f"libedgetpu finds {seen}", self.preset.fix)
         return Probe(True, details=found.details | {"hardware": f"Edge TPU on {', '.join(suitable)}"})
 
-    def open(self, artifact: Artifact, options: OpenOptions) -> LiteRTSession:
-        if EDGETPU_OP not in operation_names(artifact):
+    def open(self, model: Model, options: OpenOptions) -> LiteRTSession:
+        if EDGETPU_OP not in operation_names(model):
             raise DeviceError(
-                f"{artifact.path} on {self.name}",
+                f"{model.path} on {self.name}",
                 got="a model that was not compiled for the Edge TPU, which would run on the CPU",
                 expected=f"one with {EDGETPU_OP}",
-                fix=f"edgetpu_compiler {artifact.path}",
+                fix=f"edgetpu_compiler {model.path}",
             )
-        return super().open(artifact, options)
+        return super().open(model, options)
 
 
 class _Board(ctypes.Structure):

@@ -7,7 +7,7 @@ import difflib
 import os
 from urllib.parse import unquote
 
-from linnet_devices.api import Artifact, DeviceError, DeviceUnavailable, Format, OpenOptions, Probe
+from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Probe
 from linnet_devices.litert import LiteRT, LiteRTSession, create_delegate
 from linnet_devices.presets import PRESETS, Preset
 from linnet_devices.session import check_placement
@@ -39,7 +39,7 @@ class ExternalDelegate:
             return Probe(False, " ".join(str(error.got).split()), self.preset.fix)
         return Probe(True, details=engine.details | {"library": library, "hardware": self.preset.hardware})
 
-    def open(self, artifact: Artifact, options: OpenOptions) -> LiteRTSession:
+    def open(self, model: Model, options: OpenOptions) -> LiteRTSession:
         library, _ = self.library()
         for variable, value in self.preset.environment.items():
             os.environ.setdefault(variable, value)
@@ -48,7 +48,7 @@ class ExternalDelegate:
         except ValueError as error:
             reason = str(error) or "no accelerator, and its library gives no reason"
             raise DeviceUnavailable(f"device {self.name}", got=reason, fix=self.preset.fix) from error
-        return check_placement(LiteRTSession(self.name, artifact, options, delegate), options)
+        return check_placement(LiteRTSession(self.name, model, options, delegate), options)
 
     def library(self) -> tuple[str, ctypes.CDLL]:
         """The first of the preset's libraries that is here, loaded. Raises DeviceUnavailable."""

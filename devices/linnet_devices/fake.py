@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_devices.api import Artifact, Format, OpenOptions, Placement, Probe
+from linnet_devices.api import Format, Model, OpenOptions, Placement, Probe
 from linnet_devices.session import EngineSession, OutputAdapter
 
 
@@ -21,24 +21,24 @@ class Fake:
     def probe(self) -> Probe:
         return Probe(True, details={"engine": "simulated"})
 
-    def open(self, artifact: Artifact, options: OpenOptions) -> FakeSession:
-        return FakeSession(self.name, artifact)
+    def open(self, model: Model, options: OpenOptions) -> FakeSession:
+        return FakeSession(self.name, model)
 
 
 class FakeSession(EngineSession):
     """Class k's output is the mean of the k-th of as many vertical strips of the model's input."""
 
-    def __init__(self, device: str, artifact: Artifact) -> None:
-        super().__init__(device, artifact)
-        self._classes = artifact.output.shape[-1]
+    def __init__(self, device: str, model: Model) -> None:
+        super().__init__(device, model)
+        self._classes = model.output.shape[-1]
         # Means are floats, whatever the file would give.
         self._to_logits = OutputAdapter(
-            msgspec.structs.replace(artifact.output, dtype="float32", shape=(1, self._classes))
+            msgspec.structs.replace(model.output, dtype="float32", shape=(1, self._classes))
         )
         self.placement = Placement(device, 1, 1)
 
     def _infer(self, model_input: NDArray[Any]) -> NDArray[Any]:
-        width_axis = 2 if self.artifact.input.layout == "NHWC" else 3
+        width_axis = 2 if self.model.input.layout == "NHWC" else 3
         strips = np.array_split(model_input, self._classes, axis=width_axis)
         return np.array([[strip.mean() if strip.size else 0.0 for strip in strips]], dtype=np.float32)
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
-from linnet_devices.api import Artifact, DeviceError, OpenOptions, TensorSpec
+from linnet_devices.api import DeviceError, Model, OpenOptions, TensorSpec
 from linnet_devices.chatter import IN_CHILD, is_chatter
 from linnet_devices.errors import DeviceCrashed, DeviceHung
 from linnet_devices.isolated_child import DONE, RUN, Failed, Opened, Opening, map_memory
@@ -42,18 +42,18 @@ class IsolatedSession(EngineSession):
     def __init__(
         self,
         device: str,
-        artifact: Artifact,
+        model: Model,
         options: OpenOptions,
         *,
         open_s: float = OPEN_S,
         run_s: float = RUN_S,
         stop: threading.Event | None = None,
     ) -> None:
-        """Starts the child, which probes the device and opens the artifact.
+        """Starts the child, which probes the device and opens the model.
 
         Args:
             device: its name in the registry.
-            artifact: the model; its path has to be absolute.
+            model: the model; its path has to be absolute.
             options: what the device's ``open`` gets.
             open_s: seconds that opening may take; the first inference too, because engines finish loading with it.
             run_s: seconds that each further inference may take.
@@ -63,13 +63,13 @@ class IsolatedSession(EngineSession):
             DeviceUnavailable: the device is not here.
             DeviceCrashed: the child ended; the line says by which signal, and the last that it printed.
             DeviceHung: it did not answer in time, and was killed.
-            DeviceError: it could not open the artifact, or runs less of it than ``options`` ask for.
+            DeviceError: it could not open the model, or runs less of it than ``options`` ask for.
         """
         self._process: _Process | None = None
-        super().__init__(device, artifact)
+        super().__init__(device, model)
         try:
-            self._process = process = _Process(device, artifact)
-            opening = msgspec.json.encode(Opening(device, artifact, options))
+            self._process = process = _Process(device, model)
+            opening = msgspec.json.encode(Opening(device, model, options))
             answer = msgspec.json.decode(process.ask(opening, open_s, stop), type=Opened | Failed)
             if isinstance(answer, Failed):
                 raise answer.error()
@@ -81,7 +81,7 @@ class IsolatedSession(EngineSession):
             raise
         self.device, self.placement = answer.device, answer.placement
         self._deadline_s, self._run_s, self._stop = open_s, run_s, stop
-        # The child's session does what the artifact's entry asks for; between the processes there is one signature.
+        # The child's session does what the model's entry asks for; between the processes there is one signature.
         self._to_input = InputAdapter(_spec("uint8", "NHWC", process.pixels.shape))
         self._to_logits = OutputAdapter(_spec("float32", "NC", process.logits.shape))
 
@@ -132,7 +132,7 @@ def _spec(dtype: Any, layout: Any, shape: tuple[int, ...]) -> TensorSpec:
 class _Process:
     """The child, the channel to it and the memory that it shares: ``pixels`` and ``logits``."""
 
-    def __init__(self, device: str, artifact: Artifact) -> None:
+    def __init__(self, device: str, model: Model) -> None:
         """Raises OSError where the system has no memory or no process for it."""
         self._device = device
         self._printed = b""
@@ -144,7 +144,7 @@ class _Process:
         # -P: a file in the working directory must not pass for one of the child's modules.
         command = [sys.executable, "-P", "-m", "linnet_devices.isolated_child", *map(str, fds)]
         try:
-            self.pixels, self.logits = map_memory(memory, artifact)
+            self.pixels, self.logits = map_memory(memory, model)
             self._child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -20,11 +20,11 @@ import msgspec
 import numpy as np
 
 from linnet_devices.api import (
-    Artifact,
     DeviceError,
     DeviceUnavailable,
     LinnetError,
     Logits,
+    Model,
     OpenOptions,
     Pixels,
     Placement,
@@ -40,7 +40,7 @@ class Opening(msgspec.Struct, frozen=True):
     """The first message to the child: what to open."""
 
     device: str
-    artifact: Artifact
+    model: Model
     options: OpenOptions
 
 
@@ -74,9 +74,9 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
         return kind(self.what, got=self.got, expected=self.expected, fix=self.fix)
 
 
-def map_memory(memory: int, artifact: Artifact) -> tuple[Pixels, Logits]:
+def map_memory(memory: int, model: Model) -> tuple[Pixels, Logits]:
     """uint8 [1, H, W, 3] and float32 [1, classes] in the memory of a file descriptor, which is made large enough."""
-    pixels, logits = (1, *InputAdapter(artifact.input).shape), (1, artifact.output.shape[-1])
+    pixels, logits = (1, *InputAdapter(model.input).shape), (1, model.output.shape[-1])
     both = np.dtype([("pixels", np.uint8, pixels), ("logits", np.float32, logits)], align=True)
     os.ftruncate(memory, both.itemsize)
     record = np.frombuffer(mmap.mmap(memory, both.itemsize), both)
@@ -99,7 +99,7 @@ def main() -> None:
         control.send_bytes(msgspec.json.encode(Failed.of(error, opening.device)))
         return
     with session:
-        pixels, logits = map_memory(memory, opening.artifact)
+        pixels, logits = map_memory(memory, opening.model)
         control.send_bytes(msgspec.json.encode(Opened(session.device, session.placement)))
         while _asked(control):
             try:
@@ -128,7 +128,7 @@ def _open(opening: Opening) -> Session:
     probe = device.probe()
     if not probe.available:
         raise DeviceUnavailable(f"{opening.device}: {probe.reason}", fix=probe.fix)
-    return check_placement(device.open(opening.artifact, opening.options), opening.options)
+    return check_placement(device.open(opening.model, opening.options), opening.options)
 
 
 def _asked(control: Connection) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_devices.api import Artifact, DeviceError, Format, OpenOptions, Placement, Probe
+from linnet_devices.api import DeviceError, Format, Model, OpenOptions, Placement, Probe
 from linnet_devices.chatter import no_chatter
 from linnet_devices.session import EngineSession, thread_count
 
@@ -46,24 +46,24 @@ class LiteRT:
             )
         return Probe(True, details={"engine": f"{PACKAGE} {found}"})
 
-    def open(self, artifact: Artifact, options: OpenOptions) -> LiteRTSession:
-        return LiteRTSession(self.name, artifact, options)
+    def open(self, model: Model, options: OpenOptions) -> LiteRTSession:
+        return LiteRTSession(self.name, model, options)
 
 
 class LiteRTSession(EngineSession):
     """A .tflite in an interpreter, with an accelerator's delegate or without."""
 
-    def __init__(self, device: str, artifact: Artifact, options: OpenOptions, delegate: Delegate | None = None) -> None:
+    def __init__(self, device: str, model: Model, options: OpenOptions, delegate: Delegate | None = None) -> None:
         delegates = [delegate] if delegate else None
-        with _told_in_one_line(artifact, device):
+        with _told_in_one_line(model, device):
             self._interpreter = Interpreter(
-                model_path=artifact.path, num_threads=thread_count(options), experimental_delegates=delegates
+                model_path=model.path, num_threads=thread_count(options), experimental_delegates=delegates
             )
             # The delegate has its operations. XNNPACK, which is the CPU too, takes the rest with the allocation.
             operations = self._interpreter._get_ops_details()
             self._interpreter.allocate_tensors()
         self.placement = _placement(device, operations, delegated=delegate is not None)
-        super().__init__(device if self.placement.on_device else LiteRT.name, artifact)
+        super().__init__(device if self.placement.on_device else LiteRT.name, model)
         self._input_index = self._interpreter.get_input_details()[0]["index"]
         self._output_index = self._interpreter.get_output_details()[0]["index"]
         self._said = ""
@@ -76,7 +76,7 @@ class LiteRTSession(EngineSession):
         except (RuntimeError, ValueError) as error:
             before, self._said = self._said, str(error)  # the interpreter appends to what it said before
             reason = self._said.removeprefix(before)
-            raise DeviceError(f"{self.device} running {self.artifact.path}", got=reason) from error
+            raise DeviceError(f"{self.device} running {self.model.path}", got=reason) from error
         return output
 
     def _release(self) -> None:
@@ -92,21 +92,21 @@ def create_delegate(library: str, options: dict[str, str]) -> Delegate:
         raise ValueError(str(error).partition("\n")[2].strip()) from error
 
 
-def operation_names(artifact: Artifact) -> list[str]:
+def operation_names(model: Model) -> list[str]:
     """The operations of a model, custom ones by their own names. Raises DeviceError where the file is not a model."""
-    with _told_in_one_line(artifact, LiteRT.name):
-        return [operation["op_name"] for operation in Interpreter(model_path=artifact.path)._get_ops_details()]
+    with _told_in_one_line(model, LiteRT.name):
+        return [operation["op_name"] for operation in Interpreter(model_path=model.path)._get_ops_details()]
 
 
 @contextlib.contextmanager
-def _told_in_one_line(artifact: Artifact, device: str) -> Iterator[None]:
+def _told_in_one_line(model: Model, device: str) -> Iterator[None]:
     """Turns the errors of an interpreter, which lacks an operation or cannot read the file, into DeviceError."""
     try:
         with no_chatter():
             yield
     except (RuntimeError, ValueError) as error:
         where = PACKAGE if device == LiteRT.name else f"{PACKAGE} on {device}"
-        raise DeviceError(f"{artifact.path} in {where}", got=str(error), expected="a .tflite that it reads") from error
+        raise DeviceError(f"{model.path} in {where}", got=str(error), expected="a .tflite that it reads") from error
 
 
 def _placement(device: str, operations: list[dict[str, Any]], *, delegated: bool) -> Placement:

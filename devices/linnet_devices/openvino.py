@@ -10,7 +10,7 @@ from typing import Any
 import openvino
 from numpy.typing import NDArray
 
-from linnet_devices.api import Artifact, DeviceError, DeviceUnavailable, Format, OpenOptions, Placement, Probe
+from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Placement, Probe
 from linnet_devices.session import EngineSession, check_placement, thread_count
 
 _CPU = "CPU"
@@ -51,11 +51,11 @@ class OpenVino:
             details["hardware"] = str(core.get_property(found[0], "FULL_DEVICE_NAME"))
         return Probe(True, details=details)
 
-    def open(self, artifact: Artifact, options: OpenOptions) -> OpenVinoSession:
+    def open(self, model: Model, options: OpenOptions) -> OpenVinoSession:
         found = self.probe()
         if not found.available:
             raise DeviceUnavailable(f"device {self.name}", got=found.reason, fix=found.fix)
-        return check_placement(OpenVinoSession(self, artifact, options), options)
+        return check_placement(OpenVinoSession(self, model, options), options)
 
 
 class OpenVinoCpu(OpenVino):
@@ -88,24 +88,22 @@ class OpenVinoGpu(OpenVino):
 class OpenVinoSession(EngineSession):
     """An IR compiled for a device: for that one alone, never for AUTO or HETERO, which would use the CPU silently."""
 
-    def __init__(self, device: OpenVino, artifact: Artifact, options: OpenOptions) -> None:
+    def __init__(self, device: OpenVino, model: Model, options: OpenOptions) -> None:
         core = device.core()
         try:
-            model = core.read_model(artifact.path)
-            if model.is_dynamic():  # as others export it; an NPU takes fixed shapes only
-                model.reshape(list(artifact.input.shape))
-            compiled = core.compile_model(model, device.target, _properties(device.target, options))
+            network = core.read_model(model.path)
+            if network.is_dynamic():  # as others export it; an NPU takes fixed shapes only
+                network.reshape(list(model.input.shape))
+            compiled = core.compile_model(network, device.target, _properties(device.target, options))
         except RuntimeError as error:
             raise DeviceError(
-                f"{artifact.path} in openvino", got=str(error), expected=f"an IR that {device.target} takes"
+                f"{model.path} in openvino", got=str(error), expected=f"an IR that {device.target} takes"
             ) from error
         dtype = compiled.inputs[0].element_type.to_dtype()
-        if dtype != artifact.input.dtype:  # OpenVINO would convert, and cut values off, without a word
-            raise DeviceError(
-                f"input of {artifact.path}", got=dtype, expected=f"{artifact.input.dtype}, as its entry says"
-            )
-        self.placement = _placement(device, compiled, model)
-        super().__init__(device.name if self.placement.on_device else OpenVinoCpu.name, artifact)
+        if dtype != model.input.dtype:  # OpenVINO would convert, and cut values off, without a word
+            raise DeviceError(f"input of {model.path}", got=dtype, expected=f"{model.input.dtype}, as its entry says")
+        self.placement = _placement(device, compiled, network)
+        super().__init__(device.name if self.placement.on_device else OpenVinoCpu.name, model)
         self._request = compiled.create_infer_request()
         self._output = compiled.outputs[0]
 
@@ -113,7 +111,7 @@ class OpenVinoSession(EngineSession):
         try:
             output: NDArray[Any] = self._request.infer(model_input, share_inputs=True)[self._output]
         except RuntimeError as error:
-            raise DeviceError(f"{self.device} running {self.artifact.path}", got=str(error)) from error
+            raise DeviceError(f"{self.device} running {self.model.path}", got=str(error)) from error
         return output
 
     def _release(self) -> None:
@@ -130,13 +128,13 @@ def _properties(target: str, options: OpenOptions) -> dict[str, Any]:
     return properties | {"CACHE_DIR": str(folder)}
 
 
-def _placement(device: OpenVino, compiled: Any, model: Any) -> Placement:
+def _placement(device: OpenVino, compiled: Any, network: Any) -> Placement:
     """Where EXECUTION_DEVICES says that it runs, with the runtime model's operations, or the file's where a plug-in
     shows none of its own.
     """
     kinds = [op.get_rt_info()["layerType"].astype(str) for op in compiled.get_runtime_model().get_ops()]
     if all(kind in _NOT_COMPUTED for kind in kinds):
-        kinds = [op.get_type_name() for op in model.get_ops()]
+        kinds = [op.get_type_name() for op in network.get_ops()]
     computed = [kind for kind in kinds if kind not in _NOT_COMPUTED]
     used = [name.strip("()") for name in compiled.get_property("EXECUTION_DEVICES")]  # "(CPU)" is one fallen back to
     if all(_is(device.target, name) for name in used):

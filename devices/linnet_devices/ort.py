@@ -7,7 +7,7 @@ from typing import Any
 import onnxruntime
 from numpy.typing import NDArray
 
-from linnet_devices.api import Artifact, DeviceError, DeviceUnavailable, Format, OpenOptions, Placement, Probe
+from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Placement, Probe
 from linnet_devices.session import EngineSession, check_placement, thread_count
 
 _CPU = "CPUExecutionProvider"
@@ -31,8 +31,8 @@ class OnnxRuntimeCpu:
     def probe(self) -> Probe:
         return Probe(True, details={"engine": f"onnxruntime {onnxruntime.__version__}"})
 
-    def open(self, artifact: Artifact, options: OpenOptions) -> OnnxSession:
-        return OnnxSession(self.name, artifact, options)
+    def open(self, model: Model, options: OpenOptions) -> OnnxSession:
+        return OnnxSession(self.name, model, options)
 
 
 class OnnxRuntimeProvider:
@@ -59,26 +59,24 @@ class OnnxRuntimeProvider:
             )
         return Probe(True, details={"engine": f"onnxruntime {onnxruntime.__version__}", "provider": self._provider})
 
-    def open(self, artifact: Artifact, options: OpenOptions) -> OnnxSession:
+    def open(self, model: Model, options: OpenOptions) -> OnnxSession:
         found = self.probe()
         if not found.available:  # onnxruntime would take the CPU
             raise DeviceUnavailable(f"device {self.name}", got=found.reason, fix=found.fix)
-        return check_placement(OnnxSession(self.name, artifact, options, self._provider), options, whole=True)
+        return check_placement(OnnxSession(self.name, model, options, self._provider), options, whole=True)
 
 
 class OnnxSession(EngineSession):
     """An .onnx in an inference session."""
 
-    def __init__(self, device: str, artifact: Artifact, options: OpenOptions, provider: str = _CPU) -> None:
+    def __init__(self, device: str, model: Model, options: OpenOptions, provider: str = _CPU) -> None:
         try:
             self._session = onnxruntime.InferenceSession(
-                artifact.path, _session_options(thread_count(options)), providers=[provider]
+                model.path, _session_options(thread_count(options)), providers=[provider]
             )
             self._session.disable_fallback()  # a run that fails must not go on elsewhere
         except Exception as error:  # onnxruntime's errors share no base class below Exception
-            raise DeviceError(
-                f"{artifact.path} in onnxruntime", got=str(error), expected="an .onnx it reads"
-            ) from error
+            raise DeviceError(f"{model.path} in onnxruntime", got=str(error), expected="an .onnx it reads") from error
         nodes = [
             (node.op_type, subgraph.ep_name)
             for subgraph in self._session.get_provider_graph_assignment_info()
@@ -86,14 +84,14 @@ class OnnxSession(EngineSession):
         ]
         elsewhere = tuple(f"{op}: {used}" for op, used in nodes if used != provider)
         self.placement = Placement(device, len(nodes) - len(elsewhere), len(nodes), elsewhere)
-        super().__init__(device if self.placement.on_device else OnnxRuntimeCpu.name, artifact)
+        super().__init__(device if self.placement.on_device else OnnxRuntimeCpu.name, model)
         self._input_name = self._session.get_inputs()[0].name
 
     def _infer(self, model_input: NDArray[Any]) -> NDArray[Any]:
         try:
             outputs: list[NDArray[Any]] = self._session.run(None, {self._input_name: model_input})
         except Exception as error:
-            raise DeviceError(f"{self.device} running {self.artifact.path}", got=str(error)) from error
+            raise DeviceError(f"{self.device} running {self.model.path}", got=str(error)) from error
         return outputs[0]
 
     def _release(self) -> None:

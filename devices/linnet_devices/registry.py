@@ -71,7 +71,7 @@ FAMILIES = {
 }
 
 _CPU = ("cpu:litert", "cpu:onnx", "cpu:openvino")
-# Groups are tried in this order; the first device that is here and reads an artifact of the bundle is taken. The one
+# Groups are tried in this order; the first device that is here and reads a model of the bundle is taken. The one
 # for "auto" has to pass its canary too.
 GROUPS = {
     "cpu": _CPU,

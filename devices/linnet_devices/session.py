@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import (
-    Artifact,
     DeviceError,
     LinnetError,
     Logits,
+    Model,
     OpenOptions,
     Pixels,
     Placement,
@@ -40,11 +40,11 @@ class EngineSession(ABC):
 
     placement: Placement
 
-    def __init__(self, device: str, artifact: Artifact) -> None:
+    def __init__(self, device: str, model: Model) -> None:
         self.device = device
-        self.artifact = artifact
-        self._to_input = InputAdapter(artifact.input)
-        self._to_logits = OutputAdapter(artifact.output)
+        self.model = model
+        self._to_input = InputAdapter(model.input)
+        self._to_logits = OutputAdapter(model.output)
         self._open = True
 
     @abstractmethod
@@ -84,7 +84,7 @@ class EngineSession(ABC):
 
 
 class InputAdapter:
-    """Pixels in Linnet's one signature (uint8 RGB NHWC) to the input that an artifact made elsewhere may want.
+    """Pixels in Linnet's one signature (uint8 RGB NHWC) to the input that a model made elsewhere may want.
 
     Whatever the normalisation and the quantisation, a pixel has 256 values: one table per channel does it all, and
     no table at all where the quantised value is the pixel.
@@ -99,7 +99,7 @@ class InputAdapter:
         self._table = None if table.dtype == np.uint8 and bool((table == identity).all()) else table
 
     def check(self, pixels: Pixels) -> None:
-        """Raises LinnetError unless ``pixels`` is uint8 [N, H, W, 3] of the artifact's size."""
+        """Raises LinnetError unless ``pixels`` is uint8 [N, H, W, 3] of the model's size."""
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != self.shape or not len(pixels):
             height, width, _ = self.shape
             raise LinnetError(
@@ -110,7 +110,7 @@ class InputAdapter:
             )
 
     def __call__(self, pixels: Pixels) -> NDArray[Any]:
-        """uint8 [1, H, W, 3] RGB to the artifact's input tensor."""
+        """uint8 [1, H, W, 3] RGB to the model's input tensor."""
         values: NDArray[Any] = pixels if self.spec.color == "rgb" else pixels[..., ::-1]
         if self._table is not None:
             values = self._table[values, np.arange(3)]
@@ -120,7 +120,7 @@ class InputAdapter:
 
 
 def _input_table(spec: TensorSpec) -> NDArray[Any]:
-    """[256, 3] of the artifact's dtype: the model's value for each pixel value, per channel in the model's order."""
+    """[256, 3] of the model's dtype: the model's value for each pixel value, per channel in the model's order."""
     values: NDArray[Any] = np.repeat(np.arange(256, dtype=np.float64)[:, None], 3, axis=1)
     dtype = _DTYPES[spec.dtype]
     if spec.mean is not None and spec.std is not None:
@@ -136,8 +136,8 @@ def _input_table(spec: TensorSpec) -> NDArray[Any]:
 
 
 class OutputAdapter:
-    """An artifact's output tensor to float32 logits [1, classes]. Raises DeviceError where it is another tensor than
-    the artifact's entry says, whose numbers would be read wrongly, and where it is not finite.
+    """A model's output tensor to float32 logits [1, classes]. Raises DeviceError where it is another tensor than
+    the model's entry says, whose numbers would be read wrongly, and where it is not finite.
     """
 
     def __init__(self, spec: TensorSpec) -> None:
@@ -184,7 +184,7 @@ def check_placement(session: AnySession, options: OpenOptions, *, whole: bool = 
     kinds = Counter(placement.elsewhere).most_common()
     named = ", ".join(f"{n} {kind}" for kind, n in kinds[:_MOST_NAMED]) + (", ..." if len(kinds) > _MOST_NAMED else "")
     raise DeviceError(
-        f"{session.artifact.path} on {placement.device}",
+        f"{session.model.path} on {placement.device}",
         got=f"{placement.on_device} of {placement.total} operations on it" + (f" ({named})" if named else ""),
         expected=expected,
         fix=f"a model that the device takes, or {fix}",

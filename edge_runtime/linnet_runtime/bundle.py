@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from linnet_devices.api import Artifact, File, LinnetError
+from linnet_devices.api import Format, LinnetError, Model, Precision, TensorSpec
 from linnet_runtime.files import new_directory
 from linnet_runtime.preprocess import Preprocess
 
@@ -25,6 +25,76 @@ _CHUNK_BYTES = 1 << 20
 
 class BundleError(LinnetError):
     """A bundle that is damaged, incomplete, or made for a newer Linnet."""
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A file of a bundle."""
+
+    path: str
+    """Relative to the bundle's folder in ``bundle.json``, absolute in a bundle that ``open_bundle`` gives."""
+    bytes: int
+    sha256: str
+    """In hexadecimal."""
+
+
+class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How far an artifact is from the model that it was made from, on photos of the validation part."""
+
+    reference: str
+    """The name of that model."""
+    n: int
+    """The number of photos."""
+    agreement: float
+    """The share of photos with the same top-1, 0..1."""
+    agreement_low: float
+    """The lower end of its 95 % interval."""
+    agreement_high: float
+    max_abs_logit_diff: float
+    """The largest difference of a logit."""
+    accuracy: float | None = None
+    """Top-1 accuracy, 0..1; None where the photos have no labels."""
+    reference_accuracy: float | None = None
+    """The same of the reference."""
+
+
+class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The manifest's row of one model file."""
+
+    path: str
+    """As ``File.path``."""
+    format: Format
+    precision: Precision
+    bytes: int
+    sha256: str
+    input: TensorSpec
+    output: TensorSpec
+    weights: File | None = None
+    """The file beside it that holds its weights: OpenVINO's ``.bin``."""
+    requires: dict[str, str] = {}
+    """What a reader needs: ``{"onnx_opset": "17"}``. ``{"delegate": "edgetpu"}`` is a model that was compiled for that
+    accelerator, which nothing else reads."""
+    parity: Parity | None = None
+
+    @property
+    def is_int8(self) -> bool:
+        return self.precision == "int8"
+
+    @property
+    def compiled_for(self) -> str | None:
+        """The accelerator that it was compiled for; None for one that any device may read."""
+        return self.requires.get("delegate")
+
+    def model(self, root: Path = Path()) -> Model:
+        """The model as a device opens it; ``root`` is the bundle's folder where the paths are relative to it."""
+        return Model(
+            path=str(root / self.path),
+            format=self.format,
+            precision=self.precision,
+            input=self.input,
+            output=self.output,
+            weights=str(root / self.weights.path) if self.weights else None,
+            compiled_for=self.compiled_for,
+        )
 
 
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -91,7 +91,7 @@ class Classifier:
             top=top,
             logits=logits,
             device=self.session.device,
-            artifact=Path(self.session.artifact.path).name,
+            artifact=Path(self.session.model.path).name,
             stages_ms={
                 "preprocess": (preprocessed - started) * 1e3,
                 "inference": (inferred - preprocessed) * 1e3,

@@ -7,11 +7,11 @@ from __future__ import annotations
 import threading
 from typing import Literal
 
-from linnet_devices.api import Artifact, Device, DeviceUnavailable, OpenOptions, Session
+from linnet_devices.api import Device, DeviceUnavailable, Format, Model, OpenOptions, Session
 from linnet_devices.isolated import OPEN_S, RUN_S, IsolatedSession
 from linnet_devices.registry import expand, load_device
 from linnet_devices.session import check_placement
-from linnet_runtime.bundle import Bundle, check_artifact
+from linnet_runtime.bundle import Artifact, Bundle, check_artifact
 
 PrecisionChoice = Literal["int8", "float"]
 _IN_PROCESS = ("cpu", "fake")
@@ -31,7 +31,7 @@ def open_session(bundle: Bundle, device_name: str, *, precision: PrecisionChoice
             device = load_device(name)
             artifact = find_artifact(bundle, device, precision)
             check_artifact(artifact)
-            return open_artifact(device, artifact, options)
+            return open_model(device, artifact.model(), options)
         except DeviceUnavailable as error:
             reasons.append(str(error))
     raise DeviceUnavailable(f"--device {device_name} for {bundle.name}", got="; ".join(reasons))
@@ -42,27 +42,27 @@ def is_accelerator(name: str) -> bool:
     return name.partition(":")[0] not in _IN_PROCESS
 
 
-def open_artifact(
+def open_model(
     device: Device,
-    artifact: Artifact,
+    model: Model,
     options: OpenOptions,
     *,
     open_s: float = OPEN_S,
     run_s: float = RUN_S,
     stop: threading.Event | None = None,
 ) -> Session:
-    """Opens an artifact on a device, an accelerator in a process of its own; the keywords are ``IsolatedSession``'s.
+    """Opens a model on a device, an accelerator in a process of its own; the keywords are ``IsolatedSession``'s.
 
     Raises:
         DeviceUnavailable: the device is not here.
-        DeviceError: it could not open the artifact, runs less of it than ``options`` ask for, or its process ended.
+        DeviceError: it could not open the model, runs less of it than ``options`` ask for, or its process ended.
     """
     if is_accelerator(device.name):
-        return IsolatedSession(device.name, artifact, options, open_s=open_s, run_s=run_s, stop=stop)
+        return IsolatedSession(device.name, model, options, open_s=open_s, run_s=run_s, stop=stop)
     probe = device.probe()
     if not probe.available:
         raise DeviceUnavailable(f"{device.name}: {probe.reason}", fix=probe.fix)
-    return check_placement(device.open(artifact, options), options)
+    return check_placement(device.open(model, options), options)
 
 
 def find_artifact(bundle: Bundle, device: Device, precision: PrecisionChoice) -> Artifact:
@@ -83,6 +83,6 @@ def find_artifact(bundle: Bundle, device: Device, precision: PrecisionChoice) ->
     return min(readable, key=lambda artifact: (artifact.compiled_for != own, device.formats.index(artifact.format)))
 
 
-def artifact_device(artifact: Artifact) -> str:
-    """The CPU engine that reads an artifact: its reference device."""
-    return {"tflite": "cpu:litert", "onnx": "cpu:onnx", "openvino": "cpu:openvino"}[artifact.format]
+def cpu_engine(model_format: Format) -> str:
+    """The CPU engine that reads a format: the reference device of its models."""
+    return {"tflite": "cpu:litert", "onnx": "cpu:onnx", "openvino": "cpu:openvino"}[model_format]

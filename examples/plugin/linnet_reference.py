@@ -12,20 +12,20 @@ class Reference:
     def probe(self):
         return Probe(True)
 
-    def open(self, artifact, options):
-        return ReferenceSession(self.name, artifact)
+    def open(self, model, options):
+        return ReferenceSession(self.name, model)
 
 
 class ReferenceSession(EngineSession):
-    def __init__(self, device, artifact):
+    def __init__(self, device, model):
         try:
-            self.engine = Interpreter(artifact.path, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+            self.engine = Interpreter(model.path, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
             self.engine.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise DeviceError(f"{artifact.path} on {device}", got=error) from error
+            raise DeviceError(f"{model.path} on {device}", got=error) from error
         operations = len(self.engine._get_ops_details())
         self.placement = Placement(device, operations, operations)
-        super().__init__(device, artifact)
+        super().__init__(device, model)
 
     def _infer(self, model_input):
         try:
@@ -33,7 +33,7 @@ class ReferenceSession(EngineSession):
             self.engine.invoke()
             return self.engine.get_tensor(self.engine.get_output_details()[0]["index"])
         except (RuntimeError, ValueError) as error:
-            raise DeviceError(f"{self.device} running {self.artifact.path}", got=error) from error
+            raise DeviceError(f"{self.device} running {self.model.path}", got=error) from error
 
     def _release(self):
         del self.engine

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from linnet_devices.litert import Interpreter
-from linnet_devices.testing.samples import load_artifacts
+from linnet_devices.testing.samples import load_models
 
 PICTURES = 8
 
 
 def main() -> None:
-    own = next(artifact.path for artifact in load_artifacts() if artifact.path.endswith("int8.tflite"))
+    own = next(model.path for model in load_models() if model.path.endswith("int8.tflite"))
     for path in (own, *sys.argv[1:]):
         print(Path(path).name, digest(path), flush=True)
     print(f"{platform.machine()}, NumPy {np.__version__}", file=sys.stderr)

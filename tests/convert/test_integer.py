@@ -19,8 +19,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantiz
 
 from linnet_convert.errors import ConversionError
 from linnet_convert.integer import IntegerReport, integer_report, refuse_dynamic_range
-from linnet_devices.api import Artifact, Format, TensorSpec
-from linnet_runtime.bundle import open_bundle
+from linnet_devices.api import Format, TensorSpec
+from linnet_runtime.bundle import Artifact, open_bundle
 from program import DATA, needs_data
 
 SIDE, CLASSES = 16, 40

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
 import flatbuffers
-import msgspec
 import onnx
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -15,8 +15,9 @@ from flatbuffers import number_types
 from flatbuffers.table import Table
 
 from linnet_convert.metadata import write_metadata
-from linnet_devices.api import Artifact
-from linnet_devices.testing.samples import load_artifacts
+from linnet_convert.writers.specs import describe_artifact
+from linnet_devices.testing.samples import load_models
+from linnet_runtime.bundle import Artifact
 from linnet_runtime.preprocess import Preprocess
 
 LABELS = ("empty belt", "Schraube", "螺母")
@@ -26,11 +27,14 @@ LABELS = ("empty belt", "Schraube", "螺母")
 def artifacts(tmp_path: Path) -> dict[str, Artifact]:
     """The conformance suite's models, by file name, in a folder that may be written to."""
     found = {}
-    for artifact in load_artifacts():
-        name = Path(artifact.path).name
-        for file in {Path(artifact.path), *([Path(artifact.weights.path)] if artifact.weights else [])}:
-            (tmp_path / file.name).write_bytes(file.read_bytes())
-        found[name] = msgspec.structs.replace(artifact, path=name)
+    for model in load_models():
+        for file in filter(None, (model.path, model.weights)):
+            shutil.copy(file, tmp_path)
+        copy, weights = tmp_path / Path(model.path).name, model.weights and tmp_path / Path(model.weights).name
+        ends = (model.input, model.output)
+        found[copy.name] = describe_artifact(
+            tmp_path, copy, model.format, model.precision, ends, weights=weights or None
+        )
     return found
 
 

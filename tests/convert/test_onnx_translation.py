@@ -18,7 +18,7 @@ from linnet_convert.proof.parity import artifact_logits
 from linnet_convert.writers.onnx import to_onnx
 from linnet_convert.writers.openvino import to_openvino
 from linnet_convert.writers.tflite import to_tflite
-from linnet_devices.api import Artifact
+from linnet_runtime.bundle import Artifact
 from linnet_train.quantization import calibrate, quantize
 from networks import random_weights
 

@@ -17,8 +17,7 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.proof.parity import Sample, artifact_logits, keras_logits, measure_parity
 from linnet_convert.proof.report import refuse_failed
 from linnet_convert.sources.run import RunSource
-from linnet_devices.api import Artifact
-from linnet_runtime.bundle import Bundle, open_bundle
+from linnet_runtime.bundle import Artifact, Bundle, open_bundle
 from linnet_runtime.photos import Photos
 from linnet_runtime.preprocess import Preprocess, preprocess
 from linnet_runtime.proof.canary import load_canary

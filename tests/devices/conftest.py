@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from linnet_devices import Artifact, DeviceUnavailable
+from linnet_devices import DeviceUnavailable, Model
 from linnet_devices.testing import faults
-from linnet_devices.testing.samples import load_artifacts
+from linnet_devices.testing.samples import load_models
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,6 @@ def edgetpu_folder(fault_library: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def int8_model() -> Artifact:
+def int8_model() -> Model:
     """The conformance suite's int8 .tflite: QUANTIZE, CONV_2D, DEPTHWISE_CONV_2D, MEAN, FULLY_CONNECTED, QUANTIZE."""
-    return next(artifact for artifact in load_artifacts() if artifact.path.endswith("int8.tflite"))
+    return next(model for model in load_models() if model.path.endswith("int8.tflite"))

@@ -6,21 +6,20 @@ channel of the picture, so that a red picture is named red.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import flatbuffers
 import msgspec
 from ai_edge_litert import schema_py_generated as schema
 
-from linnet_devices.api import Artifact, TensorSpec
+from linnet_devices.api import Model, TensorSpec
 from linnet_devices.presets import EDGETPU_OP
-from linnet_devices.testing.samples import HEIGHT, WIDTH, load_artifacts
+from linnet_devices.testing.samples import HEIGHT, WIDTH, load_models
 
 _SCALE = 1 / 64
 
 
-def write_compiled_model(path: Path) -> Artifact:
+def write_compiled_model(path: Path) -> Model:
     """Writes it, uint8 [1, 24, 32, 3] to uint8 [1, 3], and gives its entry."""
     model = schema.ModelT()
     model.version = 3
@@ -29,18 +28,15 @@ def write_compiled_model(path: Path) -> Artifact:
     model.subgraphs = [_graph()]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    data = bytes(builder.Output())
-    path.write_bytes(data)
-    int8 = next(artifact for artifact in load_artifacts() if artifact.path.endswith("int8.tflite"))
+    path.write_bytes(bytes(builder.Output()))
+    int8 = next(model for model in load_models() if model.path.endswith("int8.tflite"))
     return msgspec.structs.replace(
         int8,
         path=str(path),
-        bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
         output=TensorSpec(
             name="logits", shape=(1, 3), dtype="uint8", layout="NC", scale=_SCALE, zero_point=0, values="logits"
         ),
-        requires={"delegate": "edgetpu"},
+        compiled_for="edgetpu",
     )
 
 

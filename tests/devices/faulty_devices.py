@@ -19,8 +19,8 @@ class Right(OnnxRuntimeCpu):
     name = "right"
     session: type[OnnxSession] = OnnxSession
 
-    def open(self, artifact, options):
-        return self.session(self.name, artifact, options)
+    def open(self, model, options):
+        return self.session(self.name, model, options)
 
 
 def device(name: str, **methods: Any) -> type[Right]:
@@ -79,9 +79,9 @@ class LetsErrorsThrough(Right):
 
     name = "raw"
 
-    def open(self, artifact, options):
+    def open(self, model, options):
         try:
-            return super().open(artifact, options)
+            return super().open(model, options)
         except DeviceError as error:
             raise (error.__cause__ or error) from None
 
@@ -98,7 +98,7 @@ class IsNotHere(Right):
     def probe(self):
         return Probe(False, "no such board on the bus", "plug it in")
 
-    def open(self, artifact, options):
+    def open(self, model, options):
         raise DeviceUnavailable("absent", got="no such board on the bus", fix="plug it in")
 
 

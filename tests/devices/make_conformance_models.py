@@ -6,6 +6,7 @@ Linnet goes through. Run it when that code changes what it writes, and look at w
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 import tempfile
@@ -20,16 +21,18 @@ from linnet_convert.proof.parity import keras_logits
 from linnet_convert.writers.onnx import to_onnx
 from linnet_convert.writers.openvino import to_openvino
 from linnet_convert.writers.tflite import to_tflite
-from linnet_devices.api import Artifact, Pixels
+from linnet_devices.api import Model, Pixels
 from linnet_devices.testing.samples import (
-    ARTIFACTS,
     CLASSES,
+    DIGESTS,
+    ENTRIES,
     EXPECTED,
     HEIGHT,
     MODELS,
     WIDTH,
     pattern_pictures,
 )
+from linnet_runtime.bundle import Artifact
 from linnet_train.models import OFFSET, SCALE
 from linnet_train.quantization import calibrate, quantize
 
@@ -47,16 +50,19 @@ def main(folder: Path) -> None:
     int8_model = quantize(float_model)
     calibrate(int8_model, pixels)
     with tempfile.TemporaryDirectory() as bundle:
+        digests: list[str] = []
         entries = _convert(int8_model, float_model, pixels, Path(bundle))
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for path in Path(bundle).rglob("*.*"):
             shutil.copy(path, folder)
+            digests.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
+    (folder / DIGESTS).write_text("".join(sorted(digests, key=lambda line: line.split()[1])))
     expected = {
         "int8": keras_logits(int8_model, pattern_pictures()).tolist(),
         "float": keras_logits(float_model, pattern_pictures()).tolist(),
     }
-    (folder / ARTIFACTS).write_bytes(msgspec.json.format(msgspec.json.encode(entries)) + b"\n")
+    (folder / ENTRIES).write_bytes(msgspec.json.format(msgspec.json.encode(entries)) + b"\n")
     (folder / EXPECTED).write_bytes(msgspec.json.encode(expected) + b"\n")
 
 
@@ -81,7 +87,7 @@ def _network() -> keras.Model:
     return keras.Model(pixels, layers.Dense(len(CLASSES), name="logits")(x))
 
 
-def _convert(int8_model: keras.Model, float_model: keras.Model, pixels: Pixels, bundle: Path) -> list[Artifact]:
+def _convert(int8_model: keras.Model, float_model: keras.Model, pixels: Pixels, bundle: Path) -> list[Model]:
     """Every format in both precisions; the entries' paths are the files' bare names, as the folder is flat."""
     entries = []
     for model, precision, stored in ((int8_model, "int8", "int8"), (float_model, "float32", "float16")):
@@ -91,9 +97,10 @@ def _convert(int8_model: keras.Model, float_model: keras.Model, pixels: Pixels, 
     return [_flat(entry) for entry in entries]
 
 
-def _flat(entry: Artifact) -> Artifact:
-    weights = entry.weights and msgspec.structs.replace(entry.weights, path=Path(entry.weights.path).name)
-    return msgspec.structs.replace(entry, path=Path(entry.path).name, weights=weights)
+def _flat(artifact: Artifact) -> Model:
+    model = artifact.model()
+    weights = model.weights and Path(model.weights).name
+    return msgspec.structs.replace(model, path=Path(model.path).name, weights=weights)
 
 
 if __name__ == "__main__":

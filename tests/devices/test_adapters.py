@@ -1,4 +1,4 @@
-"""Pixels into whatever input an artifact has, and its output into logits: what TensorSpec says is what is done."""
+"""Pixels into whatever input a model has, and its output into logits: what TensorSpec says is what is done."""
 
 from __future__ import annotations
 

@@ -10,34 +10,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linnet_devices import Artifact, OpenOptions, load_device
+from linnet_devices import Model, OpenOptions, load_device
 from linnet_devices.testing.samples import (
-    ARTIFACTS,
     CLASSES,
+    DIGESTS,
+    ENTRIES,
     EXPECTED,
     MODELS,
     colour_pictures,
     expected_logits,
-    load_artifacts,
+    load_models,
     pattern_pictures,
 )
-from linnet_runtime.bundle import check_artifact
 
 DEVICES = {"tflite": "cpu:litert", "onnx": "cpu:onnx", "openvino": "cpu:openvino"}
 
 
 def test_the_files_are_those_of_their_entries() -> None:
     """Every file is there, whole, and named; git and the wheel have changed no byte."""
-    artifacts = load_artifacts()
-    for artifact in artifacts:
-        check_artifact(artifact)
-    files = {Path(artifact.path).name for artifact in artifacts}
-    weights = {Path(artifact.weights.path).name for artifact in artifacts if artifact.weights}
-    assert {path.name for path in MODELS.iterdir()} == files | weights | {ARTIFACTS, EXPECTED}
+    models = load_models()
+    for line in (MODELS / DIGESTS).read_text().splitlines():
+        digest, name = line.split()
+        assert hashlib.sha256((MODELS / name).read_bytes()).hexdigest() == digest, name
+    files = {Path(model.path).name for model in models}
+    weights = {Path(model.weights).name for model in models if model.weights}
+    assert {path.name for path in MODELS.iterdir()} == files | weights | {ENTRIES, EXPECTED, DIGESTS}
 
 
 def test_there_is_a_model_in_every_format_and_precision() -> None:
-    assert [(artifact.format, artifact.is_int8) for artifact in load_artifacts()] == [
+    assert [(model.format, model.precision == "int8") for model in load_models()] == [
         (kind, is_int8) for is_int8 in (True, False) for kind in DEVICES
     ]
 
@@ -68,18 +69,18 @@ def made_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _described(artifact: Artifact) -> tuple[object, ...]:
-    ends = [(spec.name, spec.shape, spec.dtype, spec.layout) for spec in (artifact.input, artifact.output)]
-    return artifact.format, artifact.precision, ends, artifact.requires
+def _described(model: Model) -> tuple[object, ...]:
+    ends = [(spec.name, spec.shape, spec.dtype, spec.layout) for spec in (model.input, model.output)]
+    return model.format, model.precision, ends, model.compiled_for
 
 
 def test_the_script_still_makes_such_models(made_again: Path) -> None:
     """What training, quantisation and conversion make today is what the suite has."""
-    assert [_described(a) for a in load_artifacts(made_again)] == [_described(a) for a in load_artifacts()]
-    for artifact in load_artifacts(made_again):
-        with load_device(DEVICES[artifact.format]).open(artifact, OpenOptions()) as session:
+    assert [_described(a) for a in load_models(made_again)] == [_described(a) for a in load_models()]
+    for model in load_models(made_again):
+        with load_device(DEVICES[model.format]).open(model, OpenOptions()) as session:
             named = [CLASSES[best] for best in session.run(colour_pictures()).argmax(axis=1)]
             assert named == list(CLASSES)
-            expected = expected_logits(artifact, made_again)
-            step = artifact.output.scale or float(np.ptp(expected)) / 255
+            expected = expected_logits(model, made_again)
+            step = model.output.scale or float(np.ptp(expected)) / 255
             np.testing.assert_allclose(session.run(pattern_pictures()), expected, atol=3 * step)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devices.run_conformance import run_conformance
-from linnet_devices import Artifact, DeviceError, DeviceUnavailable, OpenOptions, load_device
+from linnet_devices import DeviceError, DeviceUnavailable, Model, OpenOptions, load_device
 from linnet_devices.delegate import ExternalDelegate, named
 from linnet_devices.presets import PRESETS, Preset
 from linnet_devices.registry import known_names, probe
@@ -72,7 +72,7 @@ def test_a_wrong_name_is_one_line(name: str, line: str) -> None:
         (__file__, f"{__file__}: invalid ELF header"),  # made for another machine, or no library
     ],
 )
-def test_a_library_that_is_no_delegate_is_unavailable(library: str, reason: str, int8_model: Artifact) -> None:
+def test_a_library_that_is_no_delegate_is_unavailable(library: str, reason: str, int8_model: Model) -> None:
     device = ExternalDelegate("delegate:it", Preset(hardware="it", libraries=(library,), fix="see to it"), {})
     found = device.probe()
     assert not found.available
@@ -92,7 +92,7 @@ def test_the_first_library_that_is_here_is_taken(fault_library: Path) -> None:
 
 
 def test_a_presets_environment_is_set_where_the_user_has_not(
-    fault_library: Path, int8_model: Artifact, monkeypatch: pytest.MonkeyPatch
+    fault_library: Path, int8_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = {"LINNET_TESTED_MINE": "preset", "LINNET_TESTED_OTHER": "preset"}
     monkeypatch.setenv("LINNET_TESTED_OTHER", "to be undone")

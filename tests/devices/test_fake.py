@@ -6,15 +6,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from linnet_devices import Artifact, OpenOptions, load_device
+from linnet_devices import Model, OpenOptions, load_device
 from linnet_devices.api import Logits, Pixels
-from linnet_devices.testing.samples import HEIGHT, WIDTH, load_artifacts
+from linnet_devices.testing.samples import HEIGHT, WIDTH, load_models
 
-FLOAT = next(artifact for artifact in load_artifacts() if artifact.precision == "float32")
+FLOAT = next(model for model in load_models() if model.precision == "float32")
 
 
-def run(artifact: Artifact, pixels: Pixels) -> Logits:
-    with load_device("fake").open(artifact, OpenOptions()) as session:
+def run(model: Model, pixels: Pixels) -> Logits:
+    with load_device("fake").open(model, OpenOptions()) as session:
         return session.run(pixels)
 
 

@@ -13,30 +13,30 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from linnet_devices import Artifact, DeviceError, DeviceUnavailable, OpenOptions, Session, load_device
+from linnet_devices import DeviceError, DeviceUnavailable, Model, OpenOptions, Session, load_device
 from linnet_devices.testing import faults
 from linnet_devices.testing.faults import device_name
-from linnet_devices.testing.samples import load_artifacts, pattern_pictures
+from linnet_devices.testing.samples import load_models, pattern_pictures
 
-MODELS = [artifact for artifact in load_artifacts() if artifact.format == "tflite"]
+MODELS = [model for model in load_models() if model.format == "tflite"]
 ONE = pattern_pictures()[:1]
 
 
-def open_session(library: Path, artifact: Artifact, **options: str | int | Path) -> Session:
-    return load_device(device_name(library, **options)).open(artifact, OpenOptions(threads=1))
+def open_session(library: Path, model: Model, **options: str | int | Path) -> Session:
+    return load_device(device_name(library, **options)).open(model, OpenOptions(threads=1))
 
 
-def cpu_outputs(artifact: Artifact) -> NDArray[np.float32]:
+def cpu_outputs(model: Model) -> NDArray[np.float32]:
     """What TensorFlow Lite's own kernels compute for the pattern pictures, without XNNPACK, in logits."""
     without_xnnpack = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = Interpreter(artifact.path, experimental_op_resolver_type=without_xnnpack)
+    interpreter = Interpreter(model.path, experimental_op_resolver_type=without_xnnpack)
     interpreter.allocate_tensors()
     rows = []
     for picture in pattern_pictures():
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture[None])
         interpreter.invoke()
         rows.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
-    scale, zero_point = artifact.output.scale or 1.0, artifact.output.zero_point or 0
+    scale, zero_point = model.output.scale or 1.0, model.output.zero_point or 0
     return (np.array(rows, np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
@@ -44,13 +44,13 @@ def cpu_outputs(artifact: Artifact) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("ops", ["all", "CONV_2D", "DEPTHWISE_CONV_2D+MEAN"])
-@pytest.mark.parametrize("artifact", MODELS, ids=[artifact.precision for artifact in MODELS])
-def test_it_computes_what_it_claims(fault_library: Path, artifact: Artifact, ops: str) -> None:
+@pytest.mark.parametrize("model", MODELS, ids=[model.precision for model in MODELS])
+def test_it_computes_what_it_claims(fault_library: Path, model: Model, ops: str) -> None:
     """Its kernels are the CPU's; where XNNPACK computes the rest, that rounds in its own way."""
-    with open_session(fault_library, artifact, ops=ops) as session:
+    with open_session(fault_library, model, ops=ops) as session:
         logits = session.run(pattern_pictures())
-    off = np.abs(logits - cpu_outputs(artifact)).max()
-    assert off == 0 if ops == "all" else off <= (artifact.output.scale or 1e-5)
+    off = np.abs(logits - cpu_outputs(model)).max()
+    assert off == 0 if ops == "all" else off <= (model.output.scale or 1e-5)
 
 
 def test_a_delegate_is_built_for_the_machine_and_its_device_printed(fault_library: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_delegate_is_built_for_the_machine_and_its_device_printed(fault_librar
     ],
 )
 def test_a_delegate_that_is_not_created_is_unavailable(
-    fault_library: Path, int8_model: Artifact, fault: str, reason: str
+    fault_library: Path, int8_model: Model, fault: str, reason: str
 ) -> None:
     with pytest.raises(DeviceUnavailable) as error:
         open_session(fault_library, int8_model, fault=fault)
@@ -79,14 +79,14 @@ def test_a_delegate_that_is_not_created_is_unavailable(
     assert error.value.fix
 
 
-def test_a_delegate_that_cannot_prepare_is_an_error_at_open(fault_library: Path, int8_model: Artifact) -> None:
+def test_a_delegate_that_cannot_prepare_is_an_error_at_open(fault_library: Path, int8_model: Model) -> None:
     with pytest.raises(DeviceError, match="cannot prepare its operations") as error:
         open_session(fault_library, int8_model, fault="prepare")
     assert device_name(fault_library, fault="prepare") in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_an_inference_that_fails_says_so_each_time_alike(fault_library: Path, int8_model: Artifact) -> None:
+def test_an_inference_that_fails_says_so_each_time_alike(fault_library: Path, int8_model: Model) -> None:
     """TensorFlow Lite appends to what it said before; a user reads each failure once."""
     lines = []
     with open_session(fault_library, int8_model, fault="invoke") as session:
@@ -98,7 +98,7 @@ def test_an_inference_that_fails_says_so_each_time_alike(fault_library: Path, in
     assert "\n" not in lines[0]
 
 
-def test_a_fault_comes_after_as_many_inferences_as_asked_for(fault_library: Path, int8_model: Artifact) -> None:
+def test_a_fault_comes_after_as_many_inferences_as_asked_for(fault_library: Path, int8_model: Model) -> None:
     with open_session(fault_library, int8_model, fault="invoke", after=3) as session:
         for _ in range(3):
             session.run(ONE)
@@ -106,20 +106,20 @@ def test_a_fault_comes_after_as_many_inferences_as_asked_for(fault_library: Path
             session.run(ONE)
 
 
-@pytest.mark.parametrize("artifact", MODELS, ids=[artifact.precision for artifact in MODELS])
-def test_garbage_is_far_from_the_logits(fault_library: Path, artifact: Artifact) -> None:
-    with open_session(fault_library, artifact, fault="garbage", after=1) as session:
+@pytest.mark.parametrize("model", MODELS, ids=[model.precision for model in MODELS])
+def test_garbage_is_far_from_the_logits(fault_library: Path, model: Model) -> None:
+    with open_session(fault_library, model, fault="garbage", after=1) as session:
         right, wrong = session.run(ONE), session.run(ONE)
-    np.testing.assert_array_equal(right, cpu_outputs(artifact)[:1])
+    np.testing.assert_array_equal(right, cpu_outputs(model)[:1])
     assert not np.abs(wrong - right).max() < 0.2
 
 
-def test_a_slow_one_is_right_in_the_end(fault_library: Path, int8_model: Artifact) -> None:
+def test_a_slow_one_is_right_in_the_end(fault_library: Path, int8_model: Model) -> None:
     with open_session(fault_library, int8_model, fault="slow", ms=1) as session:
         np.testing.assert_array_equal(session.run(ONE), cpu_outputs(int8_model)[:1])
 
 
-def test_a_fault_lasts_while_its_file_exists(fault_library: Path, int8_model: Artifact, tmp_path: Path) -> None:
+def test_a_fault_lasts_while_its_file_exists(fault_library: Path, int8_model: Model, tmp_path: Path) -> None:
     """So that a rehearsal ends as it begins: the accelerator fails, and comes back."""
     unplugged = tmp_path / "unplugged"
     with open_session(fault_library, int8_model, fault="invoke", while_=unplugged) as session:
@@ -137,10 +137,10 @@ _CHILD = """
 import sys
 import numpy as np
 from linnet_devices import OpenOptions, load_device
-from linnet_devices.testing.samples import load_artifacts
+from linnet_devices.testing.samples import load_models
 
-artifact = next(a for a in load_artifacts() if a.format == "tflite")
-session = load_device(sys.argv[1]).open(artifact, OpenOptions())
+model = next(a for a in load_models() if a.format == "tflite")
+session = load_device(sys.argv[1]).open(model, OpenOptions())
 pixels = np.zeros((1, 24, 32, 3), np.uint8)
 session.run(pixels)
 print("one", flush=True)
@@ -180,7 +180,7 @@ def test_hang_never_ends(fault_library: Path) -> None:
 
 
 def test_the_environment_has_the_options_of_a_delegate_that_is_given_none(
-    fault_library: Path, int8_model: Artifact, monkeypatch: pytest.MonkeyPatch
+    fault_library: Path, int8_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Coral's stand-in gets its faults so; options that are given go before."""
     monkeypatch.setenv(faults.ENVIRONMENT, "fault=invoke&after=1")
@@ -192,7 +192,7 @@ def test_the_environment_has_the_options_of_a_delegate_that_is_given_none(
 
 
 @pytest.mark.parametrize("options", [{"falt": "abort"}, {"fault": "abrt"}, {"fault": "create|absent"}])
-def test_a_slip_in_an_option_is_refused(fault_library: Path, int8_model: Artifact, options: dict[str, str]) -> None:
+def test_a_slip_in_an_option_is_refused(fault_library: Path, int8_model: Model, options: dict[str, str]) -> None:
     """A rehearsal in which nothing fails would prove nothing."""
     with pytest.raises(DeviceUnavailable, match="an option that the fault delegate does not know"):
         open_session(fault_library, int8_model, **options)
@@ -200,7 +200,7 @@ def test_a_slip_in_an_option_is_refused(fault_library: Path, int8_model: Artifac
 
 @pytest.mark.parametrize("fault", faults.FAULTS)
 def test_every_fault_of_the_kit_is_one_of_the_delegates(
-    fault_library: Path, int8_model: Artifact, fault: str, tmp_path: Path
+    fault_library: Path, int8_model: Model, fault: str, tmp_path: Path
 ) -> None:
     """The delegate knows its name; with nothing to last for, it is well."""
     with open_session(fault_library, int8_model, fault=fault, while_=tmp_path / "never") as session:

@@ -12,7 +12,7 @@ import openvino
 import pytest
 from onnx import TensorProto, helper
 
-from linnet_devices import Artifact, DeviceError, OpenOptions, load_device
+from linnet_devices import DeviceError, Model, OpenOptions, load_device
 from linnet_devices.api import Logits, Pixels
 from linnet_runtime.preprocess import PICTURE_SUFFIXES, Preprocess, preprocess, read_picture
 from program import DATA, needs_data
@@ -22,24 +22,22 @@ MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 PICTURES = np.random.RandomState(0).randint(0, 256, (4, HEIGHT, WIDTH, 3), dtype=np.uint8)
 
 
-def entry(path: Path, kind: str, input_spec: dict[str, Any], output_spec: dict[str, Any]) -> Artifact:
-    """An artifact's entry as a person would write it into ``bundle.json``."""
+def entry(path: Path, kind: str, input_spec: dict[str, Any], output_spec: dict[str, Any]) -> Model:
+    """A model with the input and the output that a person says it has."""
     return msgspec.convert(
         {
             "path": str(path),
             "format": kind,
             "precision": "float32" if input_spec["dtype"] == "float32" else "int8",
-            "bytes": path.stat().st_size,
-            "sha256": "",
             "input": {"name": "input"} | input_spec,
             "output": {"name": "output", "layout": "NC"} | output_spec,
         },
-        Artifact,
+        Model,
     )
 
 
-def run(device: str, artifact: Artifact, pixels: Pixels) -> Logits:
-    with load_device(device).open(artifact, OpenOptions()) as session:
+def run(device: str, model: Model, pixels: Pixels) -> Logits:
+    with load_device(device).open(model, OpenOptions()) as session:
         return session.run(pixels)
 
 
@@ -65,7 +63,7 @@ def channel_means(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("color", ["rgb", "bgr"])
 def test_a_float_nchw_model_with_mean_and_std(device: str, color: str, channel_means: dict[str, Path]) -> None:
     """Its probabilities come back as logits, up to the constant that a softmax does not see."""
-    artifact = entry(
+    model = entry(
         channel_means[device],
         device.removeprefix("cpu:"),
         {
@@ -81,13 +79,13 @@ def test_a_float_nchw_model_with_mean_and_std(device: str, color: str, channel_m
     pictures = PICTURES if color == "rgb" else PICTURES[..., ::-1]
     means = ((pictures - np.array(MEAN)) / np.array(STD)).mean(axis=(1, 2))
     expected = means - np.log(np.exp(means).sum(axis=1, keepdims=True))
-    np.testing.assert_allclose(run(device, artifact, PICTURES), expected, atol=1e-5)
+    np.testing.assert_allclose(run(device, model, PICTURES), expected, atol=1e-5)
 
 
 # The models of data/README.md
 
 
-def mobilenet(name: str, size: int, **changes: Any) -> Artifact:
+def mobilenet(name: str, size: int, **changes: Any) -> Model:
     """Coral's MobileNets: uint8, 1001 classes of ImageNet with "background" first, a softmax at the end."""
     pixels = {
         "shape": (1, size, size, 3),
@@ -160,7 +158,7 @@ def test_the_int8_form_of_a_published_model_says_what_its_float_form_says() -> N
 
 @needs_data
 def test_a_model_compiled_for_an_edge_tpu_is_refused_by_the_cpu_in_one_line() -> None:
-    artifact = mobilenet("mobilenet_v1_0.25_128_quant_edgetpu", 128)
+    model = mobilenet("mobilenet_v1_0.25_128_quant_edgetpu", 128)
     with pytest.raises(DeviceError, match="edgetpu-custom-op") as error:
-        load_device("cpu:litert").open(artifact, OpenOptions())
+        load_device("cpu:litert").open(model, OpenOptions())
     assert "\n" not in str(error.value)

@@ -21,10 +21,10 @@ from linnet_devices.api import DeviceError, DeviceUnavailable, OpenOptions
 from linnet_devices.errors import DeviceCrashed, DeviceHung
 from linnet_devices.isolated import IsolatedSession
 from linnet_devices.litert import LiteRT
-from linnet_devices.testing.samples import load_artifacts, pattern_pictures
+from linnet_devices.testing.samples import load_models, pattern_pictures
 from plugins import install_plugin
 
-ARTIFACT = next(artifact for artifact in load_artifacts() if artifact.format == "tflite" and artifact.is_int8)
+MODEL = next(model for model in load_models() if model.format == "tflite" and model.precision == "int8")
 PICTURE = pattern_pictures()[:1]
 ONE_THREAD = OpenOptions(1)
 LONG_S, SHORT_S = 60.0, 0.5  # deadlines that are not, and that are, to be met
@@ -36,10 +36,10 @@ from linnet_devices.ort import OnnxRuntimeCpu
 class Isolating(OnnxRuntimeCpu):
     name = "isolating"
 
-    def open(self, artifact, options):
+    def open(self, model, options):
         if in_child():
-            return super().open(artifact, options)
-        return IsolatedSession(self.name, artifact, options)
+            return super().open(model, options)
+        return IsolatedSession(self.name, model, options)
 """
 
 
@@ -57,7 +57,7 @@ def open_first(accelerators: Accelerators) -> Iterator[Opener]:
     sessions = []
 
     def open_first(options: OpenOptions = ONE_THREAD, **deadlines: float) -> IsolatedSession:
-        sessions.append(IsolatedSession("first", ARTIFACT, options, **deadlines))
+        sessions.append(IsolatedSession("first", MODEL, options, **deadlines))
         return sessions[-1]
 
     yield open_first
@@ -84,7 +84,7 @@ def test_it_passes_the_conformance_suite(tmp_path: Path) -> None:
 
 
 def test_it_gives_the_logits_of_the_session_in_the_child(open_first: Opener) -> None:
-    with LiteRT().open(ARTIFACT, OpenOptions(1)) as here:
+    with LiteRT().open(MODEL, OpenOptions(1)) as here:
         expected = here.run(pattern_pictures())
     session = open_first()
     np.testing.assert_array_equal(session.run(pattern_pictures()), expected)
@@ -222,7 +222,7 @@ def test_an_opening_can_be_stopped(accelerators: Accelerators) -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(DeviceError, match="device first: got stopped"):
-        IsolatedSession("first", ARTIFACT, OpenOptions(), stop=stop)
+        IsolatedSession("first", MODEL, OpenOptions(), stop=stop)
 
 
 PROGRAM = """
@@ -230,10 +230,10 @@ import os, signal
 from pathlib import Path
 from linnet_devices import DeviceError, OpenOptions
 from linnet_devices.isolated import IsolatedSession
-from linnet_devices.testing.samples import load_artifacts, pattern_pictures
+from linnet_devices.testing.samples import load_models, pattern_pictures
 
-artifact = next(artifact for artifact in load_artifacts() if artifact.format == "tflite")
-session = IsolatedSession("first", artifact, OpenOptions(1))
+model = next(model for model in load_models() if model.format == "tflite")
+session = IsolatedSession("first", model, OpenOptions(1))
 """
 WITH_CTRL_C = """
 signal.signal(signal.SIGINT, lambda *_: print("ctrl-C"))

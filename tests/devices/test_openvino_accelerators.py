@@ -15,13 +15,13 @@ import pytest
 from openvino import opset13
 
 from devices.run_conformance import run_conformance
-from linnet_devices import Artifact, DeviceError, DeviceUnavailable, OpenOptions, load_device
+from linnet_devices import DeviceError, DeviceUnavailable, Model, OpenOptions, load_device
 from linnet_devices.registry import probe
 from linnet_devices.testing.npu import SimulatedNpu
-from linnet_devices.testing.samples import colour_pictures, load_artifacts, pattern_pictures
+from linnet_devices.testing.samples import colour_pictures, load_models, pattern_pictures
 from plugins import install_plugin
 
-IRS = [artifact for artifact in load_artifacts() if artifact.format == "openvino"]
+IRS = [model for model in load_models() if model.format == "openvino"]
 INT8 = IRS[0]
 
 
@@ -69,9 +69,9 @@ def test_a_stand_in_is_found_by_name_with_its_hardware() -> None:
     assert found.details["hardware"]
 
 
-@pytest.mark.parametrize("artifact", IRS, ids=[artifact.precision for artifact in IRS])
-def test_it_runs_the_whole_model_and_says_so(artifact: Artifact) -> None:
-    with SimulatedNpu().open(artifact, OpenOptions(require_placement=1)) as session:
+@pytest.mark.parametrize("model", IRS, ids=[model.precision for model in IRS])
+def test_it_runs_the_whole_model_and_says_so(model: Model) -> None:
+    with SimulatedNpu().open(model, OpenOptions(require_placement=1)) as session:
         assert session.device == session.placement.device == "simulated-npu"
         assert session.placement.share == 1
         assert session.placement.total > 5  # what the plug-in made of the model's operations
@@ -143,13 +143,13 @@ def test_openvinos_own_automatic_choice_says_what_it_took() -> None:
 _SIGNALS = """
 import os, signal, threading, time
 from linnet_devices import OpenOptions, load_device
-from linnet_devices.testing.samples import load_artifacts
+from linnet_devices.testing.samples import load_models
 
-artifact = next(artifact for artifact in load_artifacts() if artifact.format == "openvino")
+model = next(model for model in load_models() if model.format == "openvino")
 sessions = []
 
 def open_one():
-    sessions.append(load_device("cpu:openvino").open(artifact, OpenOptions(threads=1)))
+    sessions.append(load_device("cpu:openvino").open(model, OpenOptions(threads=1)))
 
 open_one()
 thread = threading.Thread(target=open_one)

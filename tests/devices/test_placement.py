@@ -8,13 +8,13 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from linnet_devices import Artifact, DeviceError, LinnetError, OpenOptions, load_device
+from linnet_devices import DeviceError, LinnetError, Model, OpenOptions, load_device
 from linnet_devices.testing.faults import device_name
-from linnet_devices.testing.samples import load_artifacts, pattern_pictures
+from linnet_devices.testing.samples import load_models, pattern_pictures
 from program import linnet
 
-FLOAT = next(artifact for artifact in load_artifacts() if artifact.path.endswith("fp32.tflite"))
-ONNX = next(artifact for artifact in load_artifacts() if artifact.path.endswith("int8.onnx"))
+FLOAT = next(model for model in load_models() if model.path.endswith("fp32.tflite"))
+ONNX = next(model for model in load_models() if model.path.endswith("int8.onnx"))
 ALLOWED = OpenOptions(allow_fallback=True)
 
 
@@ -35,7 +35,7 @@ ALLOWED = OpenOptions(allow_fallback=True)
     ],
 )
 def test_what_a_delegate_took_is_told_from_what_the_cpu_has(
-    fault_library: Path, int8_model: Artifact, ops: str, elsewhere: list[str]
+    fault_library: Path, int8_model: Model, ops: str, elsewhere: list[str]
 ) -> None:
     """XNNPACK, to which LiteRT gives the rest, is the CPU."""
     device = device_name(fault_library, ops=ops)
@@ -46,14 +46,14 @@ def test_what_a_delegate_took_is_told_from_what_the_cpu_has(
         assert session.placement.on_device == 6 - len(elsewhere)
 
 
-def test_a_delegate_that_takes_nothing_is_an_error(fault_library: Path, int8_model: Artifact) -> None:
+def test_a_delegate_that_takes_nothing_is_an_error(fault_library: Path, int8_model: Model) -> None:
     with pytest.raises(DeviceError) as error:
         load_device(device_name(fault_library, ops="ADD")).open(int8_model, OpenOptions())
     assert "got 0 of 6 operations on it (2 QUANTIZE: CPU, 1 CONV_2D: CPU, 1 " in str(error.value)
     assert "--allow-fallback" in str(error.value)
 
 
-def test_a_fallback_that_was_allowed_says_that_the_cpu_ran(fault_library: Path, int8_model: Artifact) -> None:
+def test_a_fallback_that_was_allowed_says_that_the_cpu_ran(fault_library: Path, int8_model: Model) -> None:
     device = device_name(fault_library, ops="ADD")
     with load_device(device).open(int8_model, ALLOWED) as session:
         assert session.device == "cpu:litert"
@@ -62,16 +62,14 @@ def test_a_fallback_that_was_allowed_says_that_the_cpu_ran(fault_library: Path, 
 
 
 @pytest.mark.parametrize("least", [0.0, 0.5, 4 / 6])
-def test_a_share_that_is_reached_is_enough(fault_library: Path, int8_model: Artifact, least: float) -> None:
+def test_a_share_that_is_reached_is_enough(fault_library: Path, int8_model: Model, least: float) -> None:
     device = load_device(device_name(fault_library, ops="CONV_2D+DEPTHWISE_CONV_2D+MEAN+FULLY_CONNECTED"))
     with device.open(int8_model, OpenOptions(require_placement=least)) as session:
         assert session.placement.on_device == 4
 
 
 @pytest.mark.parametrize("allow_fallback", [False, True])
-def test_a_share_that_is_not_reached_is_an_error(
-    fault_library: Path, int8_model: Artifact, allow_fallback: bool
-) -> None:
+def test_a_share_that_is_not_reached_is_an_error(fault_library: Path, int8_model: Model, allow_fallback: bool) -> None:
     options = OpenOptions(allow_fallback=allow_fallback, require_placement=0.95)
     with pytest.raises(DeviceError, match=r"got 5 of 6 operations on it \(1 MEAN: CPU\), expected at least 95.0%"):
         load_device(device_name(fault_library, ops="QUANTIZE+CONV_2D+DEPTHWISE_CONV_2D+FULLY_CONNECTED")).open(

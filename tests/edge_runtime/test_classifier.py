@@ -120,8 +120,8 @@ def test_each_cpu_engine_gives_the_same_label(
 @pytest.mark.parametrize("device", CPU_ENGINES)
 def test_float_is_another_artifact(device: str, bundle_folder: Path) -> None:
     with Classifier.open(bundle_folder, device, precision="float") as classifier:
-        assert classifier.session.artifact.precision in ("float32", "float16")
-        assert classifier.session.artifact.input.dtype == "uint8"
+        assert classifier.session.model.precision in ("float32", "float16")
+        assert classifier.session.model.input.dtype == "uint8"
 
 
 def test_auto_takes_the_first_engine_that_is_here(bundle_folder: Path) -> None:

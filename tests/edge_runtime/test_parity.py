@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from linnet_devices.api import File, Logits
-from linnet_runtime.bundle import BundleError, describe_file
+from linnet_devices.api import Logits
+from linnet_runtime.bundle import BundleError, File, describe_file
 from linnet_runtime.proof.canary import Canary, compare_canary, load_canary, make_tolerance, save_canary
 from linnet_runtime.proof.comparison import compare
 from linnet_runtime.proof.gates import gate_words, parity_of, shortcomings

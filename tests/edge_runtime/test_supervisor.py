@@ -32,7 +32,7 @@ from linnet_devices.api import DeviceError, DeviceUnavailable, OpenOptions
 from linnet_runtime import Classifier
 from linnet_runtime.bundle import BundleError, open_bundle
 from linnet_runtime.failover import supervisor
-from linnet_runtime.failover.checked import CheckedSession, Limits, Model, open_checked
+from linnet_runtime.failover.checked import CheckedSession, Limits, Wanted, open_checked
 from linnet_runtime.failover.rung import Event, Rung
 from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.pipeline import Pipeline, Result
@@ -315,7 +315,7 @@ def failing(tries: list[float], enough: threading.Event, limits: Limits) -> Rung
 
 def test_a_device_is_tried_again_only_so_often_in_a_minute(small_bundle: Path) -> None:
     limits = Limits(first_backoff_s=0.0, longest_backoff_s=0.0, restarts_a_minute=3)
-    model = Model(open_bundle(small_bundle), "int8", OpenOptions(), None, limits)
+    model = Wanted(open_bundle(small_bundle), "int8", OpenOptions(), None, limits)
     tries, enough = [], threading.Event()
     here = Rung("fake", partial(open_checked, "fake", model), limits)
     with SupervisedSession("gone,fake", [failing(tries, enough, limits), here], limits) as session:

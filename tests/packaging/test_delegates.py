@@ -17,18 +17,18 @@ from linnet_devices.testing import faults
 _ASK = """
 import ctypes, json, sys
 import msgspec
-from linnet_devices import Artifact, LinnetError, OpenOptions, load_device
-from linnet_devices.testing.samples import colour_pictures, load_artifacts
+from linnet_devices import Model, LinnetError, OpenOptions, load_device
+from linnet_devices.testing.samples import colour_pictures, load_models
 
-device, model, libedgetpu = sys.argv[1:]
+device, given, libedgetpu = sys.argv[1:]
 if libedgetpu:
     ctypes.CDLL(libedgetpu)  # the linker then knows it by its name
-artifact = next(artifact for artifact in load_artifacts() if artifact.format == "tflite")
-if model:
-    artifact = msgspec.json.decode(model, type=Artifact)
+model = next(model for model in load_models() if model.format == "tflite")
+if given:
+    model = msgspec.json.decode(given, type=Model)
 said = {}
 try:
-    with load_device(device).open(artifact, OpenOptions()) as session:
+    with load_device(device).open(model, OpenOptions()) as session:
         said |= {"device": session.device, "share": session.placement.share}
         said["best"] = [session.run(colour_pictures()).argmax(axis=1).tolist() for _ in range(2)]
 except LinnetError as error:
@@ -90,7 +90,7 @@ def test_abort_takes_the_process_along(environment: Environment, library: Path) 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="libedgetpu's stand-in has its name from Linux's linker")
 def test_a_compiled_model_runs_on_corals_stand_in(environment: Environment, library: Path, tmp_path: Path) -> None:
-    artifact = write_compiled_model(tmp_path / "model_edgetpu.tflite")
+    model = write_compiled_model(tmp_path / "model_edgetpu.tflite")
     libedgetpu = faults.build_edgetpu(tmp_path)
-    said = ask(environment, "coral:usb", msgspec.json.encode(artifact).decode(), libedgetpu)
+    said = ask(environment, "coral:usb", msgspec.json.encode(model).decode(), libedgetpu)
     assert said == {"device": "coral:usb", "share": 1.0, "best": RIGHT}

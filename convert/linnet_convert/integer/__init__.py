@@ -6,7 +6,7 @@ from pathlib import Path
 
 from linnet_convert.integer import onnx, openvino, tflite
 from linnet_convert.integer.report import IntegerReport, refuse_dynamic_range, summarise
-from linnet_devices.api import Artifact
+from linnet_runtime.bundle import Artifact
 
 __all__ = ["IntegerReport", "integer_report", "refuse_dynamic_range"]
 

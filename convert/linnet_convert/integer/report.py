@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from linnet_convert.errors import ConversionError
-from linnet_devices.api import Artifact
+from linnet_runtime.bundle import Artifact
 
 Kind = Literal["fully integer", "integer inside", "partly integer", "dynamic range", "float", "compiled"]
 INTEGERS = frozenset({"int4", "int8", "uint8", "int16", "uint16", "int32", "int64", "bool"})

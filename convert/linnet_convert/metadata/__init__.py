@@ -11,8 +11,7 @@ from pathlib import Path
 import msgspec
 
 from linnet_convert.metadata import model_info, tflite
-from linnet_devices.api import Artifact
-from linnet_runtime.bundle import describe_file
+from linnet_runtime.bundle import Artifact, describe_file
 from linnet_runtime.preprocess import Preprocess
 
 _WRITERS = {"tflite": tflite.write, "onnx": model_info.write_onnx, "openvino": model_info.write_openvino}

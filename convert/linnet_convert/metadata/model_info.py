@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import onnx
 
-from linnet_devices.api import Artifact
+from linnet_runtime.bundle import Artifact
 from linnet_runtime.preprocess import Preprocess
 
 PREFIX = "model_info "

@@ -16,7 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import number_types
 
-from linnet_devices.api import Artifact
+from linnet_runtime.bundle import Artifact
 from linnet_runtime.preprocess import Preprocess
 
 LABELS = "labels.txt"

@@ -11,13 +11,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_devices.api import Artifact, Logits, OpenOptions, Pixels
+from linnet_devices.api import Logits, Model, OpenOptions, Pixels
 from linnet_devices.registry import load_device
+from linnet_runtime.bundle import Artifact
 from linnet_runtime.decision import comparable
 from linnet_runtime.proof.comparison import Comparison, compare
 from linnet_runtime.proof.gates import drops, gate_words, parity_of, shortcomings
 from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs
-from linnet_runtime.sessions import artifact_device
+from linnet_runtime.sessions import cpu_engine
 
 if TYPE_CHECKING:
     import keras
@@ -44,9 +45,13 @@ def keras_logits(model: keras.Model, pixels: Pixels | NDArray[np.float32]) -> Lo
 
 
 def artifact_logits(artifact: Artifact, root: Path, pixels: Pixels) -> Logits:
-    """The same from an artifact below ``root`` on its own CPU engine."""
-    absolute = msgspec.structs.replace(artifact, path=str(root / artifact.path))
-    with load_device(artifact_device(artifact)).open(absolute, OpenOptions()) as session:
+    """The logits of an artifact below ``root``; see ``model_logits``."""
+    return model_logits(artifact.model(root), pixels)
+
+
+def model_logits(model: Model, pixels: Pixels) -> Logits:
+    """uint8 RGB [N, H, W, 3] to the float32 logits [N, classes] of a model on the CPU engine that reads it."""
+    with load_device(cpu_engine(model.format)).open(model, OpenOptions()) as session:
         return session.run(pixels)
 
 
@@ -93,7 +98,7 @@ def measure_parity(
             cost = compare(given[0], before_int8, shown, sample.labels, sample.class_names, scale=scale)
             failed += tuple(f"{words} against {given[0]}" for words in drops(cost, max_drop))
         measured.append(msgspec.structs.replace(artifact, parity=parity_of(comparison)))
-        rows.append(Compared(artifact.path, artifact.precision, artifact_device(artifact), comparison, failed))
+        rows.append(Compared(artifact.path, artifact.precision, cpu_engine(artifact.format), comparison, failed))
         logits[artifact.path] = (shown, scale)
         on_artifact(artifact)
     gate = gate_words(max_drop) if sample.labels is not None else _noise_gate()

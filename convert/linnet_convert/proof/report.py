@@ -11,7 +11,8 @@ import msgspec
 from linnet_convert.errors import ConversionError
 from linnet_convert.integer import IntegerReport
 from linnet_convert.source import Source
-from linnet_devices.api import Artifact, Pixels
+from linnet_devices.api import Pixels
+from linnet_runtime.bundle import Artifact
 from linnet_runtime.proof.page import render_proof
 from linnet_runtime.proof.report import (
     CALIBRATION_JSON,

@@ -11,7 +11,7 @@ from linnet_convert.readiness.api import Readiness, Requirement
 from linnet_convert.readiness.compiler import compile_for_edgetpu, compiler_here
 from linnet_convert.readiness.edgetpu import check_edgetpu
 from linnet_convert.readiness.npu import check_npu
-from linnet_devices.api import Artifact
+from linnet_runtime.bundle import Artifact
 
 __all__ = ["ACCELERATORS", "Readiness", "Requirement", "check_readiness"]
 

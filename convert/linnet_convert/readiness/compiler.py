@@ -12,7 +12,7 @@ import msgspec
 from linnet_convert.errors import ConversionError
 from linnet_convert.readiness.api import Requirement
 from linnet_convert.writers.specs import describe_artifact
-from linnet_devices.api import Artifact
+from linnet_runtime.bundle import Artifact
 
 _COMPILER = "edgetpu_compiler"
 _WITHIN_S = 600

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from linnet_convert.calibration import Calibration
 from linnet_convert.errors import ConversionError
 from linnet_convert.facts import FORMATS, Facts
-from linnet_convert.proof.parity import artifact_logits, keras_logits
+from linnet_convert.proof.parity import keras_logits, model_logits
 from linnet_convert.source import OnStep
 from linnet_convert.sources.signature import Signature
-from linnet_devices.api import Artifact, Format, LinnetError, Logits, Pixels, Precision
+from linnet_devices.api import Format, LinnetError, Logits, Model, Pixels, Precision
 from linnet_devices.chatter import no_chatter
+from linnet_runtime.bundle import Artifact
 from linnet_runtime.photos import Photos
 from linnet_runtime.preprocess import Preprocess
 
@@ -129,17 +130,15 @@ class FileSource(ABC):
 
     def own_reference(self, pixels: Pixels, form: Format) -> dict[str, tuple[str, Logits]]:
         """The file's own logits for uint8 [N, H, W, 3], on the CPU engine that reads it."""
-        artifact = Artifact(
+        model = Model(
             path=str(self.path.resolve()),
             format=form,
             precision=self.facts.precision,
-            bytes=0,
-            sha256="",
             input=self.signature.input,
             output=self.signature.output,
         )
-        precision = "int8" if artifact.is_int8 else "float"
-        return {precision: (self.name, artifact_logits(artifact, Path("/"), pixels))}
+        precision = "int8" if model.precision == "int8" else "float"
+        return {precision: (self.name, model_logits(model, pixels))}
 
     def write_network(
         self, precisions: set[Precision], root: Path, formats: set[Format], on_step: OnStep

@@ -11,7 +11,8 @@ from linnet_convert.proof.parity import keras_logits
 from linnet_convert.source import FORMATS, OnStep
 from linnet_convert.sources.file import FileSource, as_logits
 from linnet_convert.sources.keras_route import write_adapted
-from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
+from linnet_devices.api import Format, Logits, Pixels, Precision
+from linnet_runtime.bundle import Artifact
 
 
 class KerasSource(FileSource):

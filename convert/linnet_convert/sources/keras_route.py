@@ -17,7 +17,8 @@ from linnet_convert.source import OnStep
 from linnet_convert.sources.file import FileSource
 from linnet_convert.sources.signature import Signature
 from linnet_convert.writers.keras import write_artifacts
-from linnet_devices.api import Artifact, Format, Pixels, Precision
+from linnet_devices.api import Format, Pixels, Precision
+from linnet_runtime.bundle import Artifact
 from linnet_train.quantization import calibrate, quantize
 
 _ZERO_PIXEL, _UNIT = 128, 128  # the pixel is the quantised value

@@ -10,7 +10,8 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.source import OnStep
 from linnet_convert.sources.file import FileSource
 from linnet_convert.writers.specs import describe_artifact
-from linnet_devices.api import Artifact, Format, Logits, Pixels
+from linnet_devices.api import Format, Logits, Pixels
+from linnet_runtime.bundle import Artifact
 
 if TYPE_CHECKING:
     import keras

@@ -17,7 +17,8 @@ from linnet_convert.proof.coverage import Coverage, measure_coverage
 from linnet_convert.proof.parity import keras_logits
 from linnet_convert.source import FORMATS, OnStep
 from linnet_convert.writers.keras import write_artifacts
-from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
+from linnet_devices.api import Format, Logits, Pixels, Precision
+from linnet_runtime.bundle import Artifact
 from linnet_runtime.photos import Photos, load_run_photos
 from linnet_runtime.preprocess import Preprocess
 

@@ -27,8 +27,9 @@ from linnet_convert.sources.file import FileSource, as_logits
 from linnet_convert.writers.onnx import to_onnx
 from linnet_convert.writers.openvino import to_openvino
 from linnet_convert.writers.specs import linnet_artifact
-from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
+from linnet_devices.api import Format, Logits, Pixels, Precision
 from linnet_devices.chatter import no_chatter
+from linnet_runtime.bundle import Artifact
 
 
 class SavedModelSource(FileSource):

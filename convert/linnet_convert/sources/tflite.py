@@ -13,7 +13,8 @@ from linnet_convert.sources.file import FileSource
 from linnet_convert.writers.onnx import to_onnx, translate
 from linnet_convert.writers.openvino import to_openvino
 from linnet_convert.writers.specs import describe_artifact
-from linnet_devices.api import Artifact, Format, Logits, Pixels, Precision
+from linnet_devices.api import Format, Logits, Pixels, Precision
+from linnet_runtime.bundle import Artifact
 
 if TYPE_CHECKING:
     import keras

@@ -10,7 +10,8 @@ from linnet_convert.source import OnStep
 from linnet_convert.writers.onnx import to_onnx
 from linnet_convert.writers.openvino import to_openvino
 from linnet_convert.writers.tflite import to_tflite
-from linnet_devices.api import Artifact, Format, Pixels, Precision
+from linnet_devices.api import Format, Pixels, Precision
+from linnet_runtime.bundle import Artifact
 
 _STORED: dict[Precision, Precision] = {"int8": "int8", "float32": "float16"}  # in OpenVINO's .bin
 

@@ -18,7 +18,8 @@ from linnet_convert.tflite_to_onnx.onnx_graph import OPSET
 from linnet_convert.tflite_to_onnx.operators import OPERATORS
 from linnet_convert.tflite_to_onnx.translation import LOGITS, PIXELS, Translation
 from linnet_convert.writers.specs import linnet_artifact
-from linnet_devices.api import Artifact, Precision
+from linnet_devices.api import Precision
+from linnet_runtime.bundle import Artifact
 
 
 def to_onnx(tflite: Path, precision: Precision, root: Path) -> Artifact:

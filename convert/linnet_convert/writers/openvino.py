@@ -10,7 +10,8 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.readers.tflite_graph import plain_ends, read_graph
 from linnet_convert.tflite_to_onnx.translation import LOGITS, PIXELS
 from linnet_convert.writers.specs import linnet_artifact
-from linnet_devices.api import Artifact, Precision
+from linnet_devices.api import Precision
+from linnet_runtime.bundle import Artifact
 
 
 def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path) -> Artifact:

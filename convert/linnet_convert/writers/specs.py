@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from linnet_convert.readers.tflite_graph import Graph, Tensor
-from linnet_devices.api import Artifact, Format, Precision, TensorSpec
-from linnet_runtime.bundle import describe_file
+from linnet_devices.api import Format, Precision, TensorSpec
+from linnet_runtime.bundle import Artifact, describe_file
 
 
 def describe_artifact(

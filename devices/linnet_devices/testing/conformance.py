@@ -24,13 +24,13 @@ import numpy as np
 import pytest
 
 from linnet_devices.api import (
-    Artifact,
     Device,
     DeviceError,
     DeviceUnavailable,
     Format,
     LinnetError,
     Logits,
+    Model,
     OpenOptions,
     Pixels,
     Precision,
@@ -44,7 +44,7 @@ from linnet_devices.testing.samples import (
     colour_pictures,
     expected_logits,
     in_folder,
-    load_artifacts,
+    load_models,
     pattern_pictures,
 )
 
@@ -76,22 +76,22 @@ class SimulatedDeviceConformance:
     """The device's name in the registry."""
     precisions: tuple[Precision, ...] = ("int8", "float16", "float32")
     """The precisions that it runs: ``("int8",)`` for an integer-only accelerator."""
-    models: tuple[Artifact, ...] = ()
+    models: tuple[Model, ...] = ()
     """Models of its own in place of the suite's, for a device that reads only what was compiled for it: uint8
     [1, 24, 32, 3] to three classes."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Gives every test that opens a model each of those that the device reads."""
-        if "artifact" in metafunc.fixturenames:
-            artifacts = self._artifacts()
-            metafunc.parametrize("artifact", artifacts, ids=[Path(artifact.path).name for artifact in artifacts])
+        if "model" in metafunc.fixturenames:
+            models = self._models()
+            metafunc.parametrize("model", models, ids=[Path(model.path).name for model in models])
 
-    def _artifacts(self) -> list[Artifact]:
+    def _models(self) -> list[Model]:
         try:
             formats = load_device(self.device).formats
         except DeviceUnavailable:  # the fixture ``engine`` skips with its reason
             formats = get_args(Format)
-        models = self.models or load_artifacts()
+        models = self.models or load_models()
         return [model for model in models if model.format in formats and model.precision in self.precisions]
 
     @pytest.fixture
@@ -103,9 +103,9 @@ class SimulatedDeviceConformance:
         return load_device(self.device)
 
     @pytest.fixture
-    def session(self, engine: Device, artifact: Artifact) -> Iterator[Session]:
+    def session(self, engine: Device, model: Model) -> Iterator[Session]:
         """A session of one of the models."""
-        with engine.open(artifact, OpenOptions()) as session:
+        with engine.open(model, OpenOptions()) as session:
             yield session
 
     # What it says of itself
@@ -130,12 +130,12 @@ class SimulatedDeviceConformance:
         """A device reads at least one of the formats, and a model of this suite."""
         assert engine.formats
         assert set(engine.formats) <= set(get_args(Format))
-        assert self._artifacts()
+        assert self._models()
 
-    def test_session_says_what_it_is(self, session: Session, artifact: Artifact) -> None:
-        """A session names its device, at least as exactly as the user did, and its artifact."""
+    def test_session_says_what_it_is(self, session: Session, model: Model) -> None:
+        """A session names its device, at least as exactly as the user did, and its model."""
         assert session.device.startswith(self.device)
-        assert session.artifact == artifact
+        assert session.model == model
 
     def test_placement_accounts_for_every_operation(self, session: Session) -> None:
         """Some operations run on the device, and each of the others is listed."""
@@ -199,18 +199,18 @@ class SimulatedDeviceConformance:
         _one_line(error)
         assert len(session.run(colour_pictures())) == len(CLASSES)
 
-    # The artifact's entry decides how its input and output are read
+    # The model's entry decides how its input and output are read
 
-    def test_reads_the_input_as_its_entry_says(self, engine: Device, artifact: Artifact) -> None:
+    def test_reads_the_input_as_its_entry_says(self, engine: Device, model: Model) -> None:
         """A model whose entry says BGR is given BGR."""
-        as_bgr = _described(artifact, input={"color": "bgr"})
-        swapped = _logits(engine, artifact, colour_pictures()[..., ::-1].copy())
+        as_bgr = _described(model, input={"color": "bgr"})
+        swapped = _logits(engine, model, colour_pictures()[..., ::-1].copy())
         np.testing.assert_array_equal(_logits(engine, as_bgr, colour_pictures()), swapped)
 
-    def test_reads_the_output_as_its_entry_says(self, engine: Device, artifact: Artifact) -> None:
+    def test_reads_the_output_as_its_entry_says(self, engine: Device, model: Model) -> None:
         """A model whose entry says probabilities gives their logarithms, finite ones for those that have none."""
-        as_probabilities = _described(artifact, output={"values": "probabilities"})
-        values = _logits(engine, artifact, colour_pictures())
+        as_probabilities = _described(model, output={"values": "probabilities"})
+        values = _logits(engine, model, colour_pictures())
         logits = _logits(engine, as_probabilities, colour_pictures())
         np.testing.assert_allclose(logits[values > 0], np.log(values[values > 0]), rtol=1e-5, atol=1e-6)
         assert np.isfinite(logits).all()
@@ -218,16 +218,16 @@ class SimulatedDeviceConformance:
     # Opening and closing
 
     @pytest.mark.parametrize("threads", [1, 2])
-    def test_threads_change_no_top1(self, engine: Device, artifact: Artifact, threads: int) -> None:
+    def test_threads_change_no_top1(self, engine: Device, model: Model, threads: int) -> None:
         """A device takes the number of threads, or ignores it; what it says of a picture stays the same."""
-        with engine.open(artifact, OpenOptions(threads=threads)) as session:
+        with engine.open(model, OpenOptions(threads=threads)) as session:
             best = session.run(colour_pictures()).argmax(axis=1)
-        np.testing.assert_array_equal(best, _logits(engine, artifact, colour_pictures()).argmax(axis=1))
+        np.testing.assert_array_equal(best, _logits(engine, model, colour_pictures()).argmax(axis=1))
 
-    def test_two_sessions_are_open_at_once(self, session: Session, engine: Device, artifact: Artifact) -> None:
+    def test_two_sessions_are_open_at_once(self, session: Session, engine: Device, model: Model) -> None:
         """Two sessions share nothing: neither the other's runs nor its end are felt."""
         alone = session.run(pattern_pictures())
-        with engine.open(artifact, OpenOptions()) as other:
+        with engine.open(model, OpenOptions()) as other:
             other.run(255 - pattern_pictures())
             np.testing.assert_array_equal(session.run(pattern_pictures()), alone)
             np.testing.assert_array_equal(other.run(pattern_pictures()), alone)
@@ -248,18 +248,18 @@ class SimulatedDeviceConformance:
             session.run(colour_pictures())
         _one_line(error)
 
-    def test_a_context_manager_closes_on_an_error_too(self, engine: Device, artifact: Artifact) -> None:
+    def test_a_context_manager_closes_on_an_error_too(self, engine: Device, model: Model) -> None:
         """``with`` gives the session itself, closes it, and lets the error through."""
-        session = engine.open(artifact, OpenOptions())
+        session = engine.open(model, OpenOptions())
         with pytest.raises(ZeroDivisionError), session as entered:  # noqa: PT012  # the block is what is tested
             assert entered is session
             raise ZeroDivisionError
         with pytest.raises(DeviceError):
             session.run(colour_pictures())
 
-    def test_an_unclosed_session_is_reported(self, engine: Device, artifact: Artifact) -> None:
+    def test_an_unclosed_session_is_reported(self, engine: Device, model: Model) -> None:
         """A session that is dropped unclosed warns, because a device may stay taken."""
-        session = engine.open(artifact, OpenOptions())
+        session = engine.open(model, OpenOptions())
         with pytest.warns(ResourceWarning, match="unclosed session"):  # noqa: PT031  # to drop it takes two
             del session
             gc.collect()
@@ -273,49 +273,49 @@ class DeviceConformance(SimulatedDeviceConformance):
         named = [CLASSES[best] for best in session.run(colour_pictures()).argmax(axis=1)]
         assert named == list(CLASSES)
 
-    def test_agrees_with_keras(self, session: Session, artifact: Artifact) -> None:
+    def test_agrees_with_keras(self, session: Session, model: Model) -> None:
         """The logits are those of the Keras model, but for what rounding may do."""
-        expected = expected_logits(artifact)
-        step = artifact.output.scale or float(np.ptp(expected)) / 255
+        expected = expected_logits(model)
+        step = model.output.scale or float(np.ptp(expected)) / 255
         off = np.abs(session.run(pattern_pictures()) - expected) / step
         assert off.max() <= _STEPS, f"logits are off by up to {off.max():.1f} output steps"
 
     @pytest.mark.parametrize("changes", _WRONG_ENTRIES.values(), ids=_WRONG_ENTRIES)
     def test_refuses_a_model_that_is_not_as_its_entry_says(
-        self, engine: Device, artifact: Artifact, changes: dict[str, dict[str, Any]]
+        self, engine: Device, model: Model, changes: dict[str, dict[str, Any]]
     ) -> None:
         """A file that is not what its entry says is an error at open or at the first run, never wrong logits."""
-        wrong = _described(artifact, **changes)
+        wrong = _described(model, **changes)
         with pytest.raises(DeviceError) as error:
             _logits(engine, wrong, np.zeros((1, *wrong.input.shape[1:]), np.uint8))
         _one_line(error)
 
     @pytest.mark.parametrize("damage", ["missing", "empty", "another file", "cut off"])
-    def test_refuses_a_damaged_model(self, engine: Device, artifact: Artifact, damage: str, tmp_path: Path) -> None:
+    def test_refuses_a_damaged_model(self, engine: Device, model: Model, damage: str, tmp_path: Path) -> None:
         """A model file that is missing or broken, or its weights, is an error in one line that names it."""
-        paths = [Path(artifact.path)] + ([Path(artifact.weights.path)] if artifact.weights else [])
+        paths = [Path(model.path)] + ([Path(model.weights)] if model.weights else [])
         for number, path in enumerate(paths):
             folder = tmp_path / str(number)
             folder.mkdir()
             for source in paths:
                 shutil.copy(source, folder)
             _damage(folder / path.name, damage)
-            broken = in_folder(artifact, folder)
+            broken = in_folder(model, folder)
             with pytest.raises(DeviceError) as error:
                 engine.open(broken, OpenOptions())
             _one_line(error)
             assert broken.path in str(error.value)
 
 
-def _logits(engine: Device, artifact: Artifact, pixels: Pixels) -> Logits:
-    with engine.open(artifact, OpenOptions()) as session:
+def _logits(engine: Device, model: Model, pixels: Pixels) -> Logits:
+    with engine.open(model, OpenOptions()) as session:
         return session.run(pixels)
 
 
-def _described(artifact: Artifact, **changes: dict[str, Any]) -> Artifact:
-    """The artifact with another entry: ``input={"color": "bgr"}``."""
-    specs = {side: msgspec.structs.replace(getattr(artifact, side), **change) for side, change in changes.items()}
-    return msgspec.structs.replace(artifact, **specs)
+def _described(model: Model, **changes: dict[str, Any]) -> Model:
+    """The model with another entry: ``input={"color": "bgr"}``."""
+    specs = {side: msgspec.structs.replace(getattr(model, side), **change) for side, change in changes.items()}
+    return msgspec.structs.replace(model, **specs)
 
 
 def _damage(path: Path, damage: str) -> None:

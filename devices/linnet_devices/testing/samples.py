@@ -11,32 +11,30 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from linnet_devices.api import Artifact, Logits, Pixels
+from linnet_devices.api import Logits, Model, Pixels
 
 MODELS = Path(__file__).parent / "models"
-ARTIFACTS, EXPECTED = "artifacts.json", "expected.json"
+ENTRIES, EXPECTED, DIGESTS = "models.json", "expected.json", "SHA256SUMS"
 HEIGHT, WIDTH = 24, 32
 CLASSES = ("red", "green", "blue")
 
 
-def load_artifacts(folder: Path = MODELS) -> tuple[Artifact, ...]:
-    """The models' entries, with absolute paths."""
-    entries = msgspec.json.decode((folder / ARTIFACTS).read_bytes(), type=tuple[Artifact, ...])
+def load_models(folder: Path = MODELS) -> tuple[Model, ...]:
+    """The models of the suite; their paths in ``folder`` are absolute."""
+    entries = msgspec.json.decode((folder / ENTRIES).read_bytes(), type=tuple[Model, ...])
     return tuple(in_folder(entry, folder) for entry in entries)
 
 
-def in_folder(artifact: Artifact, folder: Path) -> Artifact:
-    """The artifact with its files in that folder."""
-    weights = artifact.weights
-    if weights is not None:
-        weights = msgspec.structs.replace(weights, path=str(folder / Path(weights.path).name))
-    return msgspec.structs.replace(artifact, path=str(folder / Path(artifact.path).name), weights=weights)
+def in_folder(model: Model, folder: Path) -> Model:
+    """The model with its files in that folder."""
+    weights = model.weights and str(folder / Path(model.weights).name)
+    return msgspec.structs.replace(model, path=str(folder / Path(model.path).name), weights=weights)
 
 
-def expected_logits(artifact: Artifact, folder: Path = MODELS) -> Logits:
-    """float32 [N, 3]: what Keras computes for ``pattern_pictures()``; for an int8 artifact, with fake quantisation."""
+def expected_logits(model: Model, folder: Path = MODELS) -> Logits:
+    """float32 [N, 3]: what Keras computes for ``pattern_pictures()``; for an int8 model, with fake quantization."""
     expected = msgspec.json.decode((folder / EXPECTED).read_bytes(), type=dict[str, list[list[float]]])
-    return np.array(expected["int8" if artifact.is_int8 else "float"], dtype=np.float32)
+    return np.array(expected["int8" if model.precision == "int8" else "float"], dtype=np.float32)
 
 
 def colour_pictures() -> Pixels:

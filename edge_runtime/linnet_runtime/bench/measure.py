@@ -54,8 +54,8 @@ def measure(job: Job) -> dict[str, object]:
         peak_rss_mb = _peak_rss_mb("self") + (_peak_rss_mb(session.pid) if isinstance(session, IsolatedSession) else 0)
         return {
             "device": session.device,
-            "artifact": Path(session.artifact.path).name,
-            "precision": session.artifact.precision,
+            "artifact": Path(session.model.path).name,
+            "precision": session.model.precision,
             "threads": job.threads,
             "state": "warm",
             "latency_ms": latency_summary(latencies),

@@ -14,7 +14,7 @@ from linnet_devices.registry import load_device
 from linnet_devices.session import InputAdapter
 from linnet_runtime.bundle import Bundle, check_artifact
 from linnet_runtime.proof.canary import PICTURES, Canary, check_canary
-from linnet_runtime.sessions import PrecisionChoice, find_artifact, is_accelerator, open_artifact, open_session
+from linnet_runtime.sessions import PrecisionChoice, find_artifact, is_accelerator, open_model, open_session
 
 
 class WrongAnswers(DeviceError):  # noqa: N818  # the state's name says it
@@ -58,8 +58,8 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Model:
-    """What every device of a ladder opens: a bundle's model, and how."""
+class Wanted:
+    """What every device of a ladder opens, and how."""
 
     bundle: Bundle
     precision: PrecisionChoice
@@ -74,7 +74,7 @@ class CheckedSession:
     ``verdict`` is what the canaries last said.
     """
 
-    def __init__(self, session: Session, model: Model, *, accelerator: bool) -> None:
+    def __init__(self, session: Session, wanted: Wanted, *, accelerator: bool) -> None:
         """Runs the canaries, and on an accelerator a blank picture before: the first inference takes longer.
 
         Raises:
@@ -82,12 +82,12 @@ class CheckedSession:
         """
         self.session = session
         self.verdict = "its artifact has no canary"
-        self._canary = model.canary
-        self._limits = model.limits
+        self._canary = wanted.canary
+        self._limits = wanted.limits
         self._accelerator = accelerator
         self._frames = self._slow_in_a_row = 0
         if accelerator:
-            session.run(np.zeros((1, *InputAdapter(session.artifact.input).shape), np.uint8))
+            session.run(np.zeros((1, *InputAdapter(session.model.input).shape), np.uint8))
         started = time.monotonic()
         self._check()
         each_s = (self._checked_at - started) / PICTURES
@@ -137,7 +137,7 @@ class CheckedSession:
         return TooSlow(f"device {self.session.device}", got=got, expected=limit)
 
 
-def open_checked(name: str, model: Model, stop: threading.Event | None = None) -> CheckedSession:
+def open_checked(name: str, wanted: Wanted, stop: threading.Event | None = None) -> CheckedSession:
     """Opens the model on a device, an accelerator in a process of its own, or on the first of a group of CPU engines.
     Setting ``stop`` ends an accelerator's opening early.
 
@@ -146,20 +146,22 @@ def open_checked(name: str, model: Model, stop: threading.Event | None = None) -
         BundleError: the artifact's file is damaged.
     """
     accelerator = is_accelerator(name)
-    session = _open_accelerator(name, model, stop) if accelerator else _open_cpu(name, model)
+    session = _open_accelerator(name, wanted, stop) if accelerator else _open_cpu(name, wanted)
     try:
-        return CheckedSession(session, model, accelerator=accelerator)
+        return CheckedSession(session, wanted, accelerator=accelerator)
     except BaseException:
         session.close()
         raise
 
 
-def _open_accelerator(name: str, model: Model, stop: threading.Event | None) -> Session:
-    device, limits = load_device(name), model.limits
-    artifact = find_artifact(model.bundle, device, model.precision)
+def _open_accelerator(name: str, wanted: Wanted, stop: threading.Event | None) -> Session:
+    device, limits = load_device(name), wanted.limits
+    artifact = find_artifact(wanted.bundle, device, wanted.precision)
     check_artifact(artifact)
-    return open_artifact(device, artifact, model.options, open_s=limits.open_s, run_s=limits.deadline_s, stop=stop)
+    return open_model(
+        device, artifact.model(), wanted.options, open_s=limits.open_s, run_s=limits.deadline_s, stop=stop
+    )
 
 
-def _open_cpu(name: str, model: Model) -> Session:
-    return open_session(model.bundle, name, precision=model.precision, options=model.options)
+def _open_cpu(name: str, wanted: Wanted) -> Session:
+    return open_session(wanted.bundle, name, precision=wanted.precision, options=wanted.options)

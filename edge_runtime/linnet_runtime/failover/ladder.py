@@ -9,7 +9,7 @@ from functools import partial
 from linnet_devices.api import DeviceError, DeviceUnavailable, OpenOptions, Session
 from linnet_devices.registry import GROUPS, expand, load_device, probe
 from linnet_runtime.bundle import Bundle
-from linnet_runtime.failover.checked import Limits, Model, open_checked
+from linnet_runtime.failover.checked import Limits, Wanted, open_checked
 from linnet_runtime.failover.rung import Rung
 from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.proof.canary import load_canary
@@ -38,16 +38,16 @@ def open_ladder(
     names = [name.strip() for name in device.split(",")]
     if len(names) == 1 and names[0] != AUTO and not is_accelerator(names[0]):
         return open_session(bundle, names[0], precision=precision, options=options)
-    model = Model(bundle, precision, options, load_canary(bundle.canary) if bundle.canary else None, limits)
+    wanted = Wanted(bundle, precision, options, load_canary(bundle.canary) if bundle.canary else None, limits)
     if names == [AUTO]:
-        return _open_auto(model)
+        return _open_auto(wanted)
     for name in names:
         _check_name(name)
-    return SupervisedSession(device, [_rung(name, model) for name in names], limits)
+    return SupervisedSession(device, [_rung(name, wanted) for name in names], limits)
 
 
-def _rung(name: str, model: Model) -> Rung:
-    return Rung(name, partial(open_checked, name, model), model.limits)
+def _rung(name: str, wanted: Wanted) -> Rung:
+    return Rung(name, partial(open_checked, name, wanted), wanted.limits)
 
 
 def _check_name(name: str) -> None:
@@ -59,7 +59,7 @@ def _check_name(name: str) -> None:
             load_device(device)
 
 
-def _open_auto(model: Model) -> Session:
+def _open_auto(wanted: Wanted) -> Session:
     reasons = []
     for name in GROUPS[AUTO]:
         found = probe(name)
@@ -69,10 +69,10 @@ def _open_auto(model: Model) -> Session:
             continue
         try:
             if not is_accelerator(name):
-                checked = open_checked(name, model)
+                checked = open_checked(name, wanted)
                 logger.info("auto: %s is taken: %s", name, checked.verdict)
                 return checked.session
-            session = SupervisedSession(AUTO, [_rung(name, model), _rung(_LAST_RESORT, model)], model.limits)
+            session = SupervisedSession(AUTO, [_rung(name, wanted), _rung(_LAST_RESORT, wanted)], wanted.limits)
         except DeviceError as error:
             reasons.append(str(error))
             logger.info("auto: %s is left out: %s", name, error)
@@ -83,4 +83,4 @@ def _open_auto(model: Model) -> Session:
             continue
         logger.info("auto: %s is taken", name)
         return session
-    raise DeviceUnavailable(f"--device {AUTO} for {model.bundle.name}", got="; ".join(reasons))
+    raise DeviceUnavailable(f"--device {AUTO} for {wanted.bundle.name}", got="; ".join(reasons))

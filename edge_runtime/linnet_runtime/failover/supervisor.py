@@ -16,7 +16,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from linnet_devices.api import Artifact, DeviceError, DeviceUnavailable, Logits, Pixels, Placement
+from linnet_devices.api import DeviceError, DeviceUnavailable, Logits, Model, Pixels, Placement
 from linnet_runtime.failover.checked import CheckedSession, Limits
 from linnet_runtime.failover.rung import Event, Rung, failure
 from linnet_runtime.sessions import is_accelerator
@@ -32,7 +32,7 @@ _MINUTE_S = 60.0
 class SupervisedSession:
     """The devices of a ladder, best first, as one session; see ``linnet_devices.api.Session``.
 
-    The first one that is well answers; ``device``, ``artifact`` and ``placement`` are those of the one that answered
+    The first one that is well answers; ``device``, ``model`` and ``placement`` are those of the one that answered
     last. A frame whose device fails is answered by the next one, so that none is lost, and counted in
     ``frames_repeated``.
     """
@@ -80,8 +80,8 @@ class SupervisedSession:
         return self._answered_by.device
 
     @property
-    def artifact(self) -> Artifact:
-        return self._answered_by.artifact
+    def model(self) -> Model:
+        return self._answered_by.model
 
     @property
     def placement(self) -> Placement:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from linnet_devices.api import File, Logits, Pixels, Session
-from linnet_runtime.bundle import BundleError, check_file
+from linnet_devices.api import Logits, Pixels, Session
+from linnet_runtime.bundle import BundleError, File, check_file
 from linnet_runtime.decision import comparable
 from linnet_runtime.files import NPZ_ERRORS
 
@@ -84,10 +84,10 @@ def load_canary(file: File) -> Canary:
 def check_canary(canary: Canary | None, session: Session) -> CanaryResult | None:
     """Runs the canaries on an open session; None where there are none for its artifact."""
     # A model that was compiled for an Edge TPU computes what the model does that it was compiled from.
-    name = Path(session.artifact.path).name.replace("_edgetpu.tflite", ".tflite")
+    name = Path(session.model.path).name.replace("_edgetpu.tflite", ".tflite")
     if canary is None or name not in canary.logits:
         return None
-    return compare_canary(canary, name, comparable(session.run(canary.pixels), session.artifact.output))
+    return compare_canary(canary, name, comparable(session.run(canary.pixels), session.model.output))
 
 
 def compare_canary(canary: Canary, name: str, logits: Logits) -> CanaryResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from linnet_devices.api import Parity
+from linnet_runtime.bundle import Parity
 from linnet_runtime.proof.comparison import Comparison
 
 # Int8 engines round halves and biases each in their own way, so equality with fake quantisation is a rate; float

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_devices.api import File, Logits, Pixels
-from linnet_runtime.bundle import BundleError, check_file
+from linnet_devices.api import Logits, Pixels
+from linnet_runtime.bundle import BundleError, File, check_file
 from linnet_runtime.files import NPZ_ERRORS
 
 REFERENCE = "reference.npz"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from linnet_devices.api import Artifact, Device, DeviceUnavailable, Logits, OpenOptions
+from linnet_devices.api import Device, DeviceUnavailable, Logits, OpenOptions
 from linnet_devices.registry import expand, load_device
-from linnet_runtime.bundle import Bundle, check_file, files_of, open_bundle
+from linnet_runtime.bundle import Artifact, Bundle, check_file, files_of, open_bundle
 from linnet_runtime.decision import comparable
 from linnet_runtime.photos import Photos
 from linnet_runtime.proof.canary import Canary, CanaryResult, check_canary, load_canary
@@ -19,7 +19,7 @@ from linnet_runtime.proof.comparison import Comparison, Share, compare
 from linnet_runtime.proof.gates import gate_words, shortcomings
 from linnet_runtime.proof.reference import load_reference
 from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs
-from linnet_runtime.sessions import open_artifact
+from linnet_runtime.sessions import open_model
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _verify(
     photos: Photos | None,
     max_drop: float | None,
 ) -> Verdict:
-    with open_artifact(engine, artifact, options) as session:
+    with open_model(engine, artifact.model(), options) as session:
         canary = check_canary(canaries, session)
         logits = None if photos is None else session.run(photos.pixels)
     failed: tuple[str, ...] = () if canary is None or canary.passed else (f"canary {canary}",)
