@@ -9,7 +9,6 @@ of the validation and test parts; int8 is the .tflite in LiteRT. Runs stay in WO
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,11 +25,10 @@ from linnet_convert.writers.tflite import to_tflite
 from linnet_devices import LinnetError
 from linnet_devices.api import Logits, Pixels
 from linnet_devices.chatter import no_chatter
-from linnet_runtime.photos import PhotoFile, decode_photos, load_run_photos
-from linnet_runtime.preprocess import Preprocess
+from linnet_runtime.photos import PhotoFile, decode_photos
+from linnet_runtime.run_files import FLOAT_MODEL, METRICS, QAT_MODEL, load_metrics, load_run_photos, load_splits
 from linnet_train.quantization import calibrate, quantize
-from linnet_train.run import METRICS, SPLITS
-from linnet_train.training.loop import FLOAT_MODEL, QAT_MODEL, predict_logits
+from linnet_train.training.loop import predict_logits
 
 TRASH, DIGITS = "trash", "digits"
 FOLDERS = {TRASH: PHOTOS, DIGITS: "photos/sign_digits"}
@@ -89,10 +87,10 @@ def unseen(run: Path, photos: Path) -> tuple[Pixels, NDArray[np.int64]]:
     def refuse(_: PhotoFile, error: LinnetError) -> None:
         raise error
 
-    metrics, splits = (json.loads((run / name).read_bytes()) for name in (METRICS, SPLITS))
-    files = [PhotoFile(photos / name, (photos / name).parent.name) for part in ("val", "test") for name in splits[part]]
-    pixels = np.stack([pixels for _, pixels in decode_photos(files, Preprocess(**metrics["preprocess"]), refuse)])
-    return pixels, np.array([metrics["classes"].index(file.label) for file in files])
+    metrics, splits = load_metrics(run), load_splits(run)
+    files = [PhotoFile(photos / name, (photos / name).parent.name) for name in splits.val + splits.test]
+    pixels = np.stack([pixels for _, pixels in decode_photos(files, metrics.preprocess, refuse)])
+    return pixels, np.array([metrics.classes.index(file.label) for file in files])
 
 
 def tflite_logits(model: keras.Model, training: Pixels, pixels: Pixels) -> Logits:

@@ -26,10 +26,9 @@ from common import ENGINES, Row, arguments, report
 from linnet_devices import LinnetError, OpenOptions
 from linnet_runtime import open_bundle
 from linnet_runtime.photos import PhotoFile, decode_photos
+from linnet_runtime.run_files import CONFIG, METRICS, QAT_MODEL, load_metrics, load_splits
 from linnet_runtime.sessions import open_session
-from linnet_train.recipes.recipe import CONFIG
-from linnet_train.run import METRICS, SPLITS
-from linnet_train.training.loop import QAT_MODEL, predict_logits
+from linnet_train.training.loop import predict_logits
 
 PHOTOS = "photos/trash"
 WEIGHTS = "weights/mobilenet_v2_0.35_224_imagenet_no_top.weights.h5"
@@ -92,12 +91,12 @@ def judge(run: Path, bundle: Path, photos: Path) -> list[Row]:
         raise error
 
     manifest = open_bundle(bundle)
-    names = json.loads((run / SPLITS).read_bytes())["test"]
+    names = load_splits(run).test
     files = [PhotoFile(photos / name, (photos / name).parent.name) for name in names]
     pixels = np.stack([pixels for _, pixels in decode_photos(files, manifest.preprocess, refuse)])
     labels = np.array([manifest.labels.index(file.label) for file in files])
     qat_logits = predict_logits(keras.saving.load_model(run / QAT_MODEL, compile=False), pixels)
-    float_top1 = json.loads((run / METRICS).read_bytes())["float"]["top1"]
+    float_top1 = load_metrics(run).float_model.top1
     found: dict[str, tuple[float, float | None]] = {
         "Keras float": (float_top1, None),
         "Keras QAT": (float((qat_logits.argmax(axis=1) == labels).mean()), None),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from linnet_convert.errors import ConversionError
-from linnet_runtime.photos import RUN_PHOTOS, PhotoFile, Photos, decode_photos, list_photos, load_run_photos
+from linnet_runtime import run_files
+from linnet_runtime.photos import PhotoFile, Photos, decode_photos, list_photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.proof.reference import photo_digests
 
 logger = logging.getLogger("linnet")
-
-MOST_PHOTOS = 256
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Calibration(Photos):
 
 
 def load_calibration(
-    data: Path, labels: tuple[str, ...], spec: Preprocess, *, most: int = MOST_PHOTOS, seed: int = 0
+    data: Path, labels: tuple[str, ...], spec: Preprocess, *, most: int = run_files.CALIBRATION_PHOTOS, seed: int = 0
 ) -> Calibration:
     """Up to ``most`` photos of a run's or a folder's training part: of each class as many as of any other, as far as
     it has them. A folder without parts is training photos as a whole.
@@ -55,7 +53,7 @@ def load_calibration(
         ConversionError: the folder shares no class with the model.
         LinnetError: no photos.
     """
-    if (data / RUN_PHOTOS).is_file():
+    if (data / run_files.PHOTOS).is_file():
         return calibration_of_run(data, spec)
     files = list_photos(data)
     if any(file.part is not None for file in files):
@@ -86,16 +84,18 @@ def load_calibration(
 
 
 def calibration_of_run(run: Path, spec: Preprocess) -> Calibration:
-    """The training photos that a run keeps, which are those that it calibrated on.
+    """The training photos that a run keeps: run_files.CALIBRATION_PHOTOS states that the run calibrated on them.
 
     Raises:
         LinnetError: it keeps none, or its recipe cannot be read.
     """
-    photos, path = load_run_photos(run, spec)["train"], run / "config.json"
+    photos, config = run_files.load_run_photos(run, spec)["train"], run_files.load_config(run)
     try:
-        seed = int(json.loads(path.read_bytes())["recipe"]["seed"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConversionError(str(path), got=str(error), expected="the recipe of a run of linnet train") from error
+        seed = int(config.recipe["seed"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConversionError(
+            f"{run / run_files.CONFIG} $.recipe.seed", got=str(error), expected="the recipe of a run of linnet train"
+        ) from error
     return Calibration(photos.pixels, photos.labels, run.resolve().name, seed)
 
 

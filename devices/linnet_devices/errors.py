@@ -6,6 +6,7 @@ LinnetError
 │   ├── DeviceCrashed      its process ended: an abort, a segmentation fault
 │   └── DeviceHung         it gave no answer in time
 ├── BundleError            a bundle that is damaged, incomplete or too new      (linnet_runtime.bundle)
+├── RunError               a run that is damaged, not done, or no run           (linnet_runtime.run_files)
 ├── PictureError           a picture that cannot be decoded                     (linnet_runtime.preprocess)
 ├── SourceError            a camera, stream or file that cannot be opened       (linnet_runtime.sources)
 ├── TrainingError          data or a model that cannot be trained               (linnet_train)

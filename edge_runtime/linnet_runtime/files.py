@@ -6,17 +6,56 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from linnet_devices.api import LinnetError
 
 # What NumPy raises for a .npz that is damaged, cut short, or made by something else. Open the file for it: one that it
 # opened itself and cannot read it leaves open.
 NPZ_ERRORS = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+_CHUNK_BYTES = 1 << 20
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a file for reading, and only a regular file: a FIFO would block for ever, and a device such as /dev/zero
+    has no end.
+
+    Raises:
+        OSError: it cannot be opened, or is a directory, a FIFO, a socket or a device.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # without O_NONBLOCK a FIFO blocks here
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """The content of a regular file of at most ``most_bytes``. At most one byte more is read, whatever the file system
+    states as its size.
+
+    Raises:
+        OSError: as ``open_regular``, and for a larger file; ``strerror`` says which.
+    """
+    data = bytearray()
+    with open_regular(path) as file:
+        while chunk := file.read(min(_CHUNK_BYTES, most_bytes + 1 - len(data))):
+            data += chunk
+    if len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"more than {most_bytes} bytes", str(path))
+    return bytes(data)
 
 
 def refuse_existing(path: Path, *, overwrite: bool, marker: str) -> None:

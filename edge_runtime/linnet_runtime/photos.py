@@ -1,34 +1,25 @@
-"""Labelled photos: folders of classes, tables, the photos that a run keeps, and all as arrays of preprocessed pixels.
+"""Labelled photos: folders of classes and tables, and both as arrays of preprocessed pixels.
 
 DATA/CLASS/*.jpg                  one folder a class
 DATA/{train,val,test}/CLASS/*     the same, already divided into parts
 DATA.csv                          a row a photo; see photo_table.py
-RUN/photos.npz                    what a run keeps, so that nothing later needs DATA
 """
 
 from __future__ import annotations
 
-import io
-import json
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import LinnetError, Pixels
-from linnet_runtime.files import NPZ_ERRORS, write_whole
 from linnet_runtime.photo_table import read_table
 from linnet_runtime.preprocess import PICTURE_SUFFIXES, PictureError, Preprocess, preprocess, read_picture
 
-logger = logging.getLogger("linnet")
-
 PARTS = ("train", "val", "test")
-RUN_PHOTOS = "photos.npz"
 _DECODERS = 4  # OpenCV decodes without holding the interpreter's lock
 
 
@@ -145,55 +136,3 @@ def decode_photos(
                     yield photo, pixels
         finally:
             pool.shutdown(cancel_futures=True)  # ctrl-C must not decode the rest first
-
-
-def load_labelled_photos(data: Path, labels: tuple[str, ...], spec: Preprocess) -> Photos:
-    """The photos that a model is judged by: a run's validation photos, or a folder's (its test part where it has one).
-
-    Unreadable photos are left out with a warning each.
-
-    Raises:
-        LinnetError: no photos, a class that the model does not know, or a run made for another size.
-    """
-    if (data / RUN_PHOTOS).is_file():
-        return load_run_photos(data, spec)["val"]
-    files = list_photos(data)
-    if any(file.part == "test" for file in files):
-        files = [file for file in files if file.part == "test"]
-    unknown = set(class_names(files)) - set(labels)
-    if unknown:
-        raise LinnetError(str(data), got="classes " + ", ".join(sorted(unknown)), expected="only " + ", ".join(labels))
-    decoded = list(decode_photos(files, spec, lambda _, error: logger.warning("left out: %s", error)))
-    if not decoded:
-        raise LinnetError(str(data), got="no photo that can be read", expected="at least one")
-    index = {label: i for i, label in enumerate(labels)}
-    return Photos(np.stack([pixels for _, pixels in decoded]), np.array([index[file.label] for file, _ in decoded]))
-
-
-def save_run_photos(run: Path, spec: Preprocess, parts: dict[str, Photos]) -> None:
-    """Writes ``RUN/photos.npz``: a few photos of each part, preprocessed, with their labels."""
-    arrays: dict[str, NDArray[np.uint8] | NDArray[np.int64]] = {}
-    for part, photos in parts.items():
-        arrays |= {f"{part}_pixels": photos.pixels, f"{part}_labels": photos.labels}
-    arrays["preprocess"] = np.frombuffer(msgspec.json.encode(spec), np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # its stub reads the keywords as allow_pickle
-    write_whole(run / RUN_PHOTOS, buffer.getvalue())
-
-
-def load_run_photos(run: Path, spec: Preprocess | None = None) -> dict[str, Photos]:
-    """The photos of ``RUN/photos.npz`` by part. Raises LinnetError where they were preprocessed other than ``spec``."""
-    path = run / RUN_PHOTOS
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            kept = json.loads(arrays["preprocess"].tobytes())
-            photos = {
-                name.removesuffix("_pixels"): Photos(arrays[name], arrays[name.replace("_pixels", "_labels")])
-                for name in arrays.files
-                if name.endswith("_pixels")
-            }
-    except NPZ_ERRORS as error:
-        raise LinnetError(str(path), got=str(error), expected="the photos that a run keeps") from error
-    if spec is not None and kept != msgspec.to_builtins(spec):
-        raise LinnetError(str(path), got=f"photos preprocessed as {kept}", expected=str(msgspec.to_builtins(spec)))
-    return photos

@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from linnet_convert.readers.tflite_graph import Graph, read_graph
 from linnet_convert.writers.tflite import to_tflite
 from linnet_runtime.bundle import Artifact, open_bundle
-from linnet_runtime.photos import load_run_photos
+from linnet_runtime.run_files import load_run_photos
 
 SIDE, CLASSES = 48, 7
 PATHS = [

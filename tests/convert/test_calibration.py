@@ -15,8 +15,8 @@ from linnet_convert.calibration import load_calibration
 from linnet_convert.errors import ConversionError
 from linnet_convert.proof.coverage import measure_coverage
 from linnet_convert.sources.run import load_run
-from linnet_runtime.photos import load_run_photos
 from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
+from linnet_runtime.run_files import load_run_photos
 from linnet_train.quantization import FakeQuantize, calibrate, quantize
 
 SPEC = Preprocess(height=32, width=32)

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 from linnet_runtime.bundle import check_file, files_of, open_bundle
-from linnet_runtime.photos import load_run_photos
 from linnet_runtime.proof.canary import load_canary
+from linnet_runtime.run_files import load_run_photos
 from linnet_train.quantization import FakeQuantize
 from program import one_line_error
 
@@ -201,8 +201,8 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
     "half of the photos": (cut("photos.npz"), "photos.npz: got"),
     "text for photos": (write("photos.npz", b"photos"), "photos.npz: got"),
     "metrics that are no JSON": (write("metrics.json", b"{"), "metrics.json: got"),
-    "metrics of something else": (write("metrics.json", b'{"accuracy": 1}'), "run: got"),
-    "metrics that are a list": (write("metrics.json", b"[1]"), "run: got"),
+    "metrics of something else": (write("metrics.json", b'{"accuracy": 1}'), "metrics.json: got"),
+    "metrics that are a list": (write("metrics.json", b"[1]"), "metrics.json: got"),
 }
 
 

@@ -14,10 +14,10 @@ import pytest
 from linnet_convert.calibration import load_calibration
 from linnet_convert.proof.report import Proof, write_reports
 from linnet_runtime.bundle import open_bundle
-from linnet_runtime.photos import load_run_photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.proof.comparison import compare
 from linnet_runtime.proof.report import Compared, ParityReport
+from linnet_runtime.run_files import load_run_photos
 from program import one_line_error
 
 Program = Callable[..., subprocess.CompletedProcess[str]]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jax_process import PROGRAM, jax_process, training_steps
-from linnet_runtime.photos import load_run_photos
+from linnet_runtime.run_files import load_run_photos
 from linnet_train.quantization import fake_quantize_layers
 from networks import TINY
 from once import made_once
@@ -24,7 +24,7 @@ SCRIPT = f"""
 {PROGRAM}
 import jax_process, keras, numpy as np
 from pathlib import Path
-from linnet_runtime.photos import load_run_photos
+from linnet_runtime.run_files import load_run_photos
 from linnet_train.backend import uses_xla
 assert keras.backend.backend() == "jax" and uses_xla() and "tensorflow" not in sys.modules
 run = Path(sys.argv[4])

@@ -1,8 +1,8 @@
-"""The package as Python code uses it: `from linnet_train import Recipe, calibrate, quantize, train`."""
+"""The package as Python code uses it: `from linnet_runtime.run_files import load_metrics
+from linnet_train import Recipe, calibrate, quantize, train`."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -42,8 +42,8 @@ def test_a_recipe_trains_to_a_run(easy_photos: Path, tmp_path: Path) -> None:
         data=str(easy_photos), model="tiny", alpha=1.0, size=32, weights="none", epochs=1, qat_epochs=0, batch_size=9
     )
     metrics = train(recipe, tmp_path / "run")
-    assert metrics == json.loads((tmp_path / "run" / "metrics.json").read_bytes())
-    assert metrics["splits"] == {"train": 36, "val": 12, "test": 12}
+    assert metrics == load_metrics(tmp_path / "run")
+    assert metrics.splits == {"train": 36, "val": 12, "test": 12}
 
 
 @pytest.mark.parametrize(

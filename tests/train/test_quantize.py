@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from linnet_runtime.photos import load_run_photos
+from linnet_runtime.run_files import load_run_photos
 from linnet_train.errors import TrainingError
 from linnet_train.models import build_model
 from linnet_train.quantization import calibrate, fake_quantize_layers, freeze_ranges, move_ranges, quantize

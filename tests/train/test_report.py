@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -45,19 +46,19 @@ def test_metrics_are_those_of_scikit_learn(sample: Sample) -> None:
     found = classification_metrics(logits, labels, classes)
     exponentials = np.exp(logits.astype(np.float64))
     probability = exponentials / exponentials.sum(axis=1, keepdims=True)
-    assert found["top1"] == pytest.approx(sk.accuracy_score(labels, logits.argmax(axis=1)))
-    assert found["top5"] == pytest.approx(sk.top_k_accuracy_score(labels, logits, k=5))
-    assert found["cross_entropy"] == pytest.approx(sk.log_loss(labels, probability), rel=1e-5)
+    assert found.top1 == pytest.approx(sk.accuracy_score(labels, logits.argmax(axis=1)))
+    assert found.top5 == pytest.approx(sk.top_k_accuracy_score(labels, logits, k=5))
+    assert found.cross_entropy == pytest.approx(sk.log_loss(labels, probability), rel=1e-5)
     recall = sk.recall_score(labels, logits.argmax(axis=1), average=None)
-    assert found["recall"] == pytest.approx(dict(zip(classes, recall, strict=True)))
-    assert found["n"] == 200
+    assert found.recall == pytest.approx(dict(zip(classes, recall, strict=True)))
+    assert found.n == 200
 
 
 def test_metrics_by_hand() -> None:
     logits = np.float32([[2, 0, 0], [0, 2, 0], [0, 2, 0], [2, 0, 0]])
     found = classification_metrics(logits, np.array([0, 1, 0, 1]), ("a", "b", "c"))
     right, wrong = np.log(1 + 2 * np.exp(-2)), np.log(2 + np.exp(2))
-    assert found == {
+    assert msgspec.structs.asdict(found) == {
         "top1": 0.5,
         "top5": 1.0,  # of three classes
         "cross_entropy": pytest.approx((right + wrong) / 2),
@@ -68,7 +69,7 @@ def test_metrics_by_hand() -> None:
 
 def test_a_probability_that_underflows_costs_a_finite_entropy() -> None:
     found = classification_metrics(np.float32([[500, -500]]), np.array([1]), ("a", "b"))
-    assert np.isfinite(found["cross_entropy"])
+    assert np.isfinite(found.cross_entropy)
 
 
 def test_the_figures_of_each_class_by_hand() -> None:

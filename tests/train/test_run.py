@@ -15,8 +15,8 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from linnet_runtime.photos import load_run_photos
 from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
+from linnet_runtime.run_files import load_run_photos
 from linnet_train.quantization import calibrate, quantize
 from linnet_train.recipes.recipe import Recipe
 from networks import TINY

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from linnet_devices.api import LinnetError
-from linnet_runtime.photos import PhotoFile, list_photos, load_labelled_photos, photo_name
+from linnet_runtime.labelled_photos import load_labelled_photos
+from linnet_runtime.photos import PhotoFile, list_photos, photo_name
 from linnet_runtime.preprocess import Preprocess
 from linnet_train.data.splits import check_classes, divide
 from linnet_train.errors import TrainingError

@@ -7,7 +7,6 @@ folds.json            each fold's top-1, the mean and its interval
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,12 +17,10 @@ import msgspec
 import numpy as np
 from scipy.special import stdtrit
 
-from linnet_runtime.files import write_whole
-from linnet_train.recipes.recipe import CONFIG, Recipe
-from linnet_train.run import METRICS, new_run
+from linnet_runtime.run_files import CONFIG, FOLDS, METRICS, load_metrics, save_json
+from linnet_train.recipes.recipe import Recipe
+from linnet_train.run import new_run
 
-FOLDS = "folds.json"
-_MODELS = ("float", "qat")
 _UPPER = 0.975  # of a 95 % interval
 
 
@@ -45,15 +42,18 @@ def cross_validate(recipe: Recipe, out: Path, train: Callable[[Recipe, Path], ob
             keras.utils.clear_session()  # the graphs and the names of the fold before
             split = msgspec.structs.replace(recipe.split, fold=number)
             _train(msgspec.structs.replace(recipe, split=split), fold, train)
-        metrics.append(json.loads((fold / METRICS).read_bytes()))
-    tops = {model: np.array([of_fold[model]["top1"] for of_fold in metrics]) for model in _MODELS}
+        metrics.append(load_metrics(fold))
+    tops = {
+        "float": np.array([of_fold.float_model.top1 for of_fold in metrics]),
+        "qat": np.array([of_fold.qat.top1 for of_fold in metrics]),
+    }
     report = {
         "folds": [f"fold-{number}" for number in range(1, recipe.split.folds + 1)],
-        "test_photos": [of_fold["splits"]["test"] for of_fold in metrics],
+        "test_photos": [of_fold.splits["test"] for of_fold in metrics],
         **{model: {"top1": top.tolist(), **_share(interval(top))} for model, top in tops.items()},
         "qat_minus_float": interval(tops["qat"] - tops["float"]),
     }
-    write_whole(out / FOLDS, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    save_json(out / FOLDS, report)
     return report
 
 

@@ -1,19 +1,8 @@
-"""A run: a directory that holds everything about one training, and is enough to go on from or to convert.
-
-config.json                   the recipe, and the versions that trained it
-splits.json                   the photos of each part by name, and those that could not be read
-photos.npz                    a few photos of each part, preprocessed
-augmentation.html             photos as training steps see them, there before training begins
-progress.json, checkpoint-*   where training stands, until it is done
-float.keras, qat.keras        the models
-history.json, metrics.json    a row for each epoch, and what the test part said
-report.json, report.html      all figures, and the page with them; curves.png and confusion_matrix.png from it
-"""
+"""A run from its recipe to its report; linnet_runtime.run_files names the files that it leaves."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sys
@@ -21,43 +10,49 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import keras
 import msgspec
-import numpy as np
 
 from linnet_devices.api import Logits
-from linnet_runtime.files import refuse_existing, write_whole
-from linnet_runtime.photos import save_run_photos
+from linnet_runtime.files import refuse_existing
 from linnet_runtime.preprocess import Preprocess
-from linnet_train.augment.page import AUGMENTATION, PHOTOS, write_augmentation_page
+from linnet_runtime.run_files import (
+    AUGMENTATION,
+    CHECKPOINT_PREFIX,
+    CONFIG,
+    FLOAT_MODEL,
+    HISTORY,
+    KEPT_PHOTOS,
+    METRICS,
+    PROGRESS,
+    QAT_MODEL,
+    SPLITS,
+    Config,
+    Metrics,
+    RunError,
+    Splits,
+    load_config,
+    load_splits,
+    save_json,
+    save_run_photos,
+)
+from linnet_train.augment.page import PHOTOS, write_augmentation_page
 from linnet_train.backend import device_count, shared_among
 from linnet_train.data.dataset import Dataset, load_dataset
 from linnet_train.errors import TrainingError
 from linnet_train.recipes.reading import to_recipe
-from linnet_train.recipes.recipe import CONFIG, Recipe
+from linnet_train.recipes.recipe import Recipe
 from linnet_train.report import Trained, classification_metrics, write_report
 from linnet_train.training.batches import PhotosInTurn
-from linnet_train.training.checkpoint import PROGRESS
-from linnet_train.training.loop import (
-    FLOAT_MODEL,
-    PREDICT_BATCH,
-    QAT_MODEL,
-    Watch,
-    check_recipe,
-    predict_logits,
-    train_network,
-)
+from linnet_train.training.loop import PREDICT_BATCH, Watch, check_recipe, predict_logits, train_network
 from linnet_train.training.phases import phases_of
 
-SPLITS, HISTORY, METRICS = "splits.json", "history.json", "metrics.json"
 _PIXELS = "pixels.npy"
-_KEPT_PHOTOS = {"val": 512, "train": 256}
 
 
-def train(recipe: Recipe, run: Path | str) -> dict[str, Any]:
-    """Trains a network as ``linnet train`` does, without a progress bar, and returns what ``RUN/metrics.json`` holds.
+def train(recipe: Recipe, run: Path | str) -> Metrics:
+    """Trains a network as ``linnet train`` does, without a progress bar, and returns the run's figures.
 
     Args:
         recipe: what to train; its ``data`` is the folder or table of photos.
@@ -112,23 +107,24 @@ def _start(recipe: Recipe, run: Path) -> None:
     backend = keras.backend.backend()
     versions = {package: version(package) for package in ("linnet", "keras", "numpy")}
     versions[backend] = sys.modules[backend].__version__  # its package may have another name, as tensorflow-cpu has
-    config = {"recipe": msgspec.to_builtins(recipe), "backend": backend, "versions": versions}
+    config = Config(recipe=msgspec.to_builtins(recipe), backend=backend, versions=versions)
     try:
         run.mkdir(parents=True)
-        write_whole(run / CONFIG, _json(config))
+        save_json(run / CONFIG, config)
     except OSError as error:
         raise TrainingError(str(run), got=error.strerror, expected="a new directory that can be written") from error
 
 
 def load_recipe(run: Path) -> Recipe:
     """The recipe of a run. Raises TrainingError where there is none, or where the run is done."""
-    path = run / CONFIG
     try:
-        recipe = msgspec.convert(json.loads(path.read_bytes())["recipe"], type=Recipe)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        got = error.strerror if isinstance(error, OSError) else str(error)
+        recipe = msgspec.convert(load_config(run).recipe, type=Recipe)
+    except (RunError, msgspec.ValidationError) as error:
         raise TrainingError(
-            str(path), got=got, expected="the config.json of a run", fix="linnet train DATA --out RUN begins one"
+            str(run / CONFIG),
+            got=error.got if isinstance(error, RunError) else str(error),
+            expected="the config.json of a run",
+            fix="linnet train DATA --out RUN begins one",
         ) from error
     if (run / METRICS).exists():
         raise TrainingError(
@@ -142,7 +138,7 @@ def load_recipe(run: Path) -> Recipe:
 
 def finish_run(
     recipe: Recipe, run: Path, on_photo: Callable[[int, int], None], watch: Watch
-) -> tuple[dict[str, Any], Dataset]:
+) -> tuple[Metrics, Dataset]:
     """Does all of a run that is not done yet; ``metrics.json``, which comes last, says that it is.
 
     Returns the metrics and the data. Raises TrainingError; see ``load_dataset`` and ``train_network``.
@@ -152,7 +148,7 @@ def finish_run(
     spec = Preprocess(height=recipe.size, width=recipe.size, crop=recipe.crop)
     photos = load_dataset(Path(recipe.data), spec, recipe.seed, run / _PIXELS, on_photo, recipe.split)
     _write_splits(run, photos)
-    save_run_photos(run, spec, {part: photos.sample(part, n, recipe.seed) for part, n in _KEPT_PHOTOS.items()})
+    save_run_photos(run, spec, {part: photos.sample(part, n, recipe.seed) for part, n in KEPT_PHOTOS.items()})
     if recipe.augment.active():
         shown = photos.sample("train", PHOTOS, recipe.seed)
         write_augmentation_page(run / AUGMENTATION, recipe.augment, shown, photos.classes, recipe.seed)
@@ -162,46 +158,38 @@ def finish_run(
     trained = time.monotonic()
     logits = {model: _logits(run / file, photos) for model, file in (("float", FLOAT_MODEL), ("int8", QAT_MODEL))}
     seconds = {"data": decoded - started, "training": trained - decoded, "testing": time.monotonic() - trained}
-    config = json.loads((run / CONFIG).read_bytes())
+    config = load_config(run)
     temperature = write_report(run, Trained(config, photos, history, phases_of(recipe), logits, seconds))
     labels = photos.labels[photos.parts["test"]]
-    metrics: dict[str, Any] = {
-        "float": classification_metrics(logits["float"]["test"], labels, photos.classes),
-        "qat": classification_metrics(logits["int8"]["test"], labels, photos.classes),
-        "classes": list(photos.classes),
-        "splits": {part: len(indices) for part, indices in photos.parts.items()},
-        "unreadable": len(photos.unreadable),
-        "preprocess": msgspec.to_builtins(spec),
-        "temperature": temperature,
-        "seconds": seconds,
-    }
-    write_whole(run / HISTORY, _json(history))
-    write_whole(run / METRICS, _json(metrics))
-    for leftover in (run / _PIXELS, run / PROGRESS, *run.glob("checkpoint-*"), *run.glob("partial-*"), *run.glob(".*")):
-        leftover.unlink(missing_ok=True)
+    metrics = Metrics(
+        float_model=classification_metrics(logits["float"]["test"], labels, photos.classes),
+        qat=classification_metrics(logits["int8"]["test"], labels, photos.classes),
+        classes=photos.classes,
+        splits={part: len(indices) for part, indices in photos.parts.items()},
+        unreadable=len(photos.unreadable),
+        preprocess=spec,
+        temperature=temperature,
+        seconds=seconds,
+    )
+    save_json(run / HISTORY, history)
+    save_json(run / METRICS, metrics)
+    for pattern in (_PIXELS, PROGRESS, f"{CHECKPOINT_PREFIX}*", "partial-*", ".*"):
+        for leftover in run.glob(pattern):
+            leftover.unlink(missing_ok=True)
     return metrics, photos
 
 
 def _write_splits(run: Path, photos: Dataset) -> None:
     """Writes ``splits.json``, or holds a resumed run to its own: another division would test on what it trained on."""
-    splits: dict[str, Any] = {part: photos.names_of(part) for part in photos.parts}
-    data, path = _json(splits | {"unreadable": photos.unreadable}), run / SPLITS
-    if (run / PROGRESS).exists() and path.exists() and path.read_bytes() != data:
+    parts = {part: photos.names_of(part) for part in photos.parts}
+    splits = Splits(unreadable=photos.unreadable, **parts)
+    path = run / SPLITS
+    if (run / PROGRESS).exists() and path.exists() and load_splits(run) != splits:
         raise TrainingError(str(path), got="other photos in the folder now", expected="those that the run began with")
-    write_whole(path, data)
+    save_json(path, splits)
 
 
 def _logits(model: Path, photos: Dataset) -> dict[str, Logits]:
     """Of a model on the parts that judge it."""
     network = keras.saving.load_model(model, compile=False)
     return {part: predict_logits(network, PhotosInTurn(photos, part, PREDICT_BATCH)) for part in ("val", "test")}
-
-
-def _json(value: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2) + b"\n"
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} in JSON")

@@ -14,7 +14,7 @@ from linnet_convert.source import Source
 from linnet_convert.sources.file import FileSource
 from linnet_convert.sources.signature import Flags, signature
 from linnet_devices.chatter import no_chatter
-from linnet_runtime.photos import load_labelled_photos
+from linnet_runtime.labelled_photos import load_labelled_photos
 
 _SUFFIXES: dict[str, Kind] = {".tflite": "tflite", ".onnx": "onnx", ".xml": "openvino", ".keras": "keras"}
 _SOURCES = {
@@ -41,6 +41,8 @@ def open_source(path: Path, flags: Flags, *, data: Path | None, calibrate: Path 
     """
     kind = _kind(path)
     if kind is None:
+        if not path.exists():
+            raise ConversionError(str(path), got="no such file or folder", expected=_EXPECTED)
         given = flags.given() + [name for name, folder in (("--data", data), ("--calibrate", calibrate)) if folder]
         if given:
             raise ConversionError(

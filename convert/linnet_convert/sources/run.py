@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
-import msgspec
 
 import linnet_train.quantization  # noqa: F401  # registers the layers that a quantised model is made of
 from linnet_convert.calibration import Calibration, calibration_of_run
@@ -18,8 +15,9 @@ from linnet_convert.proof.parity import keras_logits
 from linnet_convert.source import FORMATS, OnStep
 from linnet_convert.writers.keras import write_artifacts
 from linnet_devices.api import Format, Logits, Pixels, Precision
+from linnet_runtime import run_files
 from linnet_runtime.bundle import Artifact
-from linnet_runtime.photos import Photos, load_run_photos
+from linnet_runtime.photos import Photos
 from linnet_runtime.preprocess import Preprocess
 
 
@@ -67,37 +65,23 @@ def load_run(run: Path) -> RunSource:
     """Reads a run.
 
     Raises:
-        ConversionError: not a run, or one whose training is not done.
+        RunError: not a run, or one whose training is not done.
+        ConversionError: its models cannot be read.
     """
-    metrics = _load_metrics(run)
+    metrics = run_files.load_metrics(run)
+    spec = metrics.preprocess
+    photos = run_files.load_run_photos(run, spec)
     try:
-        spec = msgspec.convert(metrics["preprocess"], type=Preprocess)
-        photos = load_run_photos(run, spec)
         return RunSource(
             name=run.resolve().name,
-            float_model=keras.saving.load_model(run / "float.keras", compile=False),
-            int8_model=keras.saving.load_model(run / "qat.keras", compile=False),
-            labels=tuple(metrics["classes"]),
+            float_model=keras.saving.load_model(run / run_files.FLOAT_MODEL, compile=False),
+            int8_model=keras.saving.load_model(run / run_files.QAT_MODEL, compile=False),
+            labels=metrics.classes,
             preprocess=spec,
             calibration=calibration_of_run(run, spec),
             validation=photos["val"],
-            metrics={"float_top1": metrics["float"]["top1"], "int8_top1": metrics["qat"]["top1"]},
-            temperature=float(metrics.get("temperature", 1.0)),  # runs of Linnet's first days have none
+            metrics={"float_top1": metrics.float_model.top1, "int8_top1": metrics.qat.top1},
+            temperature=metrics.temperature,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ConversionError(str(run), got=str(error), expected="a run of linnet train") from error
-
-
-def _load_metrics(run: Path) -> dict[str, Any]:
-    path = run / "metrics.json"
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        if (run / "config.json").is_file():
-            raise ConversionError(
-                str(run), got="a run that is not done", expected="a trained one", fix=f"linnet train --resume {run}"
-            ) from None
-        got = "a folder without metrics.json" if run.exists() else "no such file or folder"
-        raise ConversionError(str(run), got=got, expected="a run of linnet train, or a model file") from None
-    except (OSError, ValueError) as error:
-        raise ConversionError(str(path), got=str(error), expected="the metrics of a run") from error

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from linnet_devices.api import LinnetError, Logits, OpenOptions, Pixels
 from linnet_devices.isolated import IsolatedSession
 from linnet_runtime.bundle import Bundle, open_bundle
-from linnet_runtime.photos import load_labelled_photos
+from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.intervals import latency_summary
 from linnet_runtime.sessions import PrecisionChoice, open_session
 

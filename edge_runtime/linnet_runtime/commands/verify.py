@@ -14,7 +14,7 @@ from linnet_runtime.bundle import BundleError, open_bundle
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, max_drop_option, threads_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import write_whole
-from linnet_runtime.photos import load_labelled_photos
+from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.gates import gate_words
 from linnet_runtime.proof.report import ParityReport
 from linnet_runtime.proof.verification import Verdict, report_of, verify_bundle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
+from linnet_runtime import run_files
 from linnet_runtime.demo.steps import BENCH, BUNDLE, CLIP, CLIP_LABELS, FRAMES, PHOTOS, RUN, VERIFY, steps_of
 from linnet_runtime.pages import png_of, png_uri, render_page, thumbnail_uri
 from linnet_runtime.preprocess import read_picture
@@ -26,17 +28,17 @@ def write_page(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
 
     ``seconds`` are those of each step by its name.
     """
-    metrics = json.loads((out / RUN / "metrics.json").read_bytes())
+    metrics = run_files.load_metrics(out / RUN)
     verified = json.loads((out / VERIFY).read_bytes())["artifacts"]
     bench = json.loads((out / BENCH).read_bytes())
     *results, last = [json.loads(line) for line in (out / FRAMES).read_text().splitlines()]
     truth = json.loads((out / CLIP_LABELS).read_bytes())
     timed = [row for row in bench["results"] if "error" not in row]
     figures = {
-        "photos": sum(metrics["splits"].values()),
-        "classes": len(metrics["classes"]),
-        "float_top1": metrics["float"]["top1"],
-        "int8_top1": metrics["qat"]["top1"],
+        "photos": sum(metrics.splits.values()),
+        "classes": len(metrics.classes),
+        "float_top1": metrics.float_model.top1,
+        "int8_top1": metrics.qat.top1,
         "agreement": min(row["agreement"] for row in verified if "int8" in row["path"]),
         "fastest": min(timed, key=lambda row: row["latency_ms"]["p50"]),
         "frames": len(results),
@@ -46,26 +48,26 @@ def write_page(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
     page = render_page(
         "linnet_runtime.demo",
         figures=figures,
-        metrics=metrics,
+        test_photos=metrics.qat.n,
         verified=verified,
         bench=bench,
         timed=timed,
         seconds=seconds,
         commands=[str(step) for step in steps_of(out)],
-        run=RUN,
+        run_page=f"{RUN}/{run_files.REPORT_PAGE}",
         bundle=BUNDLE,
-        photos=_example_photos(out / PHOTOS, metrics["classes"]),
+        photos=_example_photos(out / PHOTOS, metrics.classes),
         frames=_example_frames(out / CLIP, results, truth),
-        curves=png_uri((out / RUN / "curves.png").read_bytes()),
-        confusion=png_uri((out / RUN / "confusion_matrix.png").read_bytes()),
+        curves=png_uri((out / RUN / run_files.CURVES).read_bytes()),
+        confusion=png_uri((out / RUN / run_files.CONFUSION_MATRIX).read_bytes()),
         latency=_draw_latency(timed),
-        belt=_draw_belt(results, truth, metrics["classes"]),
+        belt=_draw_belt(results, truth, metrics.classes),
     )
     (out / PAGE).write_text(page)
     return figures
 
 
-def _example_photos(folder: Path, classes: list[str]) -> list[tuple[str, str]]:
+def _example_photos(folder: Path, classes: Sequence[str]) -> list[tuple[str, str]]:
     """(label, picture) of the first photo of each class."""
     files = [(label, min((folder / label).iterdir())) for label in classes]
     return [(label, thumbnail_uri(read_picture(path), *_PHOTO)) for label, path in files]
@@ -102,7 +104,7 @@ def _draw_latency(timed: list[dict[str, Any]]) -> str:
     return png_uri(png_of(figure))
 
 
-def _draw_belt(results: list[dict[str, Any]], truth: list[str], classes: list[str]) -> str:
+def _draw_belt(results: list[dict[str, Any]], truth: list[str], classes: Sequence[str]) -> str:
     """What lay under the camera and what was said of it, frame by frame, as a PNG."""
     figure = Figure(figsize=(10, 3), layout="constrained")
     axes = figure.subplots()

@@ -18,7 +18,6 @@ from linnet_train.augment.mix import mixed_labels
 from linnet_train.augment.settings import Augmentation
 from linnet_train.backend import uses_xla
 
-AUGMENTATION = "augmentation.html"  # in a run's directory
 PHOTOS = 12
 VERSIONS = 7
 _FRAME = (128, 128)  # width and height in pixels that a picture fits into

@@ -18,9 +18,10 @@ from linnet_runtime.commands.options import Function, json_option, overwrite_opt
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing
 from linnet_runtime.photos import list_photos
+from linnet_runtime.run_files import CONFIG, FOLDS, METRICS, REPORT_PAGE
 from linnet_train.backend import choose_backend
 from linnet_train.recipes.reading import merge, parse_setting, read_recipe, to_recipe
-from linnet_train.recipes.recipe import CONFIG, Precision, Recipe
+from linnet_train.recipes.recipe import Precision, Recipe
 
 _DEFAULTS = msgspec.to_builtins(Recipe(data=""))
 # The table and the key of the flags that stand for one.
@@ -125,7 +126,6 @@ def train(
     choose_backend()
     with no_chatter():  # imports Keras: seconds that --help need not take, and a page of greetings
         from linnet_train.models import network_named
-        from linnet_train.report import PAGE
         from linnet_train.run import finish_run, load_recipe, new_run
         from linnet_train.training.loop import check_recipe
 
@@ -150,17 +150,17 @@ def train(
         raise KeyboardInterrupt(f"To go on: linnet train --resume {run}") from None
     _warn(photos, console)
     if as_json:
-        click.echo((run / "metrics.json").read_text())
+        click.echo((run / METRICS).read_text())
     else:
         click.echo(
-            f"{run}: top-1 on {metrics['splits']['test']} test photos: float {metrics['float']['top1']:.4f}, "
-            f"int8 {metrics['qat']['top1']:.4f}"
+            f"{run}: top-1 on {metrics.splits['test']} test photos: float {metrics.float_model.top1:.4f}, "
+            f"int8 {metrics.qat.top1:.4f}"
         )
-        click.echo(f"Whether to trust that: {run / PAGE}")
+        click.echo(f"Whether to trust that: {run / REPORT_PAGE}")
 
 
 def _cross_validate(recipe: Recipe, out: Path, finish_run: Any, console: Console, *, as_json: bool) -> None:
-    from linnet_train.folds import FOLDS, cross_validate
+    from linnet_train.folds import cross_validate
 
     def train_fold(of_fold: Recipe, run: Path) -> None:
         console.print(f"{run.name} of {recipe.split.folds}", highlight=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from linnet_runtime.run_files import load_config
 from linnet_train.errors import TrainingError
-from linnet_train.recipes.recipe import CONFIG, Recipe
+from linnet_train.recipes.recipe import Recipe
 
 Table = dict[str, Any]
 
@@ -24,7 +24,7 @@ def read_recipe(path: Path) -> Table:
     """The tables of a TOML file, or of a run to repeat. Raises TrainingError where they cannot be read."""
     try:
         if path.is_dir():
-            return dict(json.loads((path / CONFIG).read_bytes())["recipe"])
+            return load_config(path).recipe
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TrainingError(str(path), got=error.strerror, expected="a TOML file, or a run's directory") from error

@@ -12,7 +12,6 @@ from linnet_train.augment.settings import Augmentation
 from linnet_train.recipes.schedules import Cosine, Count, Schedule, Share
 
 Precision = Literal["float32", "bfloat16", "float16"]
-CONFIG = "config.json"  # in a run's directory
 
 _Rate = Annotated[float, Meta(gt=0)]
 _NotNegative = Annotated[float, Meta(ge=0)]

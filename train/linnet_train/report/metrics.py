@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, precision
 from linnet_devices.api import Logits
 from linnet_runtime.decision import probabilities
 from linnet_runtime.proof.intervals import wilson_interval
+from linnet_runtime.run_files import ModelMetrics
 from linnet_train.report.calibration import Labels, Reliability, ece_by_chance, reliability
 
 _SMALLEST_PROBABILITY = 1e-12
@@ -93,19 +93,17 @@ class Judged:
         return reliability(self.probability, self.labels)
 
 
-def classification_metrics(logits: Logits, labels: Labels, classes: tuple[str, ...]) -> dict[str, Any]:
+def classification_metrics(logits: Logits, labels: Labels, classes: tuple[str, ...]) -> ModelMetrics:
     """Top-1, top-5, cross-entropy and each class's recall of logits float32 [N, classes] against int64 [N]."""
     best_five = np.argsort(-logits, axis=1, kind="stable")[:, :5]
     correct = best_five == labels[:, None]
-    return {
-        "top1": float(correct[:, 0].mean()),
-        "top5": float(correct.any(axis=1).mean()),
-        "cross_entropy": _cross_entropy(probabilities(logits, 1.0), labels),
-        "recall": {
-            name: float(correct[labels == i, 0].mean()) for i, name in enumerate(classes) if (labels == i).any()
-        },
-        "n": len(labels),
-    }
+    return ModelMetrics(
+        top1=float(correct[:, 0].mean()),
+        top5=float(correct.any(axis=1).mean()),
+        cross_entropy=_cross_entropy(probabilities(logits, 1.0), labels),
+        recall={name: float(correct[labels == i, 0].mean()) for i, name in enumerate(classes) if (labels == i).any()},
+        n=len(labels),
+    )
 
 
 def _cross_entropy(probability: Logits, labels: Labels) -> float:
@@ -121,14 +119,14 @@ def model_figures(judged: Judged, classes: tuple[str, ...]) -> ModelFigures:
     per_class = _per_class(judged, classes)
     return ModelFigures(
         n=len(labels),
-        top1=whole["top1"],
+        top1=whole.top1,
         top1_low=low,
         top1_high=high,
-        top5=whole["top5"],
+        top5=whole.top5,
         macro_f1=_mean(row.f1 for row in per_class if row.support),
         mean_average_precision=_mean(row.average_precision for row in per_class if row.support),
         temperature=judged.temperature,
-        cross_entropy=whole["cross_entropy"],
+        cross_entropy=whole.cross_entropy,
         calibrated_cross_entropy=_cross_entropy(probability, labels),
         ece=judged.before.ece,
         calibrated_ece=judged.after.ece,

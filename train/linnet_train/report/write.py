@@ -17,7 +17,7 @@ from linnet_devices.api import Logits
 from linnet_runtime.files import write_whole
 from linnet_runtime.pages import png_of
 from linnet_runtime.proof.intervals import paired_difference
-from linnet_train.augment.page import AUGMENTATION
+from linnet_runtime.run_files import AUGMENTATION, CONFUSION_MATRIX, CURVES, REPORT, REPORT_PAGE, Config
 from linnet_train.data.dataset import Dataset
 from linnet_train.report.calibration import fit_temperature
 from linnet_train.report.doubts import Evidence, doubts_about
@@ -27,7 +27,6 @@ from linnet_train.report.page import Plots, Shown, render
 from linnet_train.report.plots import draw_confusion, draw_curves, draw_precision_recall, draw_reliability
 from linnet_train.training.phases import Phase
 
-REPORT, PAGE = "report.json", "report.html"
 _MOST_SHOWN = 24  # photos of a kind
 _MOST_CONFUSIONS = 15
 
@@ -40,7 +39,7 @@ class Trained:
     steps beside the epochs; ``phases`` belong to the numbers in ``history``.
     """
 
-    config: dict[str, Any]
+    config: Config
     photos: Dataset
     history: list[dict[str, Any]]
     phases: Sequence[Phase]
@@ -96,7 +95,7 @@ def write_report(run: Path, trained: Trained) -> float:
         "history": trained.history,
         "seconds": trained.seconds | {"phases": _seconds_of_phases(trained)},
         "hardware": hardware(),
-        **trained.config,
+        **msgspec.structs.asdict(trained.config),
     }
     plain = msgspec.to_builtins(report, enc_hook=lambda array: array.tolist())
     curves = png_of(draw_curves(trained.history, trained.phases))
@@ -111,10 +110,10 @@ def write_report(run: Path, trained: Trained) -> float:
     augmentation = AUGMENTATION if (run / AUGMENTATION).exists() else None
     page = render(plain, plots, Shown(photos.pixels[test[wrong]], photos.pixels[test[unsure]]), augmentation)
     for name, data in (
-        ("curves.png", curves),
-        ("confusion_matrix.png", confusion),
+        (CURVES, curves),
+        (CONFUSION_MATRIX, confusion),
         (REPORT, msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"),
-        (PAGE, page.encode()),
+        (REPORT_PAGE, page.encode()),
     ):
         write_whole(run / name, data)
     return int8.temperature

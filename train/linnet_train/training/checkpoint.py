@@ -18,9 +18,8 @@ import msgspec
 import numpy as np
 
 from linnet_runtime.files import NPZ_ERRORS, write_whole
+from linnet_runtime.run_files import CHECKPOINT_PREFIX, PROGRESS
 from linnet_train.errors import TrainingError
-
-PROGRESS = "progress.json"
 
 
 class Progress(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -59,7 +58,7 @@ def save_checkpoint(run: Path, progress: Progress, model: keras.Model) -> None:
     Raises TrainingError where they cannot be written; the older checkpoint is whole then.
     """
     older = progress.weights
-    name = f"checkpoint-{progress.phase}-{progress.epochs}.npz"
+    name = f"{CHECKPOINT_PREFIX}{progress.phase}-{progress.epochs}.npz"
     buffer = io.BytesIO()
     np.savez(buffer, *(keras.ops.convert_to_numpy(variable) for variable in _variables(model)))
     with _line_for(run / name):

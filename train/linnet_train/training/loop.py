@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from linnet_devices.api import Logits, Pixels
+from linnet_runtime.run_files import CALIBRATION_PHOTOS, FLOAT_MODEL, QAT_MODEL
 from linnet_train.backend import validation_batch
 from linnet_train.data.dataset import Dataset
 from linnet_train.errors import TrainingError
@@ -25,8 +26,6 @@ from linnet_train.training.precision import for_disk, for_training
 from linnet_train.training.stochastic_depth import with_stochastic_depth
 from linnet_train.training.trainer import Trainer, build_trainer
 
-FLOAT_MODEL, QAT_MODEL = "float.keras", "qat.keras"
-_CALIBRATION_PHOTOS = 256
 PREDICT_BATCH = 64
 
 Watch = Callable[[Phase, int], keras.callbacks.Callback]
@@ -128,7 +127,7 @@ def _build(recipe: Recipe, classes: int, weights: str) -> keras.Model:
 
 def _start_quantized(photos: Dataset, run: Path, seed: int) -> keras.Model:
     model = quantize(keras.saving.load_model(run / FLOAT_MODEL, compile=False))
-    calibrate(model, photos.sample("train", _CALIBRATION_PHOTOS, seed).pixels)
+    calibrate(model, photos.sample("train", CALIBRATION_PHOTOS, seed).pixels)
     return model
 
 

@@ -1,0 +1,38 @@
+"""The labelled photos that a model is evaluated on, from a run or from a folder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from linnet_devices.errors import LinnetError
+from linnet_runtime import run_files
+from linnet_runtime.photos import Photos, class_names, decode_photos, list_photos
+from linnet_runtime.preprocess import Preprocess
+
+logger = logging.getLogger("linnet")
+
+
+def load_labelled_photos(data: Path, labels: tuple[str, ...], spec: Preprocess) -> Photos:
+    """A run's validation photos, or those of a folder or a table: its test part where it has one, else all of it.
+
+    Unreadable photos are left out with a warning each.
+
+    Raises:
+        LinnetError: no photos, a class that the model does not know, or a run made for another size.
+    """
+    if (data / run_files.PHOTOS).is_file():
+        return run_files.load_run_photos(data, spec)["val"]
+    files = list_photos(data)
+    if any(file.part == "test" for file in files):
+        files = [file for file in files if file.part == "test"]
+    unknown = set(class_names(files)) - set(labels)
+    if unknown:
+        raise LinnetError(str(data), got="classes " + ", ".join(sorted(unknown)), expected="only " + ", ".join(labels))
+    decoded = list(decode_photos(files, spec, lambda _, error: logger.warning("left out: %s", error)))
+    if not decoded:
+        raise LinnetError(str(data), got="no photo that can be read", expected="at least one")
+    index = {label: i for i, label in enumerate(labels)}
+    return Photos(np.stack([pixels for _, pixels in decoded]), np.array([index[file.label] for file, _ in decoded]))
