@@ -1,5 +1,4 @@
-"""The package as Python code uses it: `from linnet_runtime.run_files import load_metrics
-from linnet_train import Recipe, calibrate, quantize, train`."""
+"""The package as Python code uses it: `from linnet_train import Recipe, calibrate, quantize, train`."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 import linnet_train
+from linnet_runtime.run_files import load_metrics
 from linnet_train import Recipe, calibrate, quantize, train
 from linnet_train.errors import TrainingError
 from linnet_train.recipes.recipe import Split
