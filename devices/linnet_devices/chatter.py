@@ -7,16 +7,18 @@ import logging
 import os
 import re
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 
 # LiteRT's greeting, the information and warnings of absl's log and of TensorFlow before it is set up, the converter's
-# settings, and what FFmpeg, OpenCV's AVI reader and libpng say of a file or a stream whose error is raised as well.
+# settings, and the messages of FFmpeg, OpenCV's AVI reader, libpng and libjpeg about a file or a stream: an error is
+# raised as well.
 _CHATTER = re.compile(
     rb"INFO: |[IW]\d{4} |\d{4}-\d\d-\d\d [\d:.]+: [IW] |"
     rb"WARNING: All log messages before absl|To enable the following|fully_quantize: |"
-    rb"\[[\w,]+ @ 0x[0-9a-f]+\] |Unexpected element\. Expected: |libpng (?:error|warning): "
+    rb"\[[\w,]+ @ 0x[0-9a-f]+\] |Unexpected element\. Expected: |libpng (?:error|warning): |"
+    rb"Corrupt JPEG data: |Invalid SOS parameters for |Premature end of JPEG file|Inconsistent progression sequence |"
+    rb"Warning: unknown JFIF revision |Unknown Adobe color transform code "
 )
 # Set in the environment of an IsolatedSession's child, whose parent reads what it writes.
 IN_CHILD = "LINNET_ISOLATED_CHILD"
@@ -53,7 +55,8 @@ def no_chatter() -> Iterator[list[str]]:
         except OSError:  # a service without a standard error
             yield chatter
             return
-        with tempfile.TemporaryFile() as log:
+        # In memory: a device may have no folder for temporary files that can be written.
+        with os.fdopen(os.memfd_create("standard error"), "w+b") as log:
             os.dup2(log.fileno(), 2)
             try:
                 yield chatter

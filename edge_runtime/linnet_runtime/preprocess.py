@@ -11,9 +11,13 @@ import threading
 from pathlib import Path
 from typing import Literal
 
-# OpenCV reads its bound on a picture's size when it is loaded; its own, 2**30 pixels, is 3 GB in memory.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "200000000")
-# Its log repeats, on standard error and in other words, what our errors say.
+# OpenCV reads its settings when it is loaded, and ends the program on a wrong one. Its limit is a second one behind
+# ``_most_pixels``, for files whose parts contradict their header.
+os.environ.setdefault(
+    "OPENCV_IO_MAX_IMAGE_PIXELS",
+    wanted if (wanted := os.environ.get("LINNET_MAX_PIXELS", "")).isdecimal() else "50000000",
+)
+# Its log repeats in other words, on standard error, what Linnet's errors say.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import cv2
@@ -22,19 +26,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import LinnetError, Pixels
+from linnet_runtime.files import read_regular
+from linnet_runtime.picture_header import FORMATS, PictureFormat, PictureHeader, read_header
 
 Color = Literal["bgr", "rgb", "gray"]
 _TO_RGBA = {"bgr": cv2.COLOR_BGR2RGBA, "rgb": cv2.COLOR_RGB2RGBA, "gray": cv2.COLOR_GRAY2RGBA}
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+PICTURE_SUFFIXES = frozenset(suffix for known in FORMATS for suffix in known.suffixes)
+"""The ends of the names of pictures, in lower case: what classify, run, train and data check read of a folder."""
+_MOST_PIXELS_VARIABLE = "LINNET_MAX_PIXELS"
+_MOST_PIXELS = 50_000_000  # 150 MB decoded, and as much again while it is turned
 _MOST_BYTES = 100_000_000  # a picture file larger than this is a mistake, or an attack on memory
-_SIGNATURES = {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG": "PNG",
-    b"BM": "BMP",
-    b"RIFF": "WebP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-}
+# OpenCV's codes for flipping: 0 top and bottom, 1 left and right, -1 both. EXIF's orientations 5 to 8 are transposed
+# before.
+_MIRRORS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
 
 
 class PictureError(LinnetError):
@@ -126,33 +130,84 @@ def _halve(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Decodes a picture file: uint8 [H, W, 3] BGR, turned as its EXIF says, alpha dropped, 16 bits scaled to 8.
+    """Decodes a picture file: the first picture in it, turned as its EXIF says, without alpha, in 8 bits a channel.
+
+    Returns:
+        uint8 [H, W, 3], BGR.
 
     Raises:
-        PictureError: it cannot be read, is empty, too large, or not a picture.
+        PictureError: the file cannot be read, is not a regular file, is larger than 100 MB, is not a picture in one of
+            the formats of ``PICTURE_SUFFIXES``, is damaged, or has more pixels than ``LINNET_MAX_PIXELS`` in the
+            environment allows (50,000,000 where it is not set).
     """
     try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise PictureError(str(path), got=f"{size} bytes", expected=f"at most {_MOST_BYTES}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise PictureError(
-            str(path), got=error.strerror or str(error), expected="a picture that can be read"
-        ) from error
+        data = read_regular(path, _MOST_BYTES)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        got = getattr(error, "strerror", None) or str(error)
+        raise PictureError(str(path), got=got, expected="a picture that can be read") from error
     return decode_picture(data, str(path))
 
 
 def decode_picture(data: bytes, name: str) -> NDArray[np.uint8]:
-    """Decodes a picture in memory; see ``read_picture``. ``name`` is for the error's line."""
+    """Decodes a picture in memory; see ``read_picture``. ``name`` stands for the picture in an error's line."""
+    header = _checked_header(data, name)
+    # OpenCV turns some formats as EXIF says; which ones depends on its version, so that ``_turn`` does it instead.
+    flags = cv2.IMREAD_COLOR if header.orientation is None else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        got = f"a {header.format.name} that OpenCV refuses: {error.err or error}"
+        raise PictureError(name, got=got, expected="a picture") from error
+    if picture is None and not cv2.haveImageWriter(header.format.suffixes[0]):  # it has both reader and writer, or none
+        raise PictureError(
+            name,
+            got=f"{header.format.name}, which OpenCV {cv2.__version__} was built without",
+            expected="a format that it reads",
+            fix="save the picture as JPEG or PNG, or install opencv-python-headless 5",
+        )
+    if picture is None or picture.dtype != np.uint8 or picture.shape[2:] != (3,):
+        raise _damaged(name, header.format)
+    return _turn(picture, header.orientation or 1)
+
+
+def _checked_header(data: bytes, name: str) -> PictureHeader:
+    """The header of a picture that is worth decoding; raises PictureError for any other."""
     if not data:
         raise PictureError(name, got="an empty file", expected="a picture")
-    try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise PictureError(name, got=error.err or str(error), expected="a picture") from error
-    if picture is None:
-        kind = next((kind for signature, kind in _SIGNATURES.items() if data.startswith(signature)), None)
-        got = f"a {kind} that is damaged or cut short" if kind else f"{len(data)} bytes that start with {data[:12]!r}"
-        raise PictureError(name, got=got, expected="a picture")
+    header = read_header(data)
+    if header is None:
+        names = [known.name for known in FORMATS]
+        expected = f"{', '.join(names[:-1])} or {names[-1]}"
+        raise PictureError(name, got=f"{len(data)} bytes that start with {data[:12]!r}", expected=expected)
+    if header.size is None:
+        raise _damaged(name, header.format)
+    width, height = header.size
+    if width * height > (most := _most_pixels()):
+        raise PictureError(
+            name,
+            got=f"{width} x {height} pixels",
+            expected=f"at most {most} pixels",
+            fix=f"a smaller picture, or {_MOST_PIXELS_VARIABLE}={width * height} in the environment",
+        )
+    return header
+
+
+def _damaged(name: str, picture_format: PictureFormat) -> PictureError:
+    return PictureError(name, got=f"a {picture_format.name} that is damaged or cut short", expected="a picture")
+
+
+def _most_pixels() -> int:
+    """The pixel limit. Raises LinnetError where the user's is not a number."""
+    wanted = os.environ.get(_MOST_PIXELS_VARIABLE, str(_MOST_PIXELS))
+    if not wanted.isdecimal():
+        raise LinnetError(_MOST_PIXELS_VARIABLE, got=repr(wanted), expected="a number of pixels, such as 50000000")
+    return int(wanted)
+
+
+def _turn(picture: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Stored pixels as they are to be seen, by EXIF's orientation, 1 to 8."""
+    if orientation in (5, 6, 7, 8):  # the rows are columns
+        picture = cv2.transpose(picture)
+    if orientation in _MIRRORS:
+        picture = cv2.flip(picture, _MIRRORS[orientation])
     return picture

@@ -18,6 +18,8 @@ from linnet_runtime import Classifier
 from linnet_runtime.preprocess import read_picture
 from program import linnet, one_line_error
 
+FORMATS = "JPEG, PNG, WebP, BMP, TIFF, GIF, PNM, JPEG 2000 or AVIF"
+
 
 @pytest.mark.parametrize("device", ["cpu:litert", "cpu:onnx", "cpu:openvino"])
 def test_each_picture_gets_a_line_with_its_label_and_what_said_so(
@@ -49,22 +51,27 @@ def test_a_bad_file_gets_a_line_with_its_error_and_the_good_ones_theirs(small_bu
     (tmp_path / "cut.png").write_bytes(good.read_bytes()[:-4])
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "empty.jpg").touch()
-    names = ["good.png", "cut.png", "text.jpg", "good.png", "empty.jpg", "nowhere.jpg", ".", "good.png"]
+    (tmp_path / "floats.png").write_bytes(b"Pf\n2 2\n-1.0\n" + bytes(16))  # a PFM, which OpenCV decodes to [2, 2]
+    os.mkfifo(tmp_path / "pipe.jpg")  # it would hang
+    names = ["good.png", "cut.png", "text.jpg", "good.png", "empty.jpg", "nowhere.jpg", ".", "floats.png", "pipe.jpg"]
+    names.append("good.png")
     done = linnet("classify", small_bundle, *names, "--device", "fake", status=1, cwd=tmp_path)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["source"] for line in lines] == names
     assert [line.get("error") for line in lines] == [
         None,
         "cut.png: got a PNG that is damaged or cut short, expected a picture",
-        "text.jpg: got 10 bytes that start with b'no picture', expected a picture",
+        f"text.jpg: got 10 bytes that start with b'no picture', expected {FORMATS}",
         None,
         "empty.jpg: got an empty file, expected a picture",
         "nowhere.jpg: got No such file or directory, expected a picture that can be read",
         ".: got Is a directory, expected a picture that can be read",
+        f"floats.png: got 28 bytes that start with b'Pf\\n2 2\\n-1.0\\n', expected {FORMATS}",
+        "pipe.jpg: got not a regular file, expected a picture that can be read",
         None,
     ]
     assert all(("label" in line) != ("error" in line) for line in lines)
-    assert one_line_error(done) == "linnet classify: got 5 of 8 files unreadable, expected pictures"
+    assert one_line_error(done) == "linnet classify: got 7 of 10 files unreadable, expected pictures"
 
 
 def test_json_may_be_asked_for_although_it_is_json_anyway(small_bundle: Path, photos_folder: Path) -> None:
@@ -73,20 +80,24 @@ def test_json_may_be_asked_for_although_it_is_json_anyway(small_bundle: Path, ph
     assert linnet("classify", small_bundle, photo, "--device", "fake", "--json").stdout == plain
 
 
-def test_ctrl_c_loses_no_line_that_was_written(small_bundle: Path, photos_folder: Path, tmp_path: Path) -> None:
-    photo = photos_folder / "nut" / "0001.jpg"
-    os.mkfifo(tmp_path / "pipe.jpg")  # a picture that does not come
+def test_ctrl_c_loses_no_line_that_was_written(small_bundle: Path, tmp_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / "p.png"), np.full((20, 20, 3), 9, np.uint8))
     command = [sys.executable, "-m", "linnet_runtime.cli", "classify", str(small_bundle), "--device", "fake"]
-    with (
-        subprocess.Popen(
-            [*command, photo, tmp_path / "pipe.jpg"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process,
-        (tmp_path / "pipe.jpg").open("wb"),  # opens when the program has begun to read it
-    ):
+    with subprocess.Popen(
+        [*command, *["p.png"] * 20_000],  # more than it has time for
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        rest, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert [json.loads(line)["source"] for line in out.splitlines()] == [str(photo)]
+    lines = [json.loads(line) for line in (first + rest).splitlines()]
+    assert 0 < len(lines) < 20_000
+    assert all(line["label"] for line in lines)
     assert err.strip() == "error: stopped by ctrl-C"
 
 

@@ -86,6 +86,15 @@ def test_a_folder_gives_its_pictures_by_path_and_leaves_broken_ones_out_by_name(
     assert capfd.readouterr().err == ""  # libpng's own words of it are no second line
 
 
+def test_a_jpeg_with_stray_bytes_is_read_and_libjpeg_writes_no_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    jpeg = cv2.imencode(".jpg", grey(50))[1].tobytes()
+    (tmp_path / "stray.jpg").write_bytes(jpeg[:-2] + b"\1\2\3" + jpeg[-2:])
+    assert brightness(read_all(open_source(str(tmp_path)))) == [50]
+    assert capfd.readouterr().err == ""  # "Corrupt JPEG data: 3 extraneous bytes before marker 0xd9"
+
+
 @pytest.mark.parametrize(
     ("pattern", "values"),
     [
@@ -146,7 +155,7 @@ def test_the_rendered_conveyor_is_a_camera() -> None:
     [
         ("nowhere.mp4", "--source: got 'nowhere.mp4', which is not here, expected a file, a folder, a camera's number"),
         ("", "--source: got '', which is not here, expected a file"),  # not the working directory's pictures
-        ("nowhere/*.jpg", "nowhere/*.jpg: got no pictures, expected files .bmp, .jpeg"),
+        ("nowhere/*.jpg", "nowhere/*.jpg: got no pictures, expected files .avif, .bmp, .gif, .jfif"),
         ("ftp://host/clip.mp4", "got 'ftp://host/clip.mp4', expected a scheme of http, https, picamera2, rtsp, synth"),
         ("99", "99: got no /dev/video99, expected "),
         ("/dev/video99", "/dev/video99: got no /dev/video99, expected "),
