@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,15 @@ from linnet_convert.options import model_options
 from linnet_convert.sources.signature import Flags
 from linnet_devices.api import Format, LinnetError
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
-from linnet_runtime.bundle import MANIFEST, Artifact, open_bundle
+from linnet_runtime.bundle import MANIFEST, Artifact
 from linnet_runtime.commands.options import json_option, max_drop_option, overwrite_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing
 from linnet_runtime.proof.gates import gate_words
-from linnet_runtime.proof.report import FOLDER, INTEGER_JSON, PAGE
+from linnet_runtime.proof.report import FOLDER, PAGE
 
 if TYPE_CHECKING:
+    from linnet_convert.conversion import Conversion
     from linnet_convert.readiness import Readiness
 
 
@@ -60,7 +62,7 @@ def convert(
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whose converter it is, whatever the model was trained on
     quiet_tensorflow()
     with no_chatter():  # imports TensorFlow: seconds that --help need not take, and a page of greetings
-        from linnet_convert.convert import convert as convert_source
+        from linnet_convert.conversion import convert_source
         from linnet_convert.readiness import ACCELERATORS
         from linnet_convert.sources.open import open_source
 
@@ -69,37 +71,41 @@ def convert(
     # Standard error is held back while the converter writes to it; this console writes to a copy.
     with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status:
         opened = open_source(source, flags, data=data, calibrate=calibrate)
-        checked = convert_source(
+        converted = convert_source(
             opened,
             out,
-            formats=_reachable(source, named, opened.formats),
+            formats=_reachable(source, named, opened.about.formats),
             canary_photos=not no_canary_photos,
             overwrite=overwrite,
             accelerators=[name for name in ACCELERATORS if name in accelerators],
             on_step=status.update,
             max_drop=max_drop,
         )
-    bundle = open_bundle(out)
-    integers = _integers(out)
-    if as_json:
-        rows = [
-            {
-                "path": str(Path(a.path).relative_to(out.resolve())),
-                **(msgspec.to_builtins(a.parity) if a.parity else {}),
-                "integer": integers.get(str(Path(a.path).relative_to(out.resolve()))),
-            }
-            for a in bundle.artifacts
-        ]
-        click.echo(msgspec.json.encode({"bundle": str(out), "artifacts": rows, "checks": checked}))
-    else:
-        print_table(_table(out, bundle.artifacts, integers))
-        click.echo(f"The evidence: {out / FOLDER / PAGE}")
-        for readiness in checked:
-            print_table(_requirements(readiness))
-    if unready := [readiness.accelerator for readiness in checked if not readiness.is_ready]:
+    _show(converted, as_json=as_json)
+    if unready := [readiness.accelerator for readiness in converted.readiness if not readiness.is_ready]:
         raise LinnetError(
             f"--check {','.join(unready)}", got=f"requirements that {out}, which is written, does not meet"
         )
+
+
+def _show(converted: Conversion, *, as_json: bool) -> None:
+    artifacts, out = converted.bundle.artifacts, converted.path
+    integers = {report.path: report.kind for report in converted.integers}
+    if as_json:
+        rows = [
+            {
+                "path": artifact.path,
+                **(msgspec.to_builtins(artifact.parity) if artifact.parity else {}),
+                "integer": integers.get(artifact.path),
+            }
+            for artifact in artifacts
+        ]
+        click.echo(msgspec.json.encode({"bundle": str(out), "artifacts": rows, "checks": converted.readiness}))
+    else:
+        print_table(_table(out, artifacts, integers))
+        click.echo(f"The evidence: {out / FOLDER / PAGE}")
+        for readiness in converted.readiness:
+            print_table(_requirements(readiness))
 
 
 def _named(option: str, names: str | None, known: tuple[str, ...]) -> set[str] | None:
@@ -130,13 +136,7 @@ def _requirements(readiness: Readiness) -> Table:
     return table
 
 
-def _integers(out: Path) -> dict[str, str]:
-    """In a word what each artifact computes in, by its path: the bundle's own integer report."""
-    report = msgspec.json.decode((out / FOLDER / INTEGER_JSON).read_bytes())
-    return {row["path"]: row["kind"] for row in report["artifacts"]}
-
-
-def _table(out: Path, artifacts: tuple[Artifact, ...], integers: dict[str, str]) -> Table:
+def _table(out: Path, artifacts: Iterable[Artifact], integers: Mapping[str, str]) -> Table:
     figures = ("KiB", "agreement", "95 %", "photos", "logits off by", "top-1", "model's")
     table = plain_table(
         f"{out}: the agreement of each artifact with the model that it came from", ("artifact", "computes"), figures
@@ -144,7 +144,7 @@ def _table(out: Path, artifacts: tuple[Artifact, ...], integers: dict[str, str])
     for artifact in artifacts:
         parity = artifact.parity
         size = artifact.bytes + (artifact.weights.bytes if artifact.weights else 0)
-        name, kib = str(Path(artifact.path).relative_to(out.resolve())), f"{size / 1024:.0f}"
+        name, kib = artifact.path, f"{size / 1024:.0f}"
         kind = integers.get(name, "-")
         if parity is None:
             table.add_row(name, kind, kib, *["-"] * (len(figures) - 1))

@@ -268,7 +268,11 @@ def write_bundle(path: Path, fill: Callable[[Path], Bundle], *, overwrite: bool)
         LinnetError: ``path`` exists and ``overwrite`` is False.
     """
     with new_directory(path, overwrite=overwrite, marker=MANIFEST) as directory:
-        bundle = fill(directory)
-        (directory / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(bundle), indent=2) + b"\n")
-        for file in files_of(open_bundle(directory)):
-            check_file(file)
+        write_manifest(directory, fill(directory))
+
+
+def write_manifest(directory: Path, bundle: Bundle) -> None:
+    """Writes ``bundle.json`` below a directory that has all files of the bundle, and checks each of them against it."""
+    (directory / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(bundle), indent=2) + b"\n")
+    for file in files_of(open_bundle(directory)):
+        check_file(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,13 @@ import numpy as np
 import pytest
 
 from linnet_convert.calibration import Calibration
-from linnet_convert.convert import FORMATS, convert
+from linnet_convert.conversion import convert_source
 from linnet_convert.errors import ConversionError
-from linnet_convert.proof.parity import Sample, artifact_logits, keras_logits, measure_parity
+from linnet_convert.facts import FORMATS
+from linnet_convert.progress import silent
+from linnet_convert.proof.parity import Original, Originals, Sample, artifact_logits, keras_logits, measure_parity
 from linnet_convert.proof.report import refuse_failed
+from linnet_convert.sources.api import About
 from linnet_convert.sources.run import RunSource
 from linnet_runtime.bundle import Artifact, Bundle, open_bundle
 from linnet_runtime.photos import Photos
@@ -51,23 +55,30 @@ def source() -> RunSource:
     quantized = quantize(model)
     calibrate(quantized, pixels[:64])
     labels = np.random.default_rng(1).integers(0, len(LABELS), 96)
-    return RunSource(
+    calibration = Calibration(pixels[:64], labels[:64], "rendered", 0)
+    about = About(
         name="random",
-        float_model=model,
-        int8_model=quantized,
         labels=LABELS,
         preprocess=spec,
-        calibration=Calibration(pixels[:64], labels[:64], "rendered", 0),
+        formats=FORMATS,
         validation=Photos(pixels, labels),
+        calibration=calibration,
         metrics={"float_top1": 0.2, "int8_top1": 0.2},
-        temperature=1.0,
     )
+    return RunSource(about, calibration, float_model=model, int8_model=quantized)
+
+
+@pytest.fixture(scope="module")
+def photos(source: RunSource) -> Photos:
+    """What its artifacts are compared on."""
+    assert source.about.validation is not None
+    return source.about.validation
 
 
 @pytest.fixture(scope="module")
 def bundle(source: RunSource, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     out = tmp_path_factory.mktemp("bundles") / "random.linnet"
-    convert(source, out, formats=FORMATS, canary_photos=True, overwrite=False, on_step=lambda step: None)
+    convert_source(source, out, formats=FORMATS, canary_photos=True, overwrite=False, on_step=silent)
     return open_bundle(out)
 
 
@@ -79,19 +90,19 @@ def named(bundle: Bundle, name: str) -> Artifact:
     return next(artifact for artifact in bundle.artifacts if Path(artifact.path).name == name)
 
 
-def test_the_logits_say_something(source: RunSource) -> None:
+def test_the_logits_say_something(source: RunSource, photos: Photos) -> None:
     """Or every comparison here would be one of constants."""
-    logits = keras_logits(source.int8_model, source.validation.pixels)
+    logits = keras_logits(source.int8_model, photos.pixels)
     assert len(np.unique(logits.argmax(axis=1))) >= 3
     assert logits.std(axis=0).min() > 0.5
 
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_logits_are_those_of_the_model_that_the_artifact_came_from(
-    name: str, source: RunSource, bundle: Bundle
+    name: str, source: RunSource, photos: Photos, bundle: Bundle
 ) -> None:
     artifact = named(bundle, name)
-    pixels = source.validation.pixels
+    pixels = photos.pixels
     expected = keras_logits(model_of(source, artifact), pixels)
     found = artifact_logits(artifact, Path("/"), pixels)
     assert np.abs(found - expected).max() <= ALLOWED[name] * (artifact.output.scale or 1)
@@ -101,21 +112,21 @@ def test_logits_are_those_of_the_model_that_the_artifact_came_from(
     assert parity.n == 96
     assert parity.agreement == pytest.approx((found.argmax(axis=1) == expected.argmax(axis=1)).mean())
     assert parity.max_abs_logit_diff == pytest.approx(np.abs(found - expected).max(), rel=1e-6)
-    assert parity.accuracy == pytest.approx((found.argmax(axis=1) == source.validation.labels).mean())
-    assert parity.reference_accuracy == pytest.approx((expected.argmax(axis=1) == source.validation.labels).mean())
+    assert parity.accuracy == pytest.approx((found.argmax(axis=1) == photos.labels).mean())
+    assert parity.reference_accuracy == pytest.approx((expected.argmax(axis=1) == photos.labels).mean())
 
 
-def test_the_two_models_differ(source: RunSource) -> None:
+def test_the_two_models_differ(source: RunSource, photos: Photos) -> None:
     """Or a float artifact held against the int8 model would pass."""
-    pixels = source.validation.pixels
+    pixels = photos.pixels
     difference = keras_logits(source.int8_model, pixels) - keras_logits(source.float_model, pixels)
     assert np.abs(difference).max() > 0.1
 
 
-def test_the_reference_is_keras_s_own_logits_and_no_picture(source: RunSource, bundle: Bundle) -> None:
+def test_the_reference_is_keras_s_own_logits_and_no_picture(source: RunSource, photos: Photos, bundle: Bundle) -> None:
     assert bundle.reference is not None
     reference = load_reference(bundle.reference)
-    pixels = source.validation.pixels
+    pixels = photos.pixels
     assert reference.find(pixels).tolist() == list(range(96))
     np.testing.assert_array_equal(reference.logits["int8"], keras_logits(source.int8_model, pixels))
     np.testing.assert_array_equal(reference.logits["float"], keras_logits(source.float_model, pixels))
@@ -123,10 +134,10 @@ def test_the_reference_is_keras_s_own_logits_and_no_picture(source: RunSource, b
         assert set(arrays.files) == {"digests", "int8", "float"}
 
 
-def test_canaries_know_what_each_artifact_says_of_eight_photos(source: RunSource, bundle: Bundle) -> None:
+def test_canaries_know_what_each_artifact_says_of_eight_photos(photos: Photos, bundle: Bundle) -> None:
     assert bundle.canary is not None
     canary = load_canary(bundle.canary)
-    np.testing.assert_array_equal(canary.pixels, source.validation.pixels[:8])
+    np.testing.assert_array_equal(canary.pixels, photos.pixels[:8])
     assert set(canary.logits) == set(ALLOWED)
     steps = {artifact.is_int8: artifact.output.scale for artifact in bundle.artifacts if artifact.is_int8}
     for name, logits in canary.logits.items():
@@ -148,19 +159,22 @@ def bundle_root(bundle: Bundle) -> Path:
     return Path(named(bundle, "model.int8.tflite").path).parent
 
 
-def test_an_artifact_of_another_model_is_named_with_its_figures(source: RunSource, bundle: Bundle) -> None:
+def test_an_artifact_of_another_model_is_named_with_its_figures(
+    source: RunSource, photos: Photos, bundle: Bundle
+) -> None:
     """The int8 artifacts are held against a model with another head; the float one passes beside them."""
-    pixels = source.validation.pixels
-    reference = source.reference(pixels)
-    reference["int8"] = ("keras int8", np.roll(reference["int8"][1], 1, axis=1))
+    pixels = photos.pixels
+    originals = source.originals(pixels)
+    assert originals.int8 is not None
+    another = Original("keras int8", np.roll(originals.int8.logits, 1, axis=1))
     artifacts = relative(bundle, "model.int8.tflite", "model.fp32.tflite", "int8.xml")
-    heard: list[str] = []
+    steps: list[str] = []
     _, report = measure_parity(
         artifacts,
         bundle_root(bundle),
-        Sample(pixels, source.validation.labels, LABELS),
-        reference,
-        lambda artifact: heard.append(artifact.path),
+        Sample(pixels, photos.labels, LABELS),
+        dataclasses.replace(originals, int8=another),
+        on_step=steps.append,
         name="random",
     )
     assert not report.passed
@@ -172,20 +186,20 @@ def test_an_artifact_of_another_model_is_named_with_its_figures(source: RunSourc
     assert re.search(rf"got model\.int8\.tflite {figures}; .*openvino/int8\.xml {figures}; .*, expected", line)
     assert "fp32" not in line
     assert "interval of the top-1 agreement reaches 0.97 in int8, 0.99 in float16, 0.99 in float32" in line
-    assert heard == [artifact.path for artifact in artifacts], "all are measured before one is refused"
+    assert steps == [f"compared {artifact.path}" for artifact in artifacts], "all are measured before one is refused"
 
 
 @pytest.mark.parametrize(("wrong", "passes"), [(0, True), (2, True), (20, False)])
-def test_the_gate_is_the_interval_of_the_agreement(wrong: int, passes: bool, source: RunSource, bundle: Bundle) -> None:
+def test_the_gate_is_the_interval_of_the_agreement(wrong: int, passes: bool, photos: Photos, bundle: Bundle) -> None:
     (artifact,) = relative(bundle, "model.fp32.tflite")
-    pixels = source.validation.pixels
+    pixels = photos.pixels
     expected = artifact_logits(artifact, bundle_root(bundle), pixels)
     expected[:wrong] = -expected[:wrong]
-    reference = {"float": ("keras float", expected)}
+    originals = Originals(float32=Original("keras float", expected))
 
-    sample = Sample(pixels, source.validation.labels, LABELS)
+    sample = Sample(pixels, photos.labels, LABELS)
     (measured,), report = measure_parity(
-        [artifact], bundle_root(bundle), sample, reference, lambda artifact: None, name="random"
+        [artifact], bundle_root(bundle), sample, originals, on_step=silent, name="random"
     )
     assert measured.parity is not None
     assert measured.parity.agreement == pytest.approx(1 - wrong / 96)
@@ -195,22 +209,22 @@ def test_the_gate_is_the_interval_of_the_agreement(wrong: int, passes: bool, sou
 
 @pytest.mark.parametrize(("max_drop", "passes"), [(None, True), (50.0, False)])
 def test_what_quantising_a_model_here_costs_is_part_of_the_drop(
-    max_drop: float | None, passes: bool, source: RunSource, bundle: Bundle
+    max_drop: float | None, passes: bool, photos: Photos, bundle: Bundle
 ) -> None:
     """An int8 artifact that is its quantised model's equal, of a float model that was right on every photo."""
     (artifact,) = relative(bundle, "model.int8.tflite")
-    pixels = source.validation.pixels
-    reference = {"int8": ("keras int8", artifact_logits(artifact, bundle_root(bundle), pixels))}
-    given = np.roll(reference["int8"][1], 1, axis=1)
+    pixels = photos.pixels
+    own = artifact_logits(artifact, bundle_root(bundle), pixels)
+    right = np.roll(own, 1, axis=1)
+    originals = Originals.of_quantized_here(Original("keras int8", own), Original("model.onnx", right))
     _, report = measure_parity(
         [artifact],
         bundle_root(bundle),
-        Sample(pixels, given.argmax(axis=1), LABELS),
-        reference,
-        lambda artifact: None,
+        Sample(pixels, right.argmax(axis=1), LABELS),
+        originals,
+        on_step=silent,
         name="random",
         max_drop=max_drop,
-        given=("model.onnx", given),
     )
     (row,) = report.artifacts
     assert report.passed is passes
@@ -230,6 +244,8 @@ def test_a_failure_leaves_no_bundle(source: RunSource, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert(source, tmp_path / "x.linnet", formats=["tflite"], canary_photos=True, overwrite=False, on_step=on_step)
+        convert_source(
+            source, tmp_path / "x.linnet", formats=["tflite"], canary_photos=True, overwrite=False, on_step=on_step
+        )
     assert stopped.steps[0] == "TensorFlow Lite, int8"
     assert not list(tmp_path.iterdir())

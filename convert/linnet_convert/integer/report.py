@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from linnet_convert.errors import ConversionError
+from linnet_devices.presets import EDGETPU_OP
 from linnet_runtime.bundle import Artifact
 
 Kind = Literal["fully integer", "integer inside", "partly integer", "dynamic range", "float", "compiled"]
 INTEGERS = frozenset({"int4", "int8", "uint8", "int16", "uint16", "int32", "int64", "bool"})
-EDGE_TPU = "edgetpu-custom-op"
 # They compute nothing, so that it says nothing where they are in float, as behind the last dequantisation.
 _MOVES = frozenset(
     {
@@ -141,7 +141,7 @@ def refuse_dynamic_range(artifact: Artifact, report: IntegerReport) -> None:
 
 
 def _kind(found: Findings) -> Kind:
-    if EDGE_TPU in found.foreign:
+    if EDGETPU_OP in found.foreign:
         return "compiled"
     computing = [op for op in found.operations if op.computes]
     floats = [op for op in computing if not op.is_integer]

@@ -9,9 +9,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from linnet_convert.errors import ConversionError
-from linnet_convert.integer.report import EDGE_TPU, INTEGERS, Findings, Operation, Pieces
+from linnet_convert.integer.report import INTEGERS, Findings, Operation, Pieces
 from linnet_devices.chatter import no_chatter
 from linnet_devices.litert import DELEGATE, delegated_operations
+from linnet_devices.presets import EDGETPU_OP
 
 _CONVERSIONS = {"QUANTIZE": "quantize", "DEQUANTIZE": "dequantize"}
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D", "BATCH_MATMUL")
@@ -91,7 +92,7 @@ class _Reader:
     def _why(self, operation: dict[str, Any], *, hybrid: bool) -> str:
         if operation["op_name"].startswith(_FLEX):
             return "a Select-TF operator, which TensorFlow's own float kernel computes"
-        if operation["op_name"] == EDGE_TPU:
+        if operation["op_name"] == EDGETPU_OP:
             return "an Edge TPU computes it"
         if hybrid:
             return "dynamic range: its weights are stored in 8 bits and its input is float"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_devices.api import Logits, Model, OpenOptions, Pixels
+from linnet_convert.progress import OnStep
+from linnet_devices.api import Logits, Model, OpenOptions, Pixels, Precision
 from linnet_devices.registry import load_device
 from linnet_runtime.bundle import Artifact
 from linnet_runtime.decision import comparable
@@ -39,6 +40,50 @@ class Sample:
     class_names: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Original:
+    """A model that artifacts were made from."""
+
+    name: str
+    """As people know it: "keras int8", or the name of its file."""
+    logits: Logits
+    """What it gives for the sample: float32 [N, classes]."""
+
+
+@dataclass(frozen=True)
+class Originals:
+    """The models that artifacts were made from; None where there are no artifacts of that kind."""
+
+    int8: Original | None = None
+    """Of int8 artifacts."""
+    float32: Original | None = None
+    """Of float artifacts, in whatever precision those store their weights."""
+    before_quantization: Original | None = None
+    """The float model, where int8 artifacts were quantized from it without training."""
+
+    @classmethod
+    def of_file(cls, file: Original, precision: Precision) -> Originals:
+        """Of artifacts that are, or are translated from, a model file of that precision."""
+        return cls(int8=file) if precision == "int8" else cls(float32=file)
+
+    @classmethod
+    def of_quantized_here(cls, int8: Original | None, float32: Original) -> Originals:
+        """Of a float model's artifacts and, unless ``int8`` is None, of those that were quantized from it."""
+        return cls(int8, float32, None if int8 is None else float32)
+
+    def of(self, artifact: Artifact) -> Original:
+        """The model that an artifact was made from."""
+        found = self.int8 if artifact.is_int8 else self.float32
+        if found is None:
+            raise ValueError(f"no model that {artifact.path} was made from")
+        return found
+
+    def logits(self) -> dict[str, Logits]:
+        """By "int8" and "float", as ``reference.npz`` keeps them."""
+        found = {"int8": self.int8, "float": self.float32}
+        return {precision: original.logits for precision, original in found.items() if original is not None}
+
+
 def keras_logits(model: keras.Model, pixels: Pixels | NDArray[np.float32]) -> Logits:
     """uint8 [N, H, W, 3], or what else the model takes, to the Keras model's float32 logits [N, classes]."""
     return np.asarray(model.predict(pixels, batch_size=_BATCH, verbose=0), dtype=np.float32)
@@ -59,12 +104,11 @@ def measure_parity(
     artifacts: Iterable[Artifact],
     root: Path,
     sample: Sample,
-    reference: dict[str, tuple[str, Logits]],
-    on_artifact: Callable[[Artifact], None],
+    originals: Originals,
     *,
+    on_step: OnStep,
     name: str,
     max_drop: float | None = None,
-    given: tuple[str, Logits] | None = None,
 ) -> tuple[tuple[Artifact, ...], ParityReport]:
     """The artifacts with their parity filled in, and the report, which says whether they passed.
 
@@ -72,12 +116,11 @@ def measure_parity(
         artifacts: below ``root``; one that is compiled for an accelerator cannot be read here and stays as it is.
         root: the bundle's directory.
         sample: what to compare on.
-        reference: the name and the logits of the model that it came from, by "int8" and "float".
-        on_artifact: hears of each artifact when it is measured.
+        originals: the models that they were made from.
+        on_step: called when an artifact has been measured.
         name: of the bundle.
-        max_drop: points of accuracy that an artifact may lose, if that is a gate; see ``shortcomings``.
-        given: the name and the logits of the float model that was quantised here, after its training: int8 artifacts
-            may not lose more against that either.
+        max_drop: points of accuracy that an artifact may lose, if that is a gate; see ``shortcomings``. An int8
+            artifact may not lose more against ``originals.before_quantization`` either.
     """
     measured: list[Artifact] = []
     rows: list[Compared] = []
@@ -86,21 +129,22 @@ def measure_parity(
         if artifact.compiled_for is not None:
             measured.append(artifact)
             continue
-        own, expected = reference["int8" if artifact.is_int8 else "float"]
+        original = originals.of(artifact)
         found = artifact_logits(artifact, root, sample.pixels)
         scale = artifact.output.scale
         shown = comparable(found, artifact.output)
-        before = comparable(expected, artifact.output)
-        comparison = compare(own, before, shown, sample.labels, sample.class_names, scale=scale)
-        failed = _failed(comparison, expected, found, artifact, sample, max_drop)
-        if given is not None and max_drop is not None and sample.labels is not None and artifact.is_int8:
-            before_int8 = comparable(given[1], artifact.output)
-            cost = compare(given[0], before_int8, shown, sample.labels, sample.class_names, scale=scale)
-            failed += tuple(f"{words} against {given[0]}" for words in drops(cost, max_drop))
+        before = comparable(original.logits, artifact.output)
+        comparison = compare(original.name, before, shown, sample.labels, sample.class_names, scale=scale)
+        failed = _failed(comparison, original.logits, found, artifact, sample, max_drop)
+        floats = originals.before_quantization if artifact.is_int8 else None
+        if floats is not None and max_drop is not None and sample.labels is not None:
+            before_int8 = comparable(floats.logits, artifact.output)
+            cost = compare(floats.name, before_int8, shown, sample.labels, sample.class_names, scale=scale)
+            failed += tuple(f"{words} against {floats.name}" for words in drops(cost, max_drop))
         measured.append(msgspec.structs.replace(artifact, parity=parity_of(comparison)))
         rows.append(Compared(artifact.path, artifact.precision, cpu_engine(artifact.format), comparison, failed))
         logits[artifact.path] = (shown, scale)
-        on_artifact(artifact)
+        on_step(f"compared {artifact.path}")
     gate = gate_words(max_drop) if sample.labels is not None else _noise_gate()
     return tuple(measured), ParityReport(name, len(sample.pixels), gate, tuple(rows), compare_pairs(logits))
 

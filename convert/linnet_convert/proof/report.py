@@ -10,9 +10,7 @@ import msgspec
 
 from linnet_convert.errors import ConversionError
 from linnet_convert.integer import IntegerReport
-from linnet_convert.source import Source
 from linnet_devices.api import Pixels
-from linnet_runtime.bundle import Artifact
 from linnet_runtime.proof.page import render_proof
 from linnet_runtime.proof.report import (
     CALIBRATION_JSON,
@@ -36,27 +34,6 @@ class Proof:
     integers: tuple[IntegerReport, ...]
     layers: tuple[LayerDifference, ...]
     calibration: dict[str, Any]
-
-
-def compare_with_keras(
-    source: Source, artifacts: tuple[Artifact, ...], root: Path, pixels: Pixels
-) -> tuple[LayerDifference, ...]:
-    """Layer by layer, where both the quantised Keras model and its .tflite are here."""
-    tflite = [artifact for artifact in artifacts if artifact.format == "tflite" and artifact.is_int8]
-    if not tflite or source.quantized is None:
-        return ()
-    from linnet_convert.proof.layerwise import compare_layers  # TensorFlow, which models made elsewhere may do without
-
-    return compare_layers(source.quantized, root / tflite[0].path, pixels)
-
-
-def describe_calibration(source: Source) -> dict[str, Any]:
-    """The calibration photos by hash, and how well the ranges fit photos, where there is a model to ask."""
-    found = source.calibration.summary(source.labels) if source.calibration is not None else {}
-    photos = source.validation if source.validation is not None else source.calibration
-    if photos is not None and (coverage := source.coverage(photos.pixels)):
-        found["coverage"] = msgspec.to_builtins(coverage)
-    return found
 
 
 def refuse_failed(parity: ParityReport, layers: tuple[LayerDifference, ...]) -> None:

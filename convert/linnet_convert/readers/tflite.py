@@ -12,8 +12,8 @@ from linnet_convert.facts import Facts, TensorFacts, check_task
 from linnet_convert.metadata.tflite_reader import read_metadata
 from linnet_convert.readers.tflite_graph import Graph, Tensor, read_graph
 from linnet_devices.api import Precision
+from linnet_devices.presets import EDGETPU_OP
 
-_EDGE_TPU = "edgetpu-custom-op"
 _MATMULS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 
 
@@ -27,7 +27,7 @@ def read(path: Path) -> Facts:
     graph = read_graph(path)
     given, wanted = check_task(str(path), *(_facts(graph, ends) for ends in (graph.inputs, graph.outputs)))
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-    compiled = any(code.customCode == _EDGE_TPU.encode() for code in model.operatorCodes)
+    compiled = any(code.customCode == EDGETPU_OP.encode() for code in model.operatorCodes)
     if not compiled:
         _run(path)
     return Facts(

@@ -11,7 +11,7 @@ import msgspec
 
 from linnet_convert.errors import ConversionError
 from linnet_convert.readiness.api import Requirement
-from linnet_convert.writers.specs import describe_artifact
+from linnet_convert.writers.specs import describe_artifact, model_path
 from linnet_runtime.bundle import Artifact
 
 _COMPILER = "edgetpu_compiler"
@@ -72,7 +72,7 @@ def compile_for_edgetpu(artifact: Artifact, root: Path) -> tuple[Artifact, Compi
         done = subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise ConversionError(_COMPILER, got=f"no end in {_WITHIN_S} s", expected="a compiled model") from error
-    compiled = source.with_name(f"{source.stem}_edgetpu.tflite")
+    compiled = model_path(root, "tflite", artifact.precision, compiled_for="edgetpu")
     said = done.stdout + done.stderr
     compilation = read_log(said)
     compiled.with_suffix(".log").unlink(missing_ok=True)  # the same rows once more

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import keras
 
-from linnet_convert.proof.parity import keras_logits
-from linnet_convert.source import FORMATS, OnStep
-from linnet_convert.sources.file import FileSource, as_logits
-from linnet_convert.sources.keras_route import write_adapted
-from linnet_devices.api import Format, Logits, Pixels, Precision
+from linnet_convert.facts import FORMATS
+from linnet_convert.progress import OnStep
+from linnet_convert.proof.parity import Original, Originals, keras_logits
+from linnet_convert.sources.network import NetworkSource
+from linnet_devices.api import Format, Pixels, Precision
 from linnet_runtime.bundle import Artifact
 
 
-class KerasSource(FileSource):
-    """A .keras; see ``Source``. With calibration photos it gets an int8 form, quantised after training."""
+class KerasSource(NetworkSource):
+    """A .keras; see ``Source``. With calibration photos it gets an int8 form, quantized after training."""
 
     @property
     def formats(self) -> tuple[Format, ...]:
@@ -24,20 +24,24 @@ class KerasSource(FileSource):
 
     @cached_property
     def network(self) -> keras.Model:
-        """What is in the file."""
+        """The model in the file."""
         return keras.saving.load_model(self.path, compile=False, safe_mode=True)
 
     @cached_property
     def models(self) -> dict[Precision, keras.Model]:
         return {"int8": self.network} if self.facts.precision == "int8" else super().models
 
-    def _write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
-        on_step("quantising" if self.calibration is not None else "loading")
-        return write_adapted(self, self.models, root, formats, on_step)
+    @property
+    def quantized(self) -> keras.Model | None:
+        return self.models.get("int8")
 
-    def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
-        found = self.int8_reference(pixels)
-        if "float32" in self.models:
-            own = keras_logits(self.network, self.normalised(pixels))
-            found["float"] = (self.name, as_logits(own, softmax=self.facts.softmax))
-        return found
+    def _write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+        on_step("loading" if self.calibration is None else "quantizing")
+        return tuple(self.write_models(self.models, root, formats, on_step))
+
+    def originals(self, pixels: Pixels) -> Originals:
+        quantized = self.quantized_original(pixels)
+        if "float32" not in self.models:
+            return Originals(int8=quantized)
+        own = keras_logits(self.network, self.normalized(pixels))
+        return Originals.of_quantized_here(quantized, Original(self.path.name, self.as_logits(own)))

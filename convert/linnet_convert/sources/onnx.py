@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 
 import onnx
 
+from linnet_convert.facts import FORMATS
+from linnet_convert.progress import OnStep
+from linnet_convert.proof.parity import Originals
 from linnet_convert.readers.onnx import load
-from linnet_convert.source import FORMATS, OnStep
-from linnet_convert.sources.file import FileSource
-from linnet_convert.writers.openvino import write_ir
-from linnet_convert.writers.specs import describe_artifact
-from linnet_devices.api import Format, Logits, Pixels
+from linnet_convert.sources.network import NetworkSource
+from linnet_convert.writers.openvino import STORED_IN_IR, write_ir
+from linnet_convert.writers.specs import describe_artifact, model_path
+from linnet_devices.api import Format, Pixels
 from linnet_runtime.bundle import Artifact
 
 if TYPE_CHECKING:
     import keras
 
 
-class OnnxSource(FileSource):
+class OnnxSource(NetworkSource):
     """An .onnx; see ``Source``. OpenVINO reads it itself."""
 
     @property
@@ -38,34 +40,31 @@ class OnnxSource(FileSource):
         return load(self.path, (size.height, size.width))
 
     def _write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
-        on_step(f"copying {self.name}")
-        int8 = self.facts.precision == "int8"
-        path = root / f"model.{'int8' if int8 else 'fp32'}.onnx"
+        on_step(f"copying {self.path.name}")
+        path = model_path(root, "onnx", self.facts.precision)
         onnx.save(self._loaded(), path)
-        signature = self.signature
-        ends = (signature.input, signature.output)
+        ends = (self.signature.input, self.signature.output)
         artifacts = [describe_artifact(root, path, "onnx", self.facts.precision, ends, requires=self.facts.requires)]
         if "openvino" in formats:
             on_step("OpenVINO")
-            artifacts.append(self._to_openvino(path, root))
+            artifacts.append(self._write_ir(path, root))
         if "tflite" in formats:
-            artifacts += self.write_network({"float32"}, root, {"tflite"}, on_step)
+            on_step("the network in Keras")
+            artifacts += self.write_models({"float32": self.models["float32"]}, root, {"tflite"}, on_step)
         if self.calibration is not None:
-            artifacts += self.write_network({"int8"}, root, formats, on_step)
+            on_step("the network in Keras")
+            artifacts += self.write_models({"int8": self.models["int8"]}, root, formats, on_step)
         return tuple(artifacts)
 
-    def _to_openvino(self, path: Path, root: Path) -> Artifact:
-        int8 = self.facts.precision == "int8"
-        xml = root / "openvino" / ("int8.xml" if int8 else "fp16.xml")
-        write_ir(path, xml, half=not int8)
-        return describe_artifact(
-            root,
-            xml,
-            "openvino",
-            "int8" if int8 else "float16",
-            (self.signature.input, self.signature.output),
-            weights=xml.with_suffix(".bin"),
-        )
+    def _write_ir(self, path: Path, root: Path) -> Artifact:
+        stored = STORED_IN_IR[self.facts.precision]
+        xml = model_path(root, "openvino", stored)
+        write_ir(path, xml, half=stored == "float16")
+        ends = (self.signature.input, self.signature.output)
+        return describe_artifact(root, xml, "openvino", stored, ends, weights=xml.with_suffix(".bin"))
 
-    def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
-        return self.int8_reference(pixels) | self.own_reference(pixels, "onnx")
+    def originals(self, pixels: Pixels) -> Originals:
+        own = self.run_file(pixels, "onnx")
+        if self.facts.precision == "int8":
+            return Originals(int8=own)
+        return Originals.of_quantized_here(self.quantized_original(pixels), own)

@@ -10,7 +10,7 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.facts import Kind
 from linnet_convert.readers.examine import examine
 from linnet_convert.readers.keras_config import check_layers
-from linnet_convert.source import Source
+from linnet_convert.sources.api import Source
 from linnet_convert.sources.file import FileSource
 from linnet_convert.sources.signature import Flags, signature
 from linnet_devices.chatter import no_chatter

@@ -10,55 +10,47 @@ import keras
 import linnet_train.quantization  # noqa: F401  # registers the layers that a quantised model is made of
 from linnet_convert.calibration import Calibration, calibration_of_run
 from linnet_convert.errors import ConversionError
+from linnet_convert.facts import FORMATS
+from linnet_convert.progress import OnStep
 from linnet_convert.proof.coverage import Coverage, measure_coverage
-from linnet_convert.proof.parity import keras_logits
-from linnet_convert.source import FORMATS, OnStep
+from linnet_convert.proof.layerwise import LayerDifference, compare_layers
+from linnet_convert.proof.parity import Original, Originals, keras_logits
+from linnet_convert.sources.api import About
 from linnet_convert.writers.keras import write_artifacts
-from linnet_devices.api import Format, Logits, Pixels, Precision
+from linnet_devices.api import Format, Pixels, Precision
 from linnet_runtime import run_files
 from linnet_runtime.bundle import Artifact
-from linnet_runtime.photos import Photos
-from linnet_runtime.preprocess import Preprocess
 
 
 @dataclass(frozen=True)
 class RunSource:
-    """The two models of a run, and what the bundle says of them."""
+    """The two models of a run, and what the bundle says of them; see ``Source``."""
 
-    name: str
+    about: About
+    calibration: Calibration
+    """The photos that set the int8 model's first ranges."""
     float_model: keras.Model
     int8_model: keras.Model
-    labels: tuple[str, ...]
-    preprocess: Preprocess
-    calibration: Calibration
-    validation: Photos
-    metrics: dict[str, float]
-    temperature: float
-    formats: tuple[Format, ...] = FORMATS
-    copied: tuple[Format, Precision] | None = None
 
-    @property
-    def models(self) -> dict[Precision, keras.Model]:
-        return {"int8": self.int8_model, "float32": self.float_model}
+    def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
+        """See ``Source.write``."""
+        models: dict[Precision, keras.Model] = {"int8": self.int8_model, "float32": self.float_model}
+        return write_artifacts(models, self.calibration.pixels, root, formats, on_step)
 
-    @property
-    def quantized(self) -> keras.Model:
-        return self.int8_model
+    def originals(self, pixels: Pixels) -> Originals:
+        """See ``Source.originals``."""
+        return Originals(
+            int8=Original("keras int8", keras_logits(self.int8_model, pixels)),
+            float32=Original("keras float", keras_logits(self.float_model, pixels)),
+        )
+
+    def compare_layers(self, tflite: Path, pixels: Pixels) -> tuple[LayerDifference, ...]:
+        """See ``Source.compare_layers``."""
+        return compare_layers(self.int8_model, tflite, pixels)
 
     def coverage(self, pixels: Pixels) -> tuple[Coverage, ...]:
         """See ``Source.coverage``."""
         return measure_coverage(self.int8_model, pixels)
-
-    def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
-        """See ``Source.write``."""
-        return write_artifacts(self.models, self.calibration.pixels, root, formats, on_step)
-
-    def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
-        """See ``Source.reference``."""
-        return {
-            "int8": ("keras int8", keras_logits(self.int8_model, pixels)),
-            "float": ("keras float", keras_logits(self.float_model, pixels)),
-        }
 
 
 def load_run(run: Path) -> RunSource:
@@ -70,18 +62,21 @@ def load_run(run: Path) -> RunSource:
     """
     metrics = run_files.load_metrics(run)
     spec = metrics.preprocess
-    photos = run_files.load_run_photos(run, spec)
+    calibration = calibration_of_run(run, spec)
+    about = About(
+        name=run.resolve().name,
+        labels=metrics.classes,
+        preprocess=spec,
+        formats=FORMATS,
+        validation=run_files.load_run_photos(run, spec)["val"],
+        calibration=calibration,
+        metrics={"float_top1": metrics.float_model.top1, "int8_top1": metrics.qat.top1},
+        temperature=metrics.temperature,
+    )
     try:
-        return RunSource(
-            name=run.resolve().name,
-            float_model=keras.saving.load_model(run / run_files.FLOAT_MODEL, compile=False),
-            int8_model=keras.saving.load_model(run / run_files.QAT_MODEL, compile=False),
-            labels=metrics.classes,
-            preprocess=spec,
-            calibration=calibration_of_run(run, spec),
-            validation=photos["val"],
-            metrics={"float_top1": metrics.float_model.top1, "int8_top1": metrics.qat.top1},
-            temperature=metrics.temperature,
+        float_model, int8_model = (
+            keras.saving.load_model(run / name, compile=False) for name in (run_files.FLOAT_MODEL, run_files.QAT_MODEL)
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ConversionError(str(run), got=str(error), expected="a run of linnet train") from error
+    return RunSource(about, calibration, float_model, int8_model)

@@ -15,7 +15,7 @@ from linnet_runtime.preprocess import Preprocess
 
 _DTYPES = ("uint8", "int8", "float32")
 _MOST_LABEL_BYTES = 10_000_000
-# The ranges of pixels 0..255 in the customary normalisations: as they are, divided by 255, and about zero.
+# The ranges of pixels 0..255 in the customary normalizations: as they are, divided by 255, and about zero.
 _PIXEL_RANGES = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))
 _LOWEST = {"uint8": 0, "int8": -128}
 _RANGE_STEPS = 1.5  # a quantised range is rounded to its steps, and its zero point too
@@ -48,7 +48,7 @@ class Signature:
     output: TensorSpec
 
     @property
-    def normalisation(self) -> tuple[Triple, Triple]:
+    def normalization(self) -> tuple[Triple, Triple]:
         """The mean and the standard deviation that its input wants, in real numbers."""
         return (self.input.mean or IDENTITY[0], self.input.std or IDENTITY[1])
 
@@ -78,16 +78,16 @@ def signature(what: str, facts: Facts, flags: Flags) -> Signature:
     height, width = _size(what, facts, flags, layout or "NHWC")
     if height is None or width is None:
         missing["--size PIXELS"] = "size"
-    normalisation = _normalisation(what, facts, flags)
-    if normalisation is None:
-        missing["--mean R,G,B --std R,G,B"] = "normalisation"
+    normalization = _normalization(what, facts, flags)
+    if normalization is None:
+        missing["--mean R,G,B --std R,G,B"] = "normalization"
     color = flags.color or facts.metadata.color
     if color is None:
         missing["--color rgb|bgr"] = "colour order"
-    if labels is None or layout is None or height is None or width is None or normalisation is None or color is None:
+    if labels is None or layout is None or height is None or width is None or normalization is None or color is None:
         raise ConversionError(what, got="no " + ", ".join(missing.values()) + " in the file", fix=" ".join(missing))
     shape = (1, height, width, CHANNELS) if layout == "NHWC" else (1, CHANNELS, height, width)
-    mean, std = (None, None) if normalisation == IDENTITY else normalisation
+    mean, std = (None, None) if normalization == IDENTITY else normalization
     is_float = facts.input.dtype == "float32"
     return Signature(
         labels=labels,
@@ -159,7 +159,7 @@ def _size(what: str, facts: Facts, flags: Flags, layout: str) -> tuple[int | Non
     return height or flags.size, width or flags.size
 
 
-def _normalisation(what: str, facts: Facts, flags: Flags) -> tuple[Triple, Triple] | None:
+def _normalization(what: str, facts: Facts, flags: Flags) -> tuple[Triple, Triple] | None:
     """Mean and standard deviation; the identity where a pixel goes in as it is."""
     if (flags.mean is None) != (flags.std is None):
         raise ConversionError("--mean and --std", got="one of them", expected="both or neither")

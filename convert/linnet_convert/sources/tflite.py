@@ -7,20 +7,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linnet_convert.facts import FORMATS
+from linnet_convert.progress import OnStep
+from linnet_convert.proof.parity import Originals
 from linnet_convert.readers.tflite_graph import plain_ends, read_graph
-from linnet_convert.source import FORMATS, OnStep
-from linnet_convert.sources.file import FileSource
-from linnet_convert.writers.onnx import to_onnx, translate
-from linnet_convert.writers.openvino import to_openvino
-from linnet_convert.writers.specs import describe_artifact
-from linnet_devices.api import Format, Logits, Pixels, Precision
+from linnet_convert.sources.network import NetworkSource
+from linnet_convert.writers.from_tflite import write_from_tflite
+from linnet_convert.writers.onnx import translate
+from linnet_convert.writers.specs import describe_artifact, model_path
+from linnet_devices.api import Format, Pixels
 from linnet_runtime.bundle import Artifact
 
 if TYPE_CHECKING:
     import keras
 
 
-class TfliteSource(FileSource):
+class TfliteSource(NetworkSource):
     """A .tflite; see ``Source``. The other formats are translated from it, tensor by tensor."""
 
     @property
@@ -34,26 +36,23 @@ class TfliteSource(FileSource):
         return onnx_to_keras(translate(plain_ends(read_graph(self.path))), "NHWC")
 
     def _write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
-        on_step(f"copying {self.name}")
-        tail = "int8_edgetpu" if self.facts.requires else "int8" if self.facts.precision == "int8" else "fp32"
-        path = root / f"model.{tail}.tflite"
+        on_step(f"copying {self.path.name}")
+        precision = self.facts.precision
+        path = model_path(root, "tflite", precision, compiled_for=self.facts.requires.get("delegate"))
         shutil.copyfile(self.path, path)
-        signature, precision = self.signature, self.facts.precision
-        ends = (signature.input, signature.output)
+        ends = (self.signature.input, self.signature.output)
         artifacts = [describe_artifact(root, path, "tflite", precision, ends, requires=self.facts.requires)]
-        if formats & {"onnx", "openvino"}:
-            on_step("ONNX")
-            onnx = to_onnx(path, precision, root)
-            artifacts.append(self.adapted(onnx))
-        if "openvino" in formats:
-            on_step("OpenVINO")
-            stored: Precision = "int8" if precision == "int8" else "float16"
-            artifacts.append(self.adapted(to_openvino(root / onnx.path, path, stored, root)))
+        translated = write_from_tflite(path, precision, root, formats, on_step)
+        artifacts += [self.adapted(artifact) for artifact in translated]
         if self.calibration is not None:
-            artifacts += self.write_network({"int8"}, root, formats, on_step)
+            on_step("the network in Keras")
+            artifacts += self.write_models({"int8": self.models["int8"]}, root, formats, on_step)
         return tuple(artifacts)
 
-    def reference(self, pixels: Pixels) -> dict[str, tuple[str, Logits]]:
-        if self.facts.requires:  # nothing but its accelerator reads it
-            return {}
-        return self.int8_reference(pixels) | self.own_reference(pixels, "tflite")
+    def originals(self, pixels: Pixels) -> Originals:
+        if self.facts.requires:  # only its accelerator reads it
+            return Originals()
+        own = self.run_file(pixels, "tflite")
+        if self.facts.precision == "int8":
+            return Originals(int8=own)
+        return Originals.of_quantized_here(self.quantized_original(pixels), own)

@@ -1,4 +1,4 @@
-"""Keras models to every format: TensorFlow Lite first, ONNX from that, and OpenVINO from the ONNX."""
+"""Keras models in every format: TensorFlow Lite first, and the others from that."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from pathlib import Path
 
 import keras
 
-from linnet_convert.source import OnStep
-from linnet_convert.writers.onnx import to_onnx
-from linnet_convert.writers.openvino import to_openvino
+from linnet_convert.progress import OnStep
+from linnet_convert.writers.from_tflite import write_from_tflite
 from linnet_convert.writers.tflite import to_tflite
 from linnet_devices.api import Format, Pixels, Precision
 from linnet_runtime.bundle import Artifact
-
-_STORED: dict[Precision, Precision] = {"int8": "int8", "float32": "float16"}  # in OpenVINO's .bin
 
 
 def write_artifacts(
@@ -26,7 +23,7 @@ def write_artifacts(
         photos: uint8 [N, H, W, 3], for the converter's question.
         root: the bundle's directory.
         formats: what is wanted.
-        on_step: hears what is done next.
+        on_step: called with each step that starts.
 
     Raises:
         ConversionError: a model that cannot be converted.
@@ -36,11 +33,5 @@ def write_artifacts(
         on_step(f"TensorFlow Lite, {precision}")
         tflite = to_tflite(model, precision, photos, root)
         artifacts.append(tflite)
-        if formats & {"onnx", "openvino"}:
-            on_step(f"ONNX, {precision}")
-            onnx = to_onnx(root / tflite.path, precision, root)
-            artifacts.append(onnx)
-        if "openvino" in formats:
-            on_step(f"OpenVINO, {precision}")
-            artifacts.append(to_openvino(root / onnx.path, root / tflite.path, _STORED[precision], root))
+        artifacts += write_from_tflite(root / tflite.path, precision, root, formats, on_step)
     return tuple(artifacts)

@@ -17,7 +17,7 @@ from linnet_convert.readers.tflite_graph import Graph, plain_ends, read_graph
 from linnet_convert.tflite_to_onnx.onnx_graph import OPSET
 from linnet_convert.tflite_to_onnx.operators import OPERATORS
 from linnet_convert.tflite_to_onnx.translation import LOGITS, PIXELS, Translation
-from linnet_convert.writers.specs import linnet_artifact
+from linnet_convert.writers.specs import linnet_artifact, model_path
 from linnet_devices.api import Precision
 from linnet_runtime.bundle import Artifact
 
@@ -30,7 +30,7 @@ def to_onnx(tflite: Path, precision: Precision, root: Path) -> Artifact:
         ConversionError: an operator that cannot be translated, by its name.
     """
     graph = plain_ends(read_graph(tflite))
-    path = root / f"model.{'int8' if precision == 'int8' else 'fp32'}.onnx"
+    path = model_path(root, "onnx", precision)
     onnx.save(translate(graph), path)
     requires = {"onnx_opset": str(OPSET)}
     return linnet_artifact(root, path, "onnx", precision, graph, names=(PIXELS, LOGITS), requires=requires)

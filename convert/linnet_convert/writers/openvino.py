@@ -9,9 +9,12 @@ import openvino
 from linnet_convert.errors import ConversionError
 from linnet_convert.readers.tflite_graph import plain_ends, read_graph
 from linnet_convert.tflite_to_onnx.translation import LOGITS, PIXELS
-from linnet_convert.writers.specs import linnet_artifact
+from linnet_convert.writers.specs import linnet_artifact, model_path
 from linnet_devices.api import Precision
 from linnet_runtime.bundle import Artifact
+
+STORED_IN_IR: dict[Precision, Precision] = {"int8": "int8", "float16": "float16", "float32": "float16"}
+"""What an IR stores the weights of an ONNX model in, by the precision of that: float ones are halved."""
 
 
 def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path) -> Artifact:
@@ -26,7 +29,7 @@ def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path) -> A
     Raises:
         ConversionError: with OpenVINO's own words.
     """
-    path = root / "openvino" / f"{'int8' if precision == 'int8' else 'fp16'}.xml"
+    path = model_path(root, "openvino", precision)
     write_ir(onnx, path, half=precision == "float16")
     graph = plain_ends(read_graph(tflite))
     weights = path.with_suffix(".bin")
@@ -39,7 +42,6 @@ def write_ir(onnx: Path, path: Path, *, half: bool) -> None:
     Raises:
         ConversionError: OpenVINO cannot read it, in its own words, or cannot write.
     """
-    path.parent.mkdir(exist_ok=True)
     try:
         model = openvino.convert_model(onnx)
     except RuntimeError as error:

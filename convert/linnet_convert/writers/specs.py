@@ -1,5 +1,5 @@
-"""The bundle's entry of an artifact: in Linnet's one signature (uint8 RGB [1, H, W, 3] in, logits [1, classes] out), or
-in that of a model made elsewhere.
+"""An artifact's file name and its entry in the bundle: in Linnet's one signature (uint8 RGB [1, H, W, 3] in, logits
+[1, classes] out), or in that of a model made elsewhere.
 """
 
 from __future__ import annotations
@@ -12,6 +12,18 @@ import numpy as np
 from linnet_convert.readers.tflite_graph import Graph, Tensor
 from linnet_devices.api import Format, Precision, TensorSpec
 from linnet_runtime.bundle import Artifact, describe_file
+
+_STEMS: dict[Precision, str] = {"int8": "int8", "float16": "fp16", "float32": "fp32"}
+
+
+def model_path(root: Path, kind: Format, precision: Precision, *, compiled_for: str | None = None) -> Path:
+    """Where a bundle has a model: ``model.int8.tflite``, ``openvino/fp16.xml``, ``model.int8_edgetpu.tflite``. The
+    folder that it is in exists afterwards.
+    """
+    stem = _STEMS[precision] + (f"_{compiled_for}" if compiled_for else "")
+    path = root / (f"openvino/{stem}.xml" if kind == "openvino" else f"model.{stem}.{kind}")
+    path.parent.mkdir(exist_ok=True)
+    return path
 
 
 def describe_artifact(

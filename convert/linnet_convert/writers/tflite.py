@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from linnet_convert.errors import ConversionError
 from linnet_convert.readers.tflite_graph import read_graph
-from linnet_convert.writers.specs import linnet_artifact
+from linnet_convert.writers.specs import linnet_artifact, model_path
 from linnet_devices.api import Pixels, Precision
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.bundle import Artifact
@@ -33,7 +33,7 @@ def to_tflite(model: keras.Model, precision: Precision, photos: Pixels, root: Pa
     Raises:
         ConversionError: with the converter's own words.
     """
-    path = root / f"model.{'int8' if precision == 'int8' else 'fp32'}.tflite"
+    path = model_path(root, "tflite", precision)
     with warnings.catch_warnings(), no_chatter():
         warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # which the representative photos are for
         try:

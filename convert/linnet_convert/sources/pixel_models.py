@@ -1,5 +1,5 @@
-"""A float Keras network made elsewhere in Linnet's one signature, and its int8 form: from there on it is converted as a
-run's models are.
+"""A float Keras network made elsewhere as a model that takes pixels, and its int8 form: from there on it is converted
+as the models of a run are.
 """
 
 from __future__ import annotations
@@ -12,61 +12,59 @@ from keras import layers
 
 from linnet_convert.facts import CHANNELS, IDENTITY
 from linnet_convert.onnx_to_keras.graph import affine
+from linnet_convert.progress import OnStep
 from linnet_convert.readers.keras import first_layer
-from linnet_convert.source import OnStep
-from linnet_convert.sources.file import FileSource
 from linnet_convert.sources.signature import Signature
 from linnet_convert.writers.keras import write_artifacts
 from linnet_devices.api import Format, Pixels, Precision
 from linnet_runtime.bundle import Artifact
+from linnet_runtime.preprocess import Preprocess
 from linnet_train.quantization import calibrate, quantize
 
-_ZERO_PIXEL, _UNIT = 128, 128  # the pixel is the quantised value
+_ZERO_PIXEL, _UNIT = 128, 128  # the pixel is the quantized value
 _PHOTOS = 8
 
 
 def takes_pixels(network: keras.Model, signature: Signature) -> keras.Model:
-    """The network behind the normalisation of its signature: uint8 RGB or BGR pixels [N, H, W, 3] in.
+    """The network behind the normalization of its signature: uint8 RGB or BGR pixels [N, H, W, 3] in.
 
     One mean and one standard deviation are a Rescaling. Those by channel stand behind one about zero, as a
-    BatchNormalization, so that the quantised value is still the pixel.
+    BatchNormalization, so that the quantized value is still the pixel.
     """
-    size, (mean, std) = signature.preprocess, signature.normalisation
+    size, (mean, std) = signature.preprocess, signature.normalization
     pixels = keras.Input((size.height, size.width, CHANNELS), dtype="uint8", name="pixels")
-    if (mean, std) == IDENTITY and _normalises(network):
+    if (mean, std) == IDENTITY and _normalizes(network):
         return keras.Model(pixels, network(pixels))
     if len(set(mean)) == len(set(std)) == 1 and 0 <= mean[0] <= 255:
-        normalised = layers.Rescaling(1 / std[0], -mean[0] / std[0], name="normalise")(pixels)
+        normalized = layers.Rescaling(1 / std[0], -mean[0] / std[0], name="normalise")(pixels)
     else:
         about_zero = layers.Rescaling(1 / _UNIT, -_ZERO_PIXEL / _UNIT, name="normalise")(pixels)
         means, deviations = np.array(mean), np.array(std)
-        normalised = affine(about_zero, _UNIT / deviations, (_ZERO_PIXEL - means) / deviations, "normalise_channels")
-    return keras.Model(pixels, network(normalised))
+        normalized = affine(about_zero, _UNIT / deviations, (_ZERO_PIXEL - means) / deviations, "normalise_channels")
+    return keras.Model(pixels, network(normalized))
 
 
-def _normalises(network: keras.Model) -> bool:
+def _normalizes(network: keras.Model) -> bool:
     """Whether the pixels meet a Rescaling of the network's own first."""
     return isinstance(first_layer(network), layers.Rescaling)
 
 
 def int8_form(model: keras.Model, photos: Pixels) -> keras.Model:
-    """The quantised model, calibrated on uint8 [N, H, W, 3]. Raises TrainingError for a layer without an int8 form."""
+    """The quantized model, calibrated on uint8 [N, H, W, 3]. Raises TrainingError for a layer without an int8 form."""
     quantized = quantize(model)
     calibrate(quantized, photos)
     return quantized
 
 
-def write_adapted(
-    source: FileSource,
+def write_pixel_models(
     models: dict[Precision, keras.Model],
+    size: Preprocess,
+    photos: Pixels | None,
     root: Path,
     formats: set[Format],
     on_step: OnStep,
 ) -> tuple[Artifact, ...]:
-    """``write_artifacts`` of models that take pixels, with what the source's outputs mean."""
-    photos = source.calibration or source.validation
-    size = source.preprocess
-    pixels = np.zeros((_PHOTOS, size.height, size.width, CHANNELS), np.uint8) if photos is None else photos.pixels
-    return tuple(
-        source.adapted(artifact, pixels_in=True) for artifact in write_artifacts(models, pixels, root, formats, on_step)
-    )
+    """``write_artifacts``, also where there are no ``photos`` uint8 [N, H, W, 3]."""
+    if photos is None:
+        photos = np.zeros((_PHOTOS, size.height, size.width, CHANNELS), np.uint8)
+    return write_artifacts(models, photos, root, formats, on_step)

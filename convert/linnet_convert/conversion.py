@@ -1,0 +1,224 @@
+"""A source to a bundle: its models in every format, each proven against its original before the bundle exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from linnet_convert.facts import FORMATS
+from linnet_convert.integer import IntegerReport, integer_report, refuse_dynamic_range
+from linnet_convert.metadata import write_metadata
+from linnet_convert.progress import OnStep
+from linnet_convert.proof.parity import Sample, artifact_logits, measure_parity
+from linnet_convert.proof.report import Proof, refuse_failed, write_reports
+from linnet_convert.readiness import Readiness, check_readiness
+from linnet_convert.sources.api import About, Source
+from linnet_devices.api import Format, Logits, Pixels
+from linnet_runtime.bundle import MANIFEST, SCHEMA, Artifact, Bundle, Provenance, describe_file, write_manifest
+from linnet_runtime.decision import comparable
+from linnet_runtime.files import new_directory, write_whole
+from linnet_runtime.preprocess import Preprocess
+from linnet_runtime.proof.canary import CANARY, PICTURES, Canary, make_tolerance, save_canary
+from linnet_runtime.proof.reference import REFERENCE, save_reference
+
+if TYPE_CHECKING:
+    from linnet_convert.proof.layerwise import LayerDifference
+
+READINESS = "report/readiness.json"
+_TOOLS = ("linnet", "keras", "tensorflow", "onnx", "onnxruntime", "openvino", "ai-edge-litert")
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A bundle that was written."""
+
+    path: Path
+    """The bundle's directory."""
+    bundle: Bundle
+    """Its manifest; the paths in it are relative to ``path``."""
+    integers: tuple[IntegerReport, ...]
+    """What each artifact computes in."""
+    readiness: tuple[Readiness, ...]
+    """Whether the accelerators that were asked about will take it."""
+
+
+def convert_source(
+    source: Source,
+    out: Path,
+    *,
+    formats: Iterable[Format],
+    canary_photos: bool,
+    overwrite: bool,
+    on_step: OnStep,
+    max_drop: float | None = None,
+    accelerators: Iterable[str] = (),
+) -> Conversion:
+    """Writes the bundle ``out``.
+
+    Args:
+        source: the run, or the model made elsewhere.
+        out: the bundle's directory.
+        formats: of the source's own.
+        canary_photos: whether photos of the validation part may be in the bundle, as canaries and on the report's
+            page; noise takes the canaries' place.
+        overwrite: whether ``out`` may be replaced.
+        on_step: called with each step that starts.
+        max_drop: points of accuracy that an artifact may lose, if that is a gate; see ``shortcomings``.
+        accelerators: those of ``ACCELERATORS`` whose requirements are checked. The Edge TPU's compiler is run where it
+            is installed, and the model that it compiles joins the bundle.
+
+    Raises:
+        ConversionError: an artifact cannot be made, is not the int8 that it is said to be, or does not agree with its
+            original; no bundle is written then.
+    """
+    name, about = out.name.removesuffix(".linnet"), source.about
+    sample = _sample(about)
+    with new_directory(out, overwrite=overwrite, marker=MANIFEST) as root:
+        artifacts, layers = _write_artifacts(source, set(formats), sample, root, on_step)
+        on_step("asking the engines what is in integers")
+        integers = _integer_reports(artifacts, root)
+        on_step(f"running {about.name} on photos")
+        originals = source.originals(sample.pixels)
+        artifacts, parity = measure_parity(
+            artifacts, root, sample, originals, on_step=on_step, name=name, max_drop=max_drop
+        )
+        refuse_failed(parity, layers)
+        on_step("reports")
+        proof = Proof(parity, integers, layers, _calibration_report(source))
+        write_reports(root, proof, sample.pixels if canary_photos and about.validation is not None else None)
+        readiness, compiled = _check_accelerators(accelerators, artifacts, root, on_step)
+        artifacts += compiled
+        on_step("canaries")
+        pictures = sample.pixels[:PICTURES] if canary_photos else _noise(about.preprocess)
+        save_canary(root / CANARY, _canary(pictures, artifacts, root))
+        if logits := originals.logits():
+            save_reference(root / REFERENCE, sample.pixels, logits)
+        bundle = _manifest(name, about, artifacts, root)
+        write_manifest(root, bundle)
+    return Conversion(out, bundle, integers, readiness)
+
+
+def _sample(about: About) -> Sample:
+    """The validation photos, or noise where there are none."""
+    photos = about.validation
+    if photos is None:
+        return Sample(_noise(about.preprocess), None, about.labels)
+    return Sample(photos.pixels, photos.labels, about.labels)
+
+
+def _noise(size: Preprocess) -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (PICTURES, size.height, size.width, 3), dtype=np.uint8)
+
+
+def _write_artifacts(
+    source: Source, wanted: set[Format], sample: Sample, root: Path, on_step: OnStep
+) -> tuple[tuple[Artifact, ...], tuple[LayerDifference, ...]]:
+    """Writes those that are wanted, and compares the int8 .tflite layer by layer, though it be but a step on the way.
+
+    Returns:
+        The artifacts by format, int8 first, with metadata for other programs in them; and the comparison.
+    """
+    about = source.about
+    written = source.write(root, wanted, on_step)
+    on_step("comparing layer by layer")
+    int8_tflite = [root / artifact.path for artifact in written if artifact.format == "tflite" and artifact.is_int8]
+    layers = source.compare_layers(int8_tflite[0], sample.pixels) if int8_tflite else ()
+    finished = []
+    for artifact in sorted(written, key=lambda artifact: (FORMATS.index(artifact.format), not artifact.is_int8)):
+        if artifact.format not in wanted:
+            (root / artifact.path).unlink()
+        elif (artifact.format, artifact.precision) == about.copied:
+            finished.append(artifact)
+        else:
+            finished.append(write_metadata(root, artifact, about.labels, about.preprocess))
+    return tuple(finished), layers
+
+
+def _integer_reports(artifacts: Iterable[Artifact], root: Path) -> tuple[IntegerReport, ...]:
+    """Raises ConversionError for an int8 artifact whose weights alone are integers."""
+    reports = []
+    for artifact in artifacts:
+        report = integer_report(artifact, root)
+        refuse_dynamic_range(artifact, report)
+        reports.append(report)
+    return tuple(reports)
+
+
+def _calibration_report(source: Source) -> dict[str, Any]:
+    """The calibration photos by hash, and how well the ranges fit photos; {} where no range was set here."""
+    about = source.about
+    report = about.calibration.summary(about.labels) if about.calibration is not None else {}
+    photos = about.validation if about.validation is not None else about.calibration
+    if photos is not None and (coverage := source.coverage(photos.pixels)):
+        report["coverage"] = msgspec.to_builtins(coverage)
+    return report
+
+
+def _check_accelerators(
+    accelerators: Iterable[str], artifacts: tuple[Artifact, ...], root: Path, on_step: OnStep
+) -> tuple[tuple[Readiness, ...], tuple[Artifact, ...]]:
+    """Whether each will take the bundle, written to ``READINESS`` too, and the artifacts that their compilers made."""
+    checked: list[Readiness] = []
+    compiled: tuple[Artifact, ...] = ()
+    for accelerator in accelerators:
+        on_step(f"checking for {accelerator}")
+        readiness, made = check_readiness(accelerator, (*artifacts, *compiled), root)
+        checked.append(readiness)
+        compiled += made
+    if checked:
+        write_whole(root / READINESS, msgspec.json.format(msgspec.json.encode(checked), indent=2) + b"\n")
+    return tuple(checked), compiled
+
+
+def _canary(pictures: Pixels, artifacts: Iterable[Artifact], root: Path) -> Canary:
+    logits: dict[str, Logits] = {}
+    tolerance: dict[str, float] = {}
+    for int8 in (True, False):
+        alike = [artifact for artifact in artifacts if artifact.is_int8 == int8 and not artifact.compiled_for]
+        of_alike = {
+            Path(artifact.path).name: comparable(artifact_logits(artifact, root, pictures), artifact.output)
+            for artifact in alike
+        }
+        if not of_alike:
+            continue
+        logits |= of_alike
+        scales = [artifact.output.scale for artifact in artifacts if artifact.output.scale is not None]
+        step = scales[0] if scales else float(np.ptp(np.stack(list(of_alike.values())))) / 255
+        tolerance |= dict.fromkeys(of_alike, make_tolerance(of_alike, step))
+    return Canary(pictures, logits, tolerance)
+
+
+def _manifest(name: str, about: About, artifacts: tuple[Artifact, ...], root: Path) -> Bundle:
+    return Bundle(
+        schema=SCHEMA,
+        name=name,
+        labels=about.labels,
+        preprocess=about.preprocess,
+        artifacts=artifacts,
+        provenance=Provenance(
+            source=about.name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=_versions(),
+        ),
+        temperature=about.temperature,
+        metrics=about.metrics,
+        canary=describe_file(root / CANARY, root),
+        reference=describe_file(root / REFERENCE, root) if (root / REFERENCE).exists() else None,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _TOOLS:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # tensorflow-cpu is the same module under another name
+            found[package] = version(f"{package}-cpu")
+    return found
