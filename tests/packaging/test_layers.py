@@ -26,6 +26,17 @@ def test_the_layers_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def lint_with_import(module: str, imported: str, root: Path) -> subprocess.CompletedProcess[str]:
+    """``lint_imports`` of a copy in ``root``, in which ``module`` imports ``imported`` as well."""
+    shutil.copy(ROOT / "pyproject.toml", root)
+    for stage in STAGES:
+        shutil.copytree(ROOT / stage, root / stage, ignore=shutil.ignore_patterns("__pycache__"))
+    (path,) = root.glob(f"*/{module.replace('.', '/')}.py")
+    with path.open("a") as file:
+        file.write(f"\nimport {imported}\n")
+    return lint_imports(root)
+
+
 @pytest.mark.parametrize(
     ("module", "imported"),
     [
@@ -36,12 +47,25 @@ def test_the_layers_hold() -> None:
     ],
 )
 def test_an_import_that_points_the_wrong_way_is_found(module: str, imported: str, tmp_path: Path) -> None:
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for stage in STAGES:
-        shutil.copytree(ROOT / stage, tmp_path / stage, ignore=shutil.ignore_patterns("__pycache__"))
-    (path,) = tmp_path.glob(f"*/{module.replace('.', '/')}.py")
-    with path.open("a") as file:
-        file.write(f"\nimport {imported}\n")
-    done = lint_imports(tmp_path)
+    done = lint_with_import(module, imported, tmp_path)
     assert done.returncode == 1
     assert f"{module} -> {imported}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "imported", "package"),
+    [
+        ("linnet_convert.writers.specs", "linnet_convert.sources.api", "linnet_convert"),  # two folders
+        (
+            "linnet_convert.sources.pixel_models",
+            "linnet_convert.sources.network",
+            "linnet_convert.sources",
+        ),  # two files
+        ("linnet_devices.errors", "linnet_devices.registry", "linnet_devices"),
+    ],
+)
+def test_a_circle_is_found(module: str, imported: str, package: str, tmp_path: Path) -> None:
+    """Two files or two folders that import each other, be it by way of others."""
+    done = lint_with_import(module, imported, tmp_path)
+    assert done.returncode == 1
+    assert f"No cycles are allowed in {package}.\n" in done.stdout
