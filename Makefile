@@ -1,5 +1,6 @@
 # make demo        the whole way on rendered photos
 # make test        formatting, types, layers and tests
+# make test-LAYER  the tests of one layer: devices, edge_runtime, train, convert or packaging
 # make docs        the documentation's site, site/index.html
 # make test-arm64  tests of the runtime and the devices on arm64, emulated
 # Each makes .venv itself; all it needs is python3 with venv.
@@ -8,7 +9,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test docs test-arm64 clean
+LAYERS := devices edge_runtime train convert packaging
+
+.PHONY: demo test $(LAYERS:%=test-%) docs test-arm64 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/linnet demo --out demo --overwrite
@@ -18,6 +21,9 @@ test: $(VENV)/.installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+$(LAYERS:%=test-%): test-%: $(VENV)/.installed
+	$(BIN)/pytest --numprocesses auto --dist loadfile tests/$*
 
 docs: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
