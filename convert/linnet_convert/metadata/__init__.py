@@ -1,7 +1,7 @@
-"""What an artifact says for other people's programs: its labels, its normalisation, its colours.
+"""Metadata in model files for other people's programs: labels, normalization, color order. One file a format.
 
-MediaPipe Tasks and Android's tools read TFLite metadata, OpenVINO's model_api reads ``model_info`` in ONNX and IR
-files. Linnet's own runtime reads the bundle alone.
+MediaPipe Tasks and Android's tools read TFLite metadata; OpenVINO's model_api reads ``model_info`` in ONNX and IR
+files. Linnet's own runtime reads the bundle only.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from linnet_convert.metadata import model_info, tflite
 from linnet_runtime.bundle import Artifact, describe_file
 from linnet_runtime.preprocess import Preprocess
 
-_WRITERS = {"tflite": tflite.write, "onnx": model_info.write_onnx, "openvino": model_info.write_openvino}
+_WRITERS = {"tflite": tflite.write_tflite, "onnx": model_info.write_onnx, "openvino": model_info.write_openvino}
 
 
 def write_metadata(root: Path, artifact: Artifact, labels: tuple[str, ...], preprocess: Preprocess) -> Artifact:
-    """Writes into an artifact's file what its readers want to know; the model in it stays as it is.
+    """Writes metadata into an artifact's file; the model in it stays as it is.
 
     Args:
         root: the bundle's directory.
-        artifact: below it.
-        labels: one for each of its outputs.
-        preprocess: how a picture becomes its pixels.
+        artifact: an artifact of that directory.
+        labels: one for each output of the model.
+        preprocess: how a picture becomes the model's pixels.
 
     Returns:
         The artifact with its file's new size and hash.

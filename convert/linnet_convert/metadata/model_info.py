@@ -1,8 +1,8 @@
-"""``model_info``, by which OpenVINO's model_api makes a model of its own of an .onnx or an IR.
+"""``model_info``, by which OpenVINO's model_api uses an .onnx or an IR.
 
-https://github.com/open-edge-platform/model_api, docs/model-configuration.md: in an .onnx the ``metadata_props``
-"model_info KEY", in an IR ``rt_info``. It then resizes with its own interpolation, so its labels are near ours, not
-proven equal.
+An .onnx has it in ``metadata_props`` as "model_info KEY", an IR in ``rt_info``
+(https://github.com/open-edge-platform/model_api, docs/model-configuration.md). model_api resizes with its own
+interpolation, so its labels are close to Linnet's, but not proven equal.
 """
 
 from __future__ import annotations
@@ -12,16 +12,49 @@ from xml.etree import ElementTree
 
 import onnx
 
+from linnet_convert.facts import IDENTITY, Metadata, Triple, triple
 from linnet_runtime.bundle import Artifact
 from linnet_runtime.preprocess import Preprocess
 
 PREFIX = "model_info "
+KEYS = (
+    "labels",
+    "mean_values",
+    "scale_values",
+    "reverse_input_channels",
+    "resize_type",
+    "embedded_processing",
+    "model_type",
+)
 _RESIZE = {"centre": "crop", "stretch": "standard"}
+_CROP = {resize: crop for crop, resize in _RESIZE.items()}
+_TRUE = {"true", "yes", "1"}
+
+
+def read_model_info(info: dict[str, str]) -> Metadata:
+    """The metadata in ``model_info``, given as its values by key."""
+    if not info.keys() & set(KEYS):
+        return Metadata()
+    mean, std = _read_numbers(info.get("mean_values")), _read_numbers(info.get("scale_values"))
+    if info.get("embedded_processing", "").lower() in _TRUE:
+        mean, std = IDENTITY  # the graph normalizes
+    elif mean is not None or std is not None:
+        mean, std = mean or IDENTITY[0], std or IDENTITY[1]
+    # Spaces separate the labels. An underscore stays: it may stand for a space, or be the label's own.
+    labels = tuple(info.get("labels", "").split())
+    return Metadata(
+        labels=labels or None,
+        mean=mean,
+        std=std,
+        # model_api reads pictures as BGR, so a model for which it reverses them wants RGB; others may want either.
+        color="rgb" if info.get("reverse_input_channels", "").lower() in _TRUE else None,
+        crop=_CROP.get(info.get("resize_type", "")),  # type: ignore[arg-type]  # of _RESIZE
+    )
 
 
 def model_info(artifact: Artifact, labels: tuple[str, ...], preprocess: Preprocess) -> dict[str, str]:
-    """What model_api asks for. It parts labels by spaces, so those within one become underscores, and it turns the BGR
-    of OpenCV's pictures into RGB where ``reverse_input_channels`` says so.
+    """The values by key. model_api separates labels by spaces, so a space within a label becomes an underscore. It
+    reads pictures as BGR, and turns them into RGB where ``reverse_input_channels`` is True.
     """
     spec = artifact.input
     return {
@@ -35,7 +68,7 @@ def model_info(artifact: Artifact, labels: tuple[str, ...], preprocess: Preproce
 
 
 def write_onnx(path: Path, artifact: Artifact, labels: tuple[str, ...], preprocess: Preprocess) -> None:
-    """Writes it into an .onnx."""
+    """Writes ``model_info`` into an .onnx."""
     model = onnx.load(path)
     for key, value in model_info(artifact, labels, preprocess).items():
         model.metadata_props.add(key=PREFIX + key, value=value)
@@ -43,7 +76,9 @@ def write_onnx(path: Path, artifact: Artifact, labels: tuple[str, ...], preproce
 
 
 def write_openvino(path: Path, artifact: Artifact, labels: tuple[str, ...], preprocess: Preprocess) -> None:
-    """Writes it into the .xml of an IR. OpenVINO would have the .bin mapped into memory while it wrote it anew."""
+    """Writes ``model_info`` into the .xml of an IR, without OpenVINO: it would map the .bin into memory and write it
+    again at the same time.
+    """
     tree = ElementTree.parse(path)  # noqa: S314  # a file that OpenVINO has just written for us
     network = tree.getroot()
     rt_info = network.find("rt_info")
@@ -55,6 +90,10 @@ def write_openvino(path: Path, artifact: Artifact, labels: tuple[str, ...], prep
     for key, value in model_info(artifact, labels, preprocess).items():
         ElementTree.SubElement(entry, key, value=value)
     tree.write(path, xml_declaration=True)
+
+
+def _read_numbers(text: str | None) -> Triple | None:
+    return triple([float(number) for number in (text or "").replace(",", " ").split()])
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -1,8 +1,7 @@
-"""TFLite metadata, by which MediaPipe Tasks and Android's tools read a .tflite: labels, colours, normalisation.
+"""TFLite metadata, by which MediaPipe Tasks and Android's tools use a .tflite: labels, color order, normalization.
 
-A FlatBuffer in a buffer of the model, and the labels in a ZIP archive behind it
-(https://ai.google.dev/edge/litert/conversion/tensorflow/metadata). Its schema, metadata_schema.fbs, is in no package
-that Linnet needs: the fields are written by their places in it.
+It is a FlatBuffer in a buffer of the model; the labels are a file in a ZIP archive behind the model
+(https://ai.google.dev/edge/litert/conversion/tensorflow/metadata).
 """
 
 from __future__ import annotations
@@ -14,24 +13,89 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from flatbuffers import number_types
 
+from linnet_convert.facts import CHANNELS, Metadata, triple
+from linnet_convert.metadata.tflite_schema import (
+    ASSOCIATED_FILE,
+    AXIS_LABELS,
+    CONTENT,
+    IDENTIFIER,
+    IMAGE_PROPERTIES,
+    IMAGE_SIZE,
+    IS_IMAGE,
+    IS_NORMALIZATION,
+    MODEL,
+    NORMALIZATION,
+    PROCESS_UNIT,
+    RGB,
+    SUBGRAPH,
+    TENSOR,
+    TableReader,
+    write_floats,
+    write_table,
+    write_tables,
+)
 from linnet_runtime.bundle import Artifact
 from linnet_runtime.preprocess import Preprocess
 
 LABELS = "labels.txt"
-_NAME, _IDENTIFIER, _MODEL_IDENTIFIER = b"TFLITE_METADATA", b"M001", b"TFL3"
-_PARSER = "1.0.0"  # from which on readers know all that is written here
+_NAME, _MODEL_IDENTIFIER = b"TFLITE_METADATA", b"TFL3"
+_PARSER = "1.0.0"  # the first version of the readers that knows all that is written here
 _ALIGNMENT = 16  # of the model's buffers, which the schema asks for
-_CHANNELS = 3
-# Values of the schema's enumerations.
-_IMAGE_PROPERTIES, _RGB, _NORMALIZATION, _AXIS_LABELS = 2, 1, 1, 2
+_MOST_LABEL_BYTES = 10_000_000
 
 
-def write(path: Path, artifact: Artifact, labels: tuple[str, ...], preprocess: Preprocess) -> None:
+def read_tflite(path: Path, model: Any) -> Metadata:
+    """The metadata of a .tflite.
+
+    Args:
+        path: of the file.
+        model: its content, a ``ModelT`` of ``schema_py_generated``.
+
+    Returns:
+        What the metadata says; an empty ``Metadata`` where there is none.
+    """
+    entries = [entry for entry in model.metadata or [] if entry.name == _NAME]
+    data = model.buffers[entries[0].buffer].data if entries else None
+    if data is None or bytes(data[4:8]) != IDENTIFIER:
+        return Metadata()
+    for subgraph in TableReader.root(bytes(data), MODEL).tables("subgraph_metadata", SUBGRAPH)[:1]:
+        pixels = subgraph.tables("input_tensor_metadata", TENSOR)[:1]
+        logits = subgraph.tables("output_tensor_metadata", TENSOR)[:1]
+        mean, std = _read_normalization(pixels)
+        return Metadata(labels=_read_labels(path, logits), mean=mean, std=std, color="rgb" if _is_rgb(pixels) else None)
+    return Metadata()
+
+
+def _read_normalization(tensors: list[TableReader]) -> tuple[Any, Any]:
+    for unit in (unit for tensor in tensors for unit in tensor.tables("process_units", PROCESS_UNIT)):
+        options = unit.table("options", NORMALIZATION)
+        if unit.enum("options_type") == IS_NORMALIZATION and options is not None:
+            return triple(options.floats("mean")), triple(options.floats("std"))
+    return None, None
+
+
+def _is_rgb(tensors: list[TableReader]) -> bool:
+    for tensor in tensors:
+        content = tensor.table("content", CONTENT)
+        if content is not None and content.enum("content_properties_type") == IS_IMAGE:
+            properties = content.table("content_properties", IMAGE_PROPERTIES)
+            return properties is not None and properties.enum("color_space") == RGB
+    return False
+
+
+def _read_labels(path: Path, tensors: list[TableReader]) -> tuple[str, ...] | None:
+    for file in (file for tensor in tensors for file in tensor.tables("associated_files", ASSOCIATED_FILE)):
+        if file.enum("type") == AXIS_LABELS and zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive, archive.open(file.text("name")) as labels:
+                return tuple(labels.read(_MOST_LABEL_BYTES).decode().splitlines())
+    return None
+
+
+def write_tflite(path: Path, artifact: Artifact, labels: tuple[str, ...], preprocess: Preprocess) -> None:
     """Writes the metadata into a .tflite. MediaPipe's scores are then this model's outputs: logits, where these are.
 
-    The pictures are for its user to crop: TFLite metadata has no word for that.
+    TFLite metadata cannot state how a picture is cropped.
     """
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     buffer = schema.BufferT()
@@ -58,87 +122,66 @@ class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers
 def _metadata(name: str, artifact: Artifact, preprocess: Preprocess) -> bytes:
     """A ModelMetadata."""
     builder = flatbuffers.Builder(1024)
-    mean, std = _normalisation(artifact)
-    pixels = _table(
+    mean, std = _normalization(artifact)
+    pixels = write_table(
         builder,
-        7,
-        {
-            0: builder.CreateString(artifact.input.name),
-            1: builder.CreateString("the picture"),
-            3: _content(builder, preprocess),
-            4: _tables(builder, [_normalization(builder, mean, std)]),
+        TENSOR,
+        offsets={
+            "name": builder.CreateString(artifact.input.name),
+            "description": builder.CreateString("the picture"),
+            "content": _write_content(builder, preprocess),
+            "process_units": write_tables(builder, [_write_normalization(builder, mean, std)]),
         },
     )
-    logits = _table(
+    logits = write_table(
         builder,
-        7,
-        {
-            0: builder.CreateString(artifact.output.name),
-            1: builder.CreateString(artifact.output.values),
-            6: _tables(builder, [_table(builder, 5, {0: builder.CreateString(LABELS)}, {2: _AXIS_LABELS})]),
+        TENSOR,
+        offsets={
+            "name": builder.CreateString(artifact.output.name),
+            "description": builder.CreateString(artifact.output.values),
+            "associated_files": write_tables(builder, [_write_labels_entry(builder)]),
         },
     )
-    subgraph = _table(builder, 10, {2: _tables(builder, [pixels]), 3: _tables(builder, [logits])})
-    fields = {
-        0: builder.CreateString(name),
-        3: _tables(builder, [subgraph]),
-        7: builder.CreateString(_PARSER),
+    tensors = {
+        "input_tensor_metadata": write_tables(builder, [pixels]),
+        "output_tensor_metadata": write_tables(builder, [logits]),
     }
-    builder.Finish(_table(builder, 8, fields), _IDENTIFIER)
+    subgraph = write_table(builder, SUBGRAPH, offsets=tensors)
+    fields = {
+        "name": builder.CreateString(name),
+        "subgraph_metadata": write_tables(builder, [subgraph]),
+        "min_parser_version": builder.CreateString(_PARSER),
+    }
+    builder.Finish(write_table(builder, MODEL, offsets=fields), IDENTIFIER)
     return bytes(builder.Output())
 
 
-def _normalisation(artifact: Artifact) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(pixel - mean) / std is what the tensor stands for: in a quantised one that takes pixels as they are, the real
-    value of the pixel.
+def _normalization(artifact: Artifact) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation such that (pixel - mean) / std is the tensor's real value: in a quantized tensor that
+    takes pixels as they are, the real value of the pixel.
     """
     spec = artifact.input
     if spec.mean is not None and spec.std is not None:
         return spec.mean, spec.std
     if spec.scale is not None and spec.zero_point is not None:
         offset = 128 if spec.dtype == "int8" else 0
-        return (float(spec.zero_point + offset),) * _CHANNELS, (1 / spec.scale,) * _CHANNELS
-    return (0.0,) * _CHANNELS, (1.0,) * _CHANNELS
+        return (float(spec.zero_point + offset),) * CHANNELS, (1 / spec.scale,) * CHANNELS
+    return (0.0,) * CHANNELS, (1.0,) * CHANNELS
 
 
-def _content(builder: flatbuffers.Builder, preprocess: Preprocess) -> int:
-    size = _table(builder, 2, {}, {}, {0: preprocess.width, 1: preprocess.height})
-    image = _table(builder, 2, {1: size}, {0: _RGB})
-    return _table(builder, 2, {1: image}, {0: _IMAGE_PROPERTIES})
+def _write_content(builder: flatbuffers.Builder, preprocess: Preprocess) -> int:
+    size = write_table(builder, IMAGE_SIZE, counts={"width": preprocess.width, "height": preprocess.height})
+    image = write_table(builder, IMAGE_PROPERTIES, offsets={"default_size": size}, enums={"color_space": RGB})
+    kind = {"content_properties_type": IS_IMAGE}
+    return write_table(builder, CONTENT, offsets={"content_properties": image}, enums=kind)
 
 
-def _normalization(builder: flatbuffers.Builder, mean: tuple[float, ...], std: tuple[float, ...]) -> int:
-    options = _table(builder, 2, {0: _floats(builder, mean), 1: _floats(builder, std)})
-    return _table(builder, 2, {1: options}, {0: _NORMALIZATION})
+def _write_normalization(builder: flatbuffers.Builder, mean: tuple[float, ...], std: tuple[float, ...]) -> int:
+    values = {"mean": write_floats(builder, mean), "std": write_floats(builder, std)}
+    options = write_table(builder, NORMALIZATION, offsets=values)
+    return write_table(builder, PROCESS_UNIT, offsets={"options": options}, enums={"options_type": IS_NORMALIZATION})
 
 
-def _table(
-    builder: flatbuffers.Builder,
-    fields: int,
-    offsets: dict[int, int],
-    small: dict[int, int] | None = None,
-    whole: dict[int, int] | None = None,
-) -> int:
-    """A table of the schema: by each field's place in it, what is an offset, an int8 (enumerations), a uint32."""
-    builder.StartObject(fields)
-    for place, offset in offsets.items():
-        builder.PrependUOffsetTRelativeSlot(place, offset, 0)
-    for place, value in (small or {}).items():
-        builder.PrependInt8Slot(place, value, 0)
-    for place, value in (whole or {}).items():
-        builder.PrependUint32Slot(place, value, 0)
-    return builder.EndObject()
-
-
-def _tables(builder: flatbuffers.Builder, tables: list[int]) -> int:
-    builder.StartVector(number_types.UOffsetTFlags.bytewidth, len(tables), 4)
-    for table in reversed(tables):
-        builder.PrependUOffsetTRelative(table)
-    return builder.EndVector()
-
-
-def _floats(builder: flatbuffers.Builder, values: tuple[float, ...]) -> int:
-    builder.StartVector(number_types.Float32Flags.bytewidth, len(values), 4)
-    for value in reversed(values):
-        builder.PrependFloat32(value)
-    return builder.EndVector()
+def _write_labels_entry(builder: flatbuffers.Builder) -> int:
+    name = {"name": builder.CreateString(LABELS)}
+    return write_table(builder, ASSOCIATED_FILE, offsets=name, enums={"type": AXIS_LABELS})

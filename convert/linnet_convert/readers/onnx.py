@@ -13,9 +13,8 @@ from onnx import numpy_helper
 
 from linnet_convert.errors import ConversionError
 from linnet_convert.facts import Facts, TensorFacts, check_task
-from linnet_convert.metadata.model_info_reader import read_model_info
+from linnet_convert.metadata.model_info import PREFIX, read_model_info
 
-_PREFIX = "model_info "
 _INTEGER = {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "QuantizeLinear"}
 _MOVES = {"Transpose", "Reshape", "Identity", "Flatten", "Squeeze", "QuantizeLinear", "DequantizeLinear"}
 _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.INT8: "int8"}
@@ -60,7 +59,7 @@ def read(path: Path) -> Facts:
         wanted = msgspec.structs.replace(wanted, shape=logits.shape)
     scale, zero_point = _steps(graph, given.name, "DequantizeLinear", forward=True)
     output_scale, output_zero_point = _steps(graph, wanted.name, "QuantizeLinear", forward=False)
-    info = {entry.key.removeprefix(_PREFIX): entry.value for entry in model.metadata_props}
+    info = {entry.key.removeprefix(PREFIX): entry.value for entry in model.metadata_props}
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     return Facts(
         kind="onnx",

@@ -10,7 +10,7 @@ import numpy as np
 import openvino
 
 from linnet_convert.facts import Facts, TensorFacts, check_task
-from linnet_convert.metadata.model_info_reader import KEYS, read_model_info
+from linnet_convert.metadata.model_info import KEYS, read_model_info
 from linnet_devices.api import Precision
 from linnet_devices.openvino import the_core
 

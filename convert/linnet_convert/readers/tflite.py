@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from linnet_convert.facts import Facts, TensorFacts, check_task
-from linnet_convert.metadata.tflite_reader import read_metadata
+from linnet_convert.metadata.tflite import read_tflite
 from linnet_convert.readers.tflite_graph import Graph, Tensor, read_graph
 from linnet_devices.api import Precision
 from linnet_devices.presets import EDGETPU_OP
@@ -36,7 +36,7 @@ def read(path: Path) -> Facts:
         input=given,
         output=wanted,
         softmax=_compiled_softmax(graph) if compiled else _ends_in_softmax(graph),
-        metadata=read_metadata(path, model),
+        metadata=read_tflite(path, model),
         requires={"delegate": "edgetpu"} if compiled else {},
     )
 
