@@ -5,6 +5,7 @@ Everything above this package, and every plug-in, meets an accelerator only thro
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -37,36 +38,51 @@ Precision = Literal["int8", "float16", "float32"]
 
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The one input or the one output of a model.
-
-    ``scale`` and ``zero_point`` are those of the file: real = scale * (quantised - zero_point); None in float. An
-    output that the file itself turns into float32 keeps those of its steps.
-    An input with ``mean`` and ``std`` wants real = (pixel - mean) / std, a value per channel; without them the
-    pixels 0..255 go in as they are. An output is ``logits``, or ``probabilities`` where the file ends in a softmax.
-    """
+    """The one input or the one output of a model."""
 
     name: str
     shape: tuple[int, ...]
-    dtype: Literal["uint8", "int8", "float32"]
+    """Without open dimensions. A file with open dimensions is opened at this shape. An output may have further axes of
+    length 1: [1, classes, 1, 1]."""
+    dtype: Literal["uint8", "int8", "float16", "float32"]
     layout: Literal["NHWC", "NCHW", "NC"]
     scale: float | None = None
+    """That of the file: real = scale * (quantized - zero_point). None in float. An output that the file itself turns
+    into float32 keeps the scale and the zero point of its steps."""
     zero_point: int | None = None
     color: Literal["rgb", "bgr"] = "rgb"
     mean: tuple[float, float, float] | None = None
+    """The model takes (pixel - mean) / std, with a value for each channel; without them it takes the pixels 0..255."""
     std: tuple[float, float, float] | None = None
-    values: Literal["pixels", "logits", "probabilities"] = "pixels"
+    values: Literal["pixels", "logits", "probabilities", "independent_probabilities"] = "pixels"
+    """``"pixels"`` is an input. An output holds ``"probabilities"`` where the file ends in a softmax, and
+    ``"independent_probabilities"`` where it ends in a sigmoid for each class."""
 
     @property
     def is_quantized(self) -> bool:
-        """Whether the tensor holds steps of ``scale`` rather than numbers."""
-        return self.scale is not None and self.dtype != "float32"
+        """Whether the tensor holds steps of ``scale`` and not real numbers."""
+        return self.scale is not None and not self._is_float
+
+    @property
+    def classes(self) -> int:
+        """The number of values of an output."""
+        return math.prod(self.shape)
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether each class of an output has a probability of its own, so that they need not add up to 1."""
+        return self.values == "independent_probabilities"
+
+    @property
+    def _is_float(self) -> bool:
+        return self.dtype in ("float16", "float32")
 
     def __post_init__(self) -> None:
-        """Raises ValueError, to which a decoder adds the JSON path, where a number would go unused or mean nothing."""
+        """Raises ValueError, to which a decoder adds the JSON path, where a number would be unused or meaningless."""
         for one, other in (("mean", "std"), ("scale", "zero_point")):
             if (getattr(self, one) is None) != (getattr(self, other) is None):
                 raise ValueError(f"{one} and {other} come together or not at all")
-        if self.mean is not None and self.scale is None and self.dtype != "float32":
+        if self.mean is not None and self.scale is None and not self._is_float:
             raise ValueError(f"{self.dtype} with mean and std needs scale and zero_point")
         if (self.scale is not None and self.scale <= 0) or (self.std is not None and min(self.std) <= 0):
             raise ValueError("scale and std are more than 0")

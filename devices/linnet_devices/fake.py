@@ -30,7 +30,7 @@ class FakeSession(EngineSession):
 
     def __init__(self, device: str, model: Model) -> None:
         super().__init__(device, model)
-        self._classes = model.output.shape[-1]
+        self._classes = model.output.classes
         # Means are floats, whatever the file would give.
         self._to_logits = OutputAdapter(
             msgspec.structs.replace(model.output, dtype="float32", shape=(1, self._classes))

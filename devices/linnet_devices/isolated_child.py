@@ -76,7 +76,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 def map_memory(memory: int, model: Model) -> tuple[Pixels, Logits]:
     """uint8 [1, H, W, 3] and float32 [1, classes] in the memory of a file descriptor, which is made large enough."""
-    pixels, logits = (1, *InputAdapter(model.input).shape), (1, model.output.shape[-1])
+    pixels, logits = (1, *InputAdapter(model.input).shape), (1, model.output.classes)
     both = np.dtype([("pixels", np.uint8, pixels), ("logits", np.float32, logits)], align=True)
     os.ftruncate(memory, both.itemsize)
     record = np.frombuffer(mmap.mmap(memory, both.itemsize), both)

@@ -59,12 +59,16 @@ class LiteRTSession(EngineSession):
             self._interpreter = Interpreter(
                 model_path=model.path, num_threads=thread_count(options), experimental_delegates=delegates
             )
+            pixels = self._interpreter.get_input_details()[0]
+            if tuple(pixels["shape"]) != model.input.shape and -1 in pixels["shape_signature"]:
+                # An open dimension has length 1 until it is set.
+                self._interpreter.resize_tensor_input(pixels["index"], model.input.shape, strict=True)
             # The delegate has its operations. XNNPACK, which is the CPU too, takes the rest with the allocation.
             operations = self._interpreter._get_ops_details()
             self._interpreter.allocate_tensors()
         self.placement = _placement(device, operations, delegated=delegate is not None)
         super().__init__(device if self.placement.on_device else LiteRT.name, model)
-        self._input_index = self._interpreter.get_input_details()[0]["index"]
+        self._input_index = pixels["index"]
         self._output_index = self._interpreter.get_output_details()[0]["index"]
         self._said = ""
 

@@ -24,9 +24,14 @@ from linnet_devices.api import (
     TensorSpec,
 )
 
-_DTYPES: dict[str, type[np.generic]] = {"uint8": np.uint8, "int8": np.int8, "float32": np.float32}
+_DTYPES: dict[str, type[np.generic]] = {
+    "uint8": np.uint8,
+    "int8": np.int8,
+    "float16": np.float16,
+    "float32": np.float32,
+}
 _MOST_THREADS = 4  # a small network gains nothing from more, and a busy machine loses
-_SMALLEST_PROBABILITY = 1e-7  # log(0) has no logit
+_SMALLEST_PROBABILITY = 1e-7  # a probability of 0 has no finite logit
 _MOST_NAMED = 5
 
 AnySession = TypeVar("AnySession", bound=Session)
@@ -157,6 +162,9 @@ class OutputAdapter:
             raise DeviceError(f"output {self.spec.name} of the model", got="numbers that are not finite")
         if self.spec.values == "probabilities":
             values = np.log(np.maximum(values, np.float32(_SMALLEST_PROBABILITY)))
+        elif self.spec.is_independent:
+            values = np.clip(values, np.float32(_SMALLEST_PROBABILITY), np.float32(1 - _SMALLEST_PROBABILITY))
+            values = np.log(values) - np.log1p(-values)  # what a sigmoid turns into the probability
         return values
 
 

@@ -195,8 +195,7 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
         layout = artifact.input.layout
         sides = {"NHWC": (1, size.height, size.width, 3), "NCHW": (1, 3, size.height, size.width)}.get(layout)
         require(artifact.input.shape == sides, f"{where}.input.shape", list(artifact.input.shape), list(sides or ()))
-        *batch, classes = artifact.output.shape or (0,)
-        as_labelled = classes == len(bundle.labels) and set(batch) <= {1}
+        as_labelled = [length for length in artifact.output.shape if length != 1] == [len(bundle.labels)]
         require(as_labelled, f"{where}.output.shape", list(artifact.output.shape), [1, len(bundle.labels)])
 
 

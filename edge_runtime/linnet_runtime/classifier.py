@@ -27,9 +27,13 @@ class Classification:
 
     label: str
     probability: float
-    """0..1, of ``label``: the softmax of the logits over the bundle's temperature."""
+    """0..1, of ``label``: the softmax of the logits over the bundle's temperature, or the model's own probability where
+    the labels are ``independent``."""
     top: tuple[tuple[str, float], ...]
     """The best five (label, probability), best first."""
+    independent: bool
+    """Whether each label has a probability of its own (a model that ends in sigmoids), so that several labels may be
+    right, or none, and the probabilities do not add up to 1."""
     logits: Logits
     """float32 [classes], in the order of the bundle's labels."""
     device: str
@@ -83,12 +87,15 @@ class Classifier:
         preprocessed = time.perf_counter()
         logits = self.session.run(pixels[None])[0]
         inferred = time.perf_counter()
-        top = top_classes(probabilities(logits, self.bundle.temperature), self.bundle.labels)
+        independent = self.session.model.output.is_independent
+        probability = probabilities(logits, self.bundle.temperature, independent=independent)
+        top = top_classes(probability, self.bundle.labels)
         decided = time.perf_counter()
         return Classification(
             label=top[0][0],
             probability=top[0][1],
             top=top,
+            independent=independent,
             logits=logits,
             device=self.session.device,
             artifact=Path(self.session.model.path).name,

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 
 from linnet_devices.api import Logits, TensorSpec
 
 TOP = 5
 
+Float = TypeVar("Float", bound=np.floating)
 
-def probabilities(logits: Logits, temperature: float) -> Logits:
-    """Softmax of logits / temperature over the last axis: float32, the same shape.
 
-    The temperature is Guo et al., "On calibration of modern neural networks" (2017).
+def softmax(logits: NDArray[Float]) -> NDArray[Float]:
+    """The softmax over the last axis: the same dtype and shape."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probability: NDArray[Float] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probability
+
+
+def probabilities(logits: Logits, temperature: float, *, independent: bool = False) -> Logits:
+    """The softmax of logits / temperature over the last axis: float32, the same shape.
+
+    Where the labels are independent it is the sigmoid of each. The temperature is Guo et al., "On calibration of modern
+    neural networks" (2017).
     """
     scaled = logits / np.float32(temperature)
-    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    total: Logits = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return total
+    return np.exp(-np.logaddexp(np.float32(0), -scaled)) if independent else softmax(scaled)
 
 
 def comparable(logits: Logits, output: TensorSpec) -> Logits:
-    """Logits [N, classes] as their model's output has them: probabilities where it ends in a softmax. The logarithm of
-    those that int8 rounds to nothing would be all that a comparison sees.
+    """Logits [N, classes] in the unit of their model's output: probabilities where it ends in a softmax or in sigmoids.
+    The logarithms of probabilities that int8 rounds to 0 would hide every other difference.
     """
-    return probabilities(logits, 1.0) if output.values == "probabilities" else logits
+    if output.values == "logits":
+        return logits
+    return probabilities(logits, 1.0, independent=output.is_independent)
 
 
 def top_classes(probability: Logits, labels: tuple[str, ...]) -> tuple[tuple[str, float], ...]:

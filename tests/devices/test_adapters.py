@@ -42,6 +42,8 @@ INPUTS = [
     ("the pixels in uint8", {"dtype": "uint8"}, lambda p: p),
     ("Linnet's own", {"dtype": "uint8", "scale": 1 / 128, "zero_point": 128}, lambda p: p),
     ("the pixels in float", {}, lambda p: p),
+    ("the pixels in half precision", {"dtype": "float16"}, lambda p: p),
+    ("-1 to 1 in half precision", {"dtype": "float16", "mean": (128,) * 3, "std": (128,) * 3}, lambda p: p / 128 - 1),
     ("the pixels in int8", {"dtype": "int8", "scale": 1.0, "zero_point": -128}, lambda p: p - 128),
     ("-1 to 1 in float", {"mean": (127.5,) * 3, "std": (127.5,) * 3}, lambda p: (p - 127.5) / 127.5),
     ("a mean and a std for each channel", IMAGENET, normalised),
@@ -130,9 +132,40 @@ def test_a_probability_of_zero_has_a_finite_logit_below_all_others() -> None:
     assert logits.argmin() == 1
 
 
-def test_an_output_with_more_axes_is_a_row_of_logits() -> None:
-    adapter = OutputAdapter(output_spec(shape=(1, 1, 1, 3)))
-    assert adapter(np.zeros((1, 1, 1, 3), np.float32)).shape == (1, 3)
+@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (1, 3, 1, 1), (3,)])
+def test_an_output_with_other_axes_is_a_row_of_logits(shape: tuple[int, ...]) -> None:
+    """A network that ends in a pooling or a 1x1 convolution leaves axes of length 1."""
+    spec = output_spec(shape=shape)
+    assert spec.classes == 3
+    logits = OutputAdapter(spec)(np.array([1, 2, 3], np.float32).reshape(shape))
+    np.testing.assert_array_equal(logits, [[1, 2, 3]])
+
+
+def test_an_output_in_half_precision_becomes_float32() -> None:
+    logits = OutputAdapter(output_spec(dtype="float16"))(np.array([[0.5, -2, 7]], np.float16))
+    assert logits.dtype == np.float32
+    np.testing.assert_array_equal(logits, [[0.5, -2, 7]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "raw"),
+    [
+        ({}, np.array([[0.9626, 0.5, 0.0003]], np.float32)),
+        ({"dtype": "uint8", "scale": 1 / 256, "zero_point": 0}, np.array([[246, 128, 1]], np.uint8)),
+    ],
+    ids=["float32", "uint8"],
+)
+def test_the_sigmoid_of_logits_gives_independent_probabilities_back(changes: dict[str, Any], raw: NDArray[Any]) -> None:
+    """Each is its own: their sum is not 1."""
+    logits = OutputAdapter(output_spec(values="independent_probabilities", **changes))(raw).astype(np.float64)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), raw * changes.get("scale", 1.0), rtol=1e-5)
+
+
+def test_independent_probabilities_of_zero_and_one_have_finite_logits_at_the_ends() -> None:
+    spec = output_spec(values="independent_probabilities")
+    logits = OutputAdapter(spec)(np.array([[1.0, 0.0, 0.5]], np.float32))
+    assert np.isfinite(logits).all()
+    assert logits[0].argsort().tolist() == [1, 2, 0]
 
 
 @pytest.mark.parametrize("raw", [np.zeros((1, 4), np.float32), np.zeros((1, 3), np.uint8)], ids=["shape", "dtype"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ def test_a_picture_gives_its_label_and_what_said_so(small_bundle: Path) -> None:
             assert found.logits.argmax() == i
             assert found.probability == pytest.approx(np.exp(2) / (np.exp(2) + 2))
             assert found.top[0] == (label, found.probability)
+            assert not found.independent
             assert sum(probability for _, probability in found.top) == pytest.approx(1)
             assert (found.device, found.artifact) == ("fake", "model.int8.tflite")
             assert set(found.stages_ms) == {"preprocess", "inference", "decision"}
@@ -43,6 +45,23 @@ def test_the_bundles_temperature_flattens_the_probabilities_and_keeps_the_label(
         found = classifier.classify(striped(1), color="rgb")
     assert found.label == LABELS[1]
     assert found.probability == pytest.approx(np.exp(0.5) / (np.exp(0.5) + 2))
+
+
+def test_independent_labels_have_the_models_own_probabilities(small_bundle: Path) -> None:
+    """The simulated device's outputs are the means 0.25, 0.75 and 0: the model says so, and the classifier too."""
+
+    def outputs_are_sigmoids(manifest: dict[str, Any]) -> None:
+        for artifact in manifest["artifacts"]:
+            artifact["input"] |= {"dtype": "float32", "mean": [0, 0, 0], "std": [200, 200, 200]}
+            artifact["output"]["values"] = "independent_probabilities"
+
+    edit_manifest(small_bundle, outputs_are_sigmoids)
+    picture = np.repeat(np.array([50, 150, 0], np.uint8), SIDE // 3)[None, :, None].repeat(SIDE, 0).repeat(3, 2)
+    with Classifier.open(small_bundle, "fake") as classifier:
+        found = classifier.classify(picture, color="rgb")
+    assert found.independent
+    assert (found.label, found.probability) == (LABELS[1], pytest.approx(0.75))
+    assert [p for _, p in found.top] == pytest.approx([0.75, 0.25, 0], abs=1e-6)
 
 
 def test_the_bundles_own_preprocessing_is_used(small_bundle: Path) -> None:

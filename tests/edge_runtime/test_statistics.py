@@ -105,8 +105,17 @@ def test_probabilities_are_the_softmax_of_the_logits_over_the_temperature() -> N
     assert probabilities(logits, 1.0).dtype == np.float32
 
 
+def test_independent_probabilities_are_the_sigmoid_of_each_logit_over_the_temperature() -> None:
+    logits = np.log(np.array([[1, 3, 9]], np.float32))
+    assert probabilities(logits, 1.0, independent=True) == pytest.approx(np.array([[1 / 2, 3 / 4, 9 / 10]]))
+    assert probabilities(logits, 0.5, independent=True) == pytest.approx(np.array([[1 / 2, 9 / 10, 81 / 82]]))
+    assert probabilities(logits, 1.0, independent=True).dtype == np.float32
+
+
 def test_large_logits_do_not_overflow() -> None:
-    assert probabilities(np.array([1e4, 0, -1e4], np.float32), 1.0).tolist() == [1.0, 0.0, 0.0]
+    large = np.array([1e4, 0, -1e4], np.float32)
+    assert probabilities(large, 1.0).tolist() == [1.0, 0.0, 0.0]
+    assert probabilities(large, 1.0, independent=True).tolist() == [1.0, 0.5, 0.0]
 
 
 def test_the_best_five_come_best_first_and_equal_ones_in_the_order_of_the_labels() -> None:

@@ -15,7 +15,7 @@ from linnet_convert.progress import OnStep
 from linnet_devices.api import Logits, Model, OpenOptions, Pixels, Precision
 from linnet_devices.registry import load_device
 from linnet_runtime.bundle import Artifact
-from linnet_runtime.decision import comparable
+from linnet_runtime.decision import comparable, softmax
 from linnet_runtime.proof.comparison import Comparison, compare
 from linnet_runtime.proof.gates import drops, gate_words, parity_of, shortcomings
 from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs
@@ -175,10 +175,5 @@ def total_variation(reference: Logits, logits: Logits) -> float:
 
     It is the share of the probability that stands at another class.
     """
-    difference = _softmax(reference) - _softmax(logits)
+    difference = softmax(reference) - softmax(logits)
     return float(np.abs(difference).sum(axis=1).mean() / 2)
-
-
-def _softmax(logits: Logits) -> Logits:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)

@@ -42,6 +42,8 @@ def classify(
                     "device": found.device,
                     "artifact": found.artifact,
                 }
+                if found.independent:
+                    line["independent"] = True
             except PictureError as error:
                 unreadable += 1
                 line["error"] = str(error)

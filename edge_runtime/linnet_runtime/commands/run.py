@@ -63,7 +63,7 @@ def run(
     ):
         try:
             for result in pipeline:
-                line = {
+                line: dict[str, object] = {
                     "frame": result.frame,
                     "captured_at": round(result.captured_at, 6),
                     "age_ms": round(result.age_ms, 3),
@@ -72,6 +72,8 @@ def run(
                     "device": result.classification.device,
                     "stages_ms": {stage: round(ms, 3) for stage, ms in result.stages_ms.items()},
                 }
+                if result.classification.independent:
+                    line["independent"] = True
                 click.echo(msgspec.json.encode(line))
                 if result.frame == frames:
                     break

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from linnet_devices.api import Logits
+from linnet_runtime.decision import softmax
 
 TEMPERATURES = (0.1, 10.0)
 _BINS = 15  # as in the paper
@@ -50,8 +51,7 @@ def fit_temperature(logits: Logits, labels: Labels) -> float | None:
 
     def slope(log_temperature: float) -> float:
         """The derivative of the cross-entropy by 1/temperature, in which the cross-entropy is convex."""
-        exponentials = np.exp((scores - scores.max(axis=1, keepdims=True)) / np.exp(log_temperature))
-        expected = (exponentials * scores).sum(axis=1) / exponentials.sum(axis=1)
+        expected = (softmax(scores / np.exp(log_temperature)) * scores).sum(axis=1)
         return float((expected - of_label).mean())
 
     lowest, highest = np.log(TEMPERATURES)
