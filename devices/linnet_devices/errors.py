@@ -15,9 +15,21 @@ LinnetError
 
 from __future__ import annotations
 
+import re
+
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """A name as text that JSON, a page and a terminal can hold.
+
+    Linux allows file names that are not UTF-8. Python keeps their bytes as surrogates; each becomes U+FFFD here.
+    """
+    return _NOT_UTF8.sub("\ufffd", text)
+
 
 class LinnetError(Exception):
-    """A mistake that the user can mend, or a fault that the user must know of.
+    """A mistake that the user can fix, or a fault that the user must know of.
 
     Args:
         what: the thing that is wrong, with its name: ``"photos/bolt"``.
@@ -37,7 +49,7 @@ class LinnetError(Exception):
             line += f", expected {expected}" if got is not None else f": expected {expected}"
         if fix is not None:
             line += f". Fix: {fix}"
-        super().__init__(" ".join(line.split()))
+        super().__init__(printable(" ".join(line.split())))
 
 
 class DeviceError(LinnetError):

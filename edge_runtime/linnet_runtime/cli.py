@@ -1,15 +1,15 @@
 """The program ``linnet``: a table of commands, each imported when it is used.
 
-Every mistake of a user's ends in one line on standard error and exit status 1, a wrong option in 2, ctrl-C in 130.
+A user's mistake is one line on standard error and exit status 1; a wrong option is status 2, and ctrl-C 130.
 """
 
 from __future__ import annotations
 
 import _thread
 import contextlib
-import errno
 import importlib
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,34 +18,44 @@ from importlib.metadata import version
 
 import click
 
-from linnet_devices.errors import LinnetError
+from linnet_devices.errors import LinnetError, printable
+from linnet_runtime.standard_streams import discard_unwritten_output, open_closed_streams, reader_has_gone
 
 
 @dataclass(frozen=True)
 class Command:
-    """Where a command is, the extra that installs what it imports, and its line in ``linnet --help``."""
+    """A command of the program."""
 
     target: str
+    """Its module and function, ``"module:function"``."""
     extra: str
+    """The extra of the distribution that installs what it imports; empty where the base is enough."""
     summary: str
+    """Its line in ``linnet --help``."""
 
 
 COMMANDS = {
-    "demo": Command("linnet_runtime.commands.demo:demo", "all", "The whole way on rendered photos, no download."),
-    "data": Command("linnet_train.commands.data:data", "report", "Check a folder of photos before it costs a night."),
+    "demo": Command(
+        "linnet_runtime.commands.demo:demo", "all", "Try everything on rendered photos, without a download."
+    ),
+    "data": Command("linnet_train.commands.data:data", "report", "Check a folder of photos before training on it."),
     "models": Command(
-        "linnet_train.commands.models:models", "train", "The networks: parameters, multiply-adds, int8 size."
+        "linnet_train.commands.models:models", "train", "List the networks: parameters, multiply-adds, int8 size."
     ),
     "train": Command("linnet_train.commands.train:train", "train", "Train a network on a folder of photos."),
     "convert": Command(
-        "linnet_convert.cli:convert", "convert", "Turn a run or a model file into a bundle, and prove it."
+        "linnet_convert.cli:convert", "convert", "Turn a run or a model file into a bundle, and verify it."
     ),
     "verify": Command("linnet_runtime.commands.verify:verify", "", "Check a bundle's hashes, canaries and parity."),
     "classify": Command("linnet_runtime.commands.classify:classify", "", "Label pictures."),
     "run": Command("linnet_runtime.commands.run:run", "", "Label a camera, a stream or a video, live."),
     "bench": Command("linnet_runtime.commands.bench:bench", "", "Time a bundle on devices, side by side."),
-    "devices": Command("linnet_runtime.commands.devices:devices", "", "What is here, what is not, why, and the fix."),
-    "doctor": Command("linnet_runtime.commands.doctor:doctor", "", "Which link to a device is broken, and the fix."),
+    "devices": Command(
+        "linnet_runtime.commands.devices:devices", "", "List the devices: available or not, why, and the fix."
+    ),
+    "doctor": Command(
+        "linnet_runtime.commands.doctor:doctor", "", "Find what keeps a device from working, and the fix."
+    ),
 }
 
 
@@ -57,7 +67,7 @@ def _extra_named(command: Callable[[], str | None]) -> Iterator[None]:
     except ModuleNotFoundError as error:
         name = command()
         if name is None or not COMMANDS[name].extra or (error.name or "").startswith("linnet"):
-            raise  # a fault of ours
+            raise  # a fault in Linnet
         extra = COMMANDS[name].extra
         raise LinnetError(
             f"linnet {name}",
@@ -68,7 +78,7 @@ def _extra_named(command: Callable[[], str | None]) -> Iterator[None]:
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is run, not when another one's help is shown."""
+    """A group that imports a command only when it runs or shows its own help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -82,8 +92,13 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        with _extra_named(lambda: ctx.invoked_subcommand):  # a command imports what is heavy when it runs
-            return super().invoke(ctx)
+        try:
+            with _extra_named(lambda: ctx.invoked_subcommand):  # a command imports what is heavy when it runs
+                return super().invoke(ctx)
+        except BrokenPipeError as error:  # Click takes every one for a reader of the output that has gone
+            if reader_has_gone():
+                raise
+            raise LinnetError(f"linnet {ctx.invoked_subcommand}", got="a broken pipe to another process") from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -97,7 +112,7 @@ def linnet() -> None:
 
 
 def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Ctrl-C within a finaliser, of which TensorFlow has many, would be printed and forgotten, and the work go on."""
+    """Python only prints a ctrl-C that arrives in a finalizer, and TensorFlow has many: the work would go on."""
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
         threading.Timer(0.05, _thread.interrupt_main).start()
     else:
@@ -105,8 +120,9 @@ def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs ``linnet`` with these arguments (None: the process's own) and gives the exit status."""
-    if sys.unraisablehook is sys.__unraisablehook__:  # no debugger's and no test's
+    """Runs ``linnet`` with these arguments (None: those of the process) and returns the exit status."""
+    open_closed_streams()
+    if sys.unraisablehook is sys.__unraisablehook__:  # neither a debugger's nor a test's
         sys.unraisablehook = _interrupt_again
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
@@ -120,17 +136,18 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort) as stop:
         said = stop.__cause__  # Click raises its Abort from what the command raised
         return _fail("stopped by ctrl-C" + (f". {said}" if said and said.args else ""), 130)
-    except SystemExit:  # Click's answer where the reader of our output has gone: nothing is wrong and nobody listens
-        return 0
+    except SystemExit:
+        if reader_has_gone():  # Click ends the program so: nothing is wrong
+            return 0
+        raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EACCES, errno.EROFS):
-            raise
-        return _fail(f"{error.filename or 'a file'}: {error.strerror}", 1)
+        place = "standard output" if discard_unwritten_output() else error.filename
+        return _fail((f"{os.fsdecode(place)}: " if place else "") + (error.strerror or str(error)), 1)
     return 0
 
 
 def _fail(line: str, status: int) -> int:
-    click.echo(f"error: {line}", err=True)
+    click.echo(f"error: {printable(' '.join(line.split()))}", err=True)
     return status
 
 

@@ -74,6 +74,29 @@ def test_a_bad_file_gets_a_line_with_its_error_and_the_good_ones_theirs(small_bu
     assert one_line_error(done) == "linnet classify: got 7 of 10 files unreadable, expected pictures"
 
 
+def test_a_name_that_is_not_utf8_is_read_and_the_json_is_valid(small_bundle: Path, tmp_path: Path) -> None:
+    good = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(good)).write_bytes(cv2.imencode(".png", np.full((20, 20, 3), 9, np.uint8))[1].tobytes())
+    bad = b"nowhere\xe9.png"
+    command = [sys.executable, "-m", "linnet_runtime.cli", "classify", small_bundle, good, bad, "--device", "fake"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    found, missing = (json.loads(line) for line in done.stdout.decode().splitlines())
+    assert found["source"] == f"{tmp_path}/caf\ufffd.png"
+    assert found["label"]
+    assert missing["source"] == "nowhere\ufffd.png"
+    assert missing["error"].startswith("nowhere\ufffd.png: got No such file or directory")
+    assert done.returncode == 1
+
+
+def test_no_folder_for_temporary_files_is_needed(small_bundle: Path, tmp_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / "p.png"), np.full((20, 20, 3), 9, np.uint8))
+    code = "import sys, tempfile\ntempfile._candidate_tempdir_list = lambda: []\n"
+    code += "from linnet_runtime.cli import main\nsys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "classify", small_bundle, tmp_path / "p.png", "--device", "fake"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["label"]
+
+
 def test_json_may_be_asked_for_although_it_is_json_anyway(small_bundle: Path, photos_folder: Path) -> None:
     photo = photos_folder / "nut" / "0001.jpg"
     plain = linnet("classify", small_bundle, photo, "--device", "fake").stdout

@@ -129,3 +129,70 @@ sys.exit(cli.main(["devices"]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (130, "error: stopped by ctrl-C")
+
+
+def run_main(raised: str) -> subprocess.CompletedProcess[str]:
+    """``linnet devices`` where the command raises this."""
+    code = f"""
+import errno, os, sys
+from linnet_runtime import cli
+def command(**_):
+    raise {raised}
+cli.linnet.main = command
+sys.exit(cli.main(["devices"]))
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("raised", "line"),
+    [
+        ("OSError(errno.EIO, os.strerror(errno.EIO), 'photo.jpg')", "photo.jpg: Input/output error"),
+        ("OSError(errno.EMFILE, os.strerror(errno.EMFILE), b'caf\\xe9')", "caf\ufffd: Too many open files"),
+        ("FileNotFoundError(errno.ENOENT, 'No usable temporary\\n directory')", "No usable temporary directory"),
+        ("OSError('a library of ours failed')", "a library of ours failed"),
+    ],
+)
+def test_an_operating_system_error_of_any_kind_is_one_line(raised: str, line: str) -> None:
+    done = run_main(raised)
+    assert (done.returncode, one_line_error(done)) == (1, line)
+
+
+@pytest.mark.parametrize(("raised", "status"), [("SystemExit(3)", 3), ("SystemExit", 0), ("SystemExit('why')", 1)])
+def test_a_library_that_ends_the_program_ends_it_with_its_own_status(raised: str, status: int) -> None:
+    assert run_main(raised).returncode == status
+
+
+@pytest.mark.parametrize(
+    ("closed", "status"),
+    [
+        ("2>&-", 0),
+        ("<&-", 0),
+        ("<&- 2>&-", 0),
+        (">&-", 1),  # what it wrote is lost
+        ("<&- >&- 2>&-", 1),
+        (">/dev/full", 1),
+    ],
+)
+def test_a_closed_or_full_standard_stream_is_no_traceback(closed: str, status: int) -> None:
+    command = f'"{sys.executable}" -m linnet_runtime.cli devices --json {closed}'
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert len(done.stderr.splitlines()) == (status == 1 and "2>" not in closed)
+    assert "Traceback" not in done.stderr
+    if status == 0:
+        assert json.loads(done.stdout)
+
+
+def test_what_a_library_writes_to_a_closed_standard_error_lands_in_no_file(tmp_path: Path) -> None:
+    """The next file that is opened would get the number 2."""
+    code = f"""
+import os
+from linnet_runtime.standard_streams import open_closed_streams
+open_closed_streams()
+with open({str(tmp_path / "results.txt")!r}, "w") as file:
+    os.write(2, b"chatter")
+    file.write("results")
+"""
+    subprocess.run(["/bin/sh", "-c", f'"{sys.executable}" -c "$0" 2>&-', code], check=True)
+    assert (tmp_path / "results.txt").read_text() == "results"

@@ -9,6 +9,7 @@ import msgspec
 
 from linnet_devices.api import OpenOptions
 from linnet_devices.chatter import no_chatter
+from linnet_devices.errors import printable
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.commands.options import bundle_argument, json_lines_option, session_options
 from linnet_runtime.preprocess import PictureError, read_picture
@@ -30,7 +31,7 @@ def classify(
     unreadable = 0
     with Classifier.open(bundle, device, precision=precision, options=options) as classifier:
         for file in files:
-            line: dict[str, object] = {"source": str(file)}
+            line: dict[str, object] = {"source": printable(str(file))}
             try:
                 with no_chatter():
                     picture = read_picture(file)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from linnet_devices.errors import printable
 from linnet_runtime.photos import PhotoFile, photo_name
 from linnet_runtime.preprocess import PictureError, Preprocess, preprocess, read_picture
 from linnet_train.data_check.alike import SIDE, color_grid, perceptual_hash
@@ -96,11 +97,6 @@ def examine_photo(folder: Path, photo: PhotoFile) -> Examined:
         hash=perceptual_hash(pixels),
         colours=color_grid(pixels),
     )
-
-
-def printable(name: str) -> str:
-    """A file's name as text; Linux allows names that are not UTF-8, which neither JSON nor a page can hold."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _impostor(path: Path) -> str | None:

@@ -11,10 +11,11 @@ from typing import Literal
 
 import numpy as np
 
+from linnet_devices.errors import printable
 from linnet_runtime.photos import PARTS, list_photos
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
 from linnet_train.data_check.alike import BITS, AlikeSet, equal_sets, near_pairs, near_sets
-from linnet_train.data_check.examine import Examined, examine_photos, printable
+from linnet_train.data_check.examine import Examined, examine_photos
 
 Level = Literal["error", "warning", "note"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from linnet_devices.errors import printable
 from linnet_runtime.files import write_whole
 from linnet_runtime.pages import render_page, thumbnail_uri
 from linnet_runtime.preprocess import PictureError, read_picture
-from linnet_train.data_check.examine import printable
 from linnet_train.data_check.findings import KINDS, Check, Finding
 
 _FINDINGS = 30  # of a kind: a page of thousands of pictures opens in no browser
