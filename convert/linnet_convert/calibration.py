@@ -11,7 +11,8 @@ import numpy as np
 
 from linnet_convert.errors import ConversionError
 from linnet_runtime import run_files
-from linnet_runtime.photos import PhotoFile, Photos, decode_photos, list_photos
+from linnet_runtime.photo_file import PhotoFile, label_named
+from linnet_runtime.photos import Photos, decode_photos, list_photos, photo_name
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.proof.reference import photo_digests
 
@@ -58,7 +59,8 @@ def load_calibration(
     files = list_photos(data)
     if any(file.part is not None for file in files):
         files = [file for file in files if file.part == "train"]
-    known = [file for file in files if file.label in labels]
+    index = {label_named(label): i for i, label in enumerate(labels)}
+    known = [file for file in files if file.label in index]
     if not known:
         found = ", ".join(sorted({file.label for file in files})) or "none"
         raise ConversionError(
@@ -67,19 +69,18 @@ def load_calibration(
             expected="some of the model's: " + ", ".join(labels),
             fix="photos that the model was trained on, in folders named as its labels",
         )
-    if unknown := sorted({file.label for file in files} - set(labels)):
+    if unknown := sorted({file.label for file in files} - set(index)):
         logger.warning("calibration leaves out classes that the model does not know: %s", ", ".join(unknown))
     chosen = _in_turn(known, seed)[:most]
     decoded = list(decode_photos(chosen, spec, lambda _, error: logger.warning("left out: %s", error)))
     if not decoded:
         raise ConversionError(f"calibration photos in {data}", got="none that can be read", expected="at least one")
-    index = {label: i for i, label in enumerate(labels)}
     return Calibration(
         pixels=np.stack([pixels for _, pixels in decoded]),
         labels=np.array([index[file.label] for file, _ in decoded], np.int64),
         source=data.resolve().name,
         seed=seed,
-        names=tuple(file.path.relative_to(data).as_posix() for file, _ in decoded),
+        names=tuple(photo_name(file, data) for file, _ in decoded),
     )
 
 

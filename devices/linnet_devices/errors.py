@@ -21,11 +21,12 @@ _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """A name as text that JSON, a page and a terminal can hold.
+    r"""A name as text that JSON, a page and a terminal can hold.
 
-    Linux allows file names that are not UTF-8. Python keeps their bytes as surrogates; each becomes U+FFFD here.
+    Linux allows file names that are not UTF-8. Python keeps their bytes as surrogates; each is escaped here, the byte
+    E4 as ``\xe4``, so that two names stay two.
     """
-    return _NOT_UTF8.sub("\ufffd", text)
+    return _NOT_UTF8.sub(lambda surrogate: f"\\x{ord(surrogate[0]) & 0xFF:02x}", text)
 
 
 class LinnetError(Exception):

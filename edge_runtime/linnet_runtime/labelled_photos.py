@@ -9,7 +9,9 @@ import numpy as np
 
 from linnet_devices.errors import LinnetError
 from linnet_runtime import run_files
-from linnet_runtime.photos import Photos, class_names, decode_photos, list_photos
+from linnet_runtime.photo_file import PhotoListing, describe_skipped, label_named
+from linnet_runtime.photo_folder import IGNORED_ON_PURPOSE
+from linnet_runtime.photos import Photos, class_names, decode_photos, find_photos, photo_name
 from linnet_runtime.preprocess import Preprocess
 
 logger = logging.getLogger("linnet")
@@ -18,21 +20,29 @@ logger = logging.getLogger("linnet")
 def load_labelled_photos(data: Path, labels: tuple[str, ...], spec: Preprocess) -> Photos:
     """A run's validation photos, or those of a folder or a table: its test part where it has one, else all of it.
 
-    Unreadable photos are left out with a warning each.
+    Unreadable photos are left out with a warning each; one warning names the files in class folders that are not read.
 
     Raises:
         LinnetError: no photos, a class that the model does not know, or a run made for another size.
     """
     if (data / run_files.PHOTOS).is_file():
         return run_files.load_run_photos(data, spec)["val"]
-    files = list_photos(data)
+    listing = find_photos(data)
+    _warn_of_skipped(listing, data)
+    files = listing.photos
     if any(file.part == "test" for file in files):
         files = [file for file in files if file.part == "test"]
-    unknown = set(class_names(files)) - set(labels)
+    index = {label_named(label): i for i, label in enumerate(labels)}
+    unknown = set(class_names(files)) - set(index)
     if unknown:
         raise LinnetError(str(data), got="classes " + ", ".join(sorted(unknown)), expected="only " + ", ".join(labels))
     decoded = list(decode_photos(files, spec, lambda _, error: logger.warning("left out: %s", error)))
     if not decoded:
         raise LinnetError(str(data), got="no photo that can be read", expected="at least one")
-    index = {label: i for i, label in enumerate(labels)}
     return Photos(np.stack([pixels for _, pixels in decoded]), np.array([index[file.label] for file, _ in decoded]))
+
+
+def _warn_of_skipped(listing: PhotoListing, data: Path) -> None:
+    meant = [file for file in listing.skipped if file.label is not None and file.reason not in IGNORED_ON_PURPOSE]
+    if meant:
+        logger.warning("%s", describe_skipped((photo_name(file, data), file.reason) for file in meant))

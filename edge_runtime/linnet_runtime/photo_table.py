@@ -1,6 +1,8 @@
-"""Labelled photos in a table: a CSV file with a row for each photo.
+"""Labelled photos in a table: a CSV or TSV file with a row for each photo.
 
 path,label[,part][,group]     a path is relative to the table; a part is train, val or test; further columns are ignored
+
+The columns are separated by commas, tabs or semicolons, which Excel writes where a comma is the decimal sign.
 """
 
 from __future__ import annotations
@@ -8,25 +10,17 @@ from __future__ import annotations
 import csv
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from linnet_devices.api import LinnetError
+from linnet_runtime.photo_file import PARTS, PhotoFile, label_named, part_named
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
 
+TABLE_SUFFIXES = (".csv", ".tsv")
 GROUP = "group"
+_SEPARATORS = ",\t;"
 _NAMED = 8  # lines of an error
 _CLOSE_ENOUGH = 0.5  # of difflib's 0..1
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of a table, which is good: ``part`` and ``group`` are empty where it has none."""
-
-    path: Path
-    label: str
-    part: str
-    group: str
 
 
 class _BadRow(Exception):  # noqa: N818  # it becomes part of an error
@@ -35,27 +29,26 @@ class _BadRow(Exception):  # noqa: N818  # it becomes part of an error
         self.got, self.expected = got, expected
 
 
-def read_table(table: Path, parts: tuple[str, ...], group_column: str | None) -> list[Row]:
-    """The rows of a table.
+def read_table(table: Path, group_column: str | None) -> list[PhotoFile]:
+    """The photos of a table, in the order of its rows.
 
     Args:
-        table: the CSV file, UTF-8.
-        parts: what its column ``part`` may hold.
-        group_column: the column of the groups, which must be there; None is ``group``, which need not.
+        table: the CSV or TSV file, UTF-8.
+        group_column: the column of the groups, which the table must have; None is ``group``, which it may have.
 
     Raises:
         LinnetError: no such file or column, no row, or a bad one, by its line number.
     """
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
+            separator = _separator(file.readline())
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=separator, skipinitialspace=True, strict=True)
             _check_columns(table, list(reader.fieldnames or []), group_column)
             rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         got = error.strerror if isinstance(error, OSError) else str(error)
-        raise LinnetError(
-            str(table), got=got, expected="a CSV file in UTF-8 with the columns path and label"
-        ) from error
+        raise LinnetError(str(table), got=got, expected="a table in UTF-8 with the columns path and label") from error
     if not rows:
         raise LinnetError(str(table), got="no rows", expected="one for each photo: path,label")
     good, bad = [], []
@@ -63,7 +56,7 @@ def read_table(table: Path, parts: tuple[str, ...], group_column: str | None) ->
     divided = any((row.get("part") or "").strip() for _, row in rows)
     for line, row in rows:
         try:
-            good.append(_row(table.parent, row, parts if divided else (), group_column or GROUP))
+            good.append(_row(table.parent, row, group_column or GROUP, divided=divided))
             first = seen.setdefault(good[-1].path, line)
             if first != line:
                 raise _BadRow(f"{row['path']} again, which line {first} has", "each photo once")
@@ -75,7 +68,7 @@ def read_table(table: Path, parts: tuple[str, ...], group_column: str | None) ->
 
 
 def unknown_column(table: Path, columns: list[str], wanted: str) -> LinnetError:
-    """The error about a column that is not there, with the nearest one that is."""
+    """The error about a column that the table does not have, with the nearest one that it has."""
     near = difflib.get_close_matches(wanted, columns, n=1, cutoff=_CLOSE_ENOUGH)
     got = "the columns " + ", ".join(columns) if columns else "an empty file"
     return LinnetError(
@@ -83,15 +76,22 @@ def unknown_column(table: Path, columns: list[str], wanted: str) -> LinnetError:
     )
 
 
+def _separator(header: str) -> str:
+    """The separator with which the header has the column path; a comma where none gives it."""
+    for separator in _SEPARATORS:
+        columns = next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])
+        if len(columns) > 1 and "path" in columns:
+            return separator
+    return max(_SEPARATORS, key=header.count)
+
+
 def _check_columns(table: Path, columns: list[str], group_column: str | None) -> None:
-    if len(columns) == 1 and ";" in columns[0]:
-        raise LinnetError(str(table), got=f"semicolons: {columns[0]}", expected="commas: path,label")
     for wanted in ("path", "label", *([group_column] if group_column else [])):
         if wanted not in columns:
             raise unknown_column(table, columns, wanted)
 
 
-def _row(root: Path, row: dict[str, str | None], parts: tuple[str, ...], group_column: str) -> Row:
+def _row(root: Path, row: dict[str, str | None], group_column: str, *, divided: bool) -> PhotoFile:
     if None in row or None in row.values():
         raise _BadRow("too many cells" if None in row else "too few cells", "a cell for each column")
     cells = {column: (cell or "").strip() for column, cell in row.items()}
@@ -103,10 +103,10 @@ def _row(root: Path, row: dict[str, str | None], parts: tuple[str, ...], group_c
         raise _BadRow(cells["path"], "a picture: " + ", ".join(sorted(PICTURE_SUFFIXES)))
     if not path.is_file():
         raise _BadRow(f"no file {path}", "a path relative to the table")
-    if parts and part not in parts:
-        near = difflib.get_close_matches(part, parts, n=1)
-        raise _BadRow(f"the part {part!r}", near[0] if near else ", ".join(parts[:-1]) + f" or {parts[-1]}")
-    return Row(path, cells["label"], part, cells.get(group_column, ""))
+    if divided and part_named(part) is None:
+        near = difflib.get_close_matches(part, PARTS, n=1)
+        raise _BadRow(f"the part {part!r}", near[0] if near else ", ".join(PARTS[:-1]) + f" or {PARTS[-1]}")
+    return PhotoFile(path, label_named(cells["label"]), part_named(part), cells.get(group_column) or None)
 
 
 def _error(table: Path, bad: list[tuple[int, _BadRow]]) -> LinnetError:

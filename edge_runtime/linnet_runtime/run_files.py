@@ -102,6 +102,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     """The number of photos of each part."""
     unreadable: int
     """The number of photos that were left out because they cannot be read."""
+    not_read: int
+    """The number of files in DATA that are not read; see ``SkippedFile``."""
     preprocess: Preprocess
     """The preprocessing of every photo."""
     temperature: float

@@ -81,10 +81,10 @@ def test_a_name_that_is_not_utf8_is_read_and_the_json_is_valid(small_bundle: Pat
     command = [sys.executable, "-m", "linnet_runtime.cli", "classify", small_bundle, good, bad, "--device", "fake"]
     done = subprocess.run(command, capture_output=True, check=False)
     found, missing = (json.loads(line) for line in done.stdout.decode().splitlines())
-    assert found["source"] == f"{tmp_path}/caf\ufffd.png"
+    assert found["source"] == f"{tmp_path}/caf\\xe9.png"
     assert found["label"]
-    assert missing["source"] == "nowhere\ufffd.png"
-    assert missing["error"].startswith("nowhere\ufffd.png: got No such file or directory")
+    assert missing["source"] == "nowhere\\xe9.png"
+    assert missing["error"].startswith("nowhere\\xe9.png: got No such file or directory")
     assert done.returncode == 1
 
 

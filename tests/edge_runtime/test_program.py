@@ -148,7 +148,7 @@ sys.exit(cli.main(["devices"]))
     ("raised", "line"),
     [
         ("OSError(errno.EIO, os.strerror(errno.EIO), 'photo.jpg')", "photo.jpg: Input/output error"),
-        ("OSError(errno.EMFILE, os.strerror(errno.EMFILE), b'caf\\xe9')", "caf\ufffd: Too many open files"),
+        ("OSError(errno.EMFILE, os.strerror(errno.EMFILE), b'caf\\xe9')", "caf\\xe9: Too many open files"),
         ("FileNotFoundError(errno.ENOENT, 'No usable temporary\\n directory')", "No usable temporary directory"),
         ("OSError('a library of ours failed')", "a library of ours failed"),
     ],

@@ -16,6 +16,7 @@ import msgspec
 
 from linnet_devices.api import Logits
 from linnet_runtime.files import refuse_existing
+from linnet_runtime.photo_file import is_utf8
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.run_files import (
     AUGMENTATION,
@@ -85,6 +86,14 @@ def new_run(recipe: Recipe, run: Path) -> Iterator[None]:
     Raises:
         TrainingError: it cannot be written, or something else than a run is in its place.
     """
+    for path in (recipe.data, run):
+        if not is_utf8(path):
+            raise TrainingError(
+                str(path),
+                got="a path that is not UTF-8",
+                expected="UTF-8, because the run's files name it",
+                fix="rename the folder",
+            )
     older = run.with_name(f".{run.name}.{os.getpid()}.old") if run.exists() else None
     if older:
         refuse_existing(run, overwrite=True, marker=CONFIG)
@@ -167,6 +176,7 @@ def finish_run(
         classes=photos.classes,
         splits={part: len(indices) for part, indices in photos.parts.items()},
         unreadable=len(photos.unreadable),
+        not_read=len(photos.skipped),
         preprocess=spec,
         temperature=temperature,
         seconds=seconds,

@@ -189,10 +189,7 @@ def _cross_validate(recipe: Recipe, out: Path, finish_run: Any, console: Console
 
 
 def _warn(photos: Any, console: Console) -> None:
-    if photos.unreadable:
-        names = ", ".join(photos.unreadable)
-        count = len(photos.unreadable)
-        line = f"{count} photo{'s' * (count != 1)} left out, unreadable: {names}"
+    for line in photos.left_out():
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 

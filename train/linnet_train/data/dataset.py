@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +14,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import Pixels
-from linnet_runtime.photos import PhotoFile, Photos, class_names, decode_photos, list_photos, photo_name
+from linnet_runtime.photo_file import PhotoFile, PhotoListing, describe_skipped, shortened
+from linnet_runtime.photos import Photos, class_names, decode_photos, find_photos, photo_name
 from linnet_runtime.preprocess import PictureError, Preprocess
 from linnet_train.data.splits import Indices, check_classes, divide
 from linnet_train.errors import TrainingError
 from linnet_train.recipes.recipe import Split
 
 _SPLIT = Split()
+_LEARNT = (None, "train")  # the parts that photos to learn from are in
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """All readable photos: ``pixels`` uint8 [N, H, W, 3] (a memory map), ``labels`` int64 [N] indices into
-    ``classes``, ``names`` relative to DATA, ``parts`` the indices of train, val and test, ``unreadable`` the
-    photos that were left out, by name, with the reason.
-    """
+    """All photos that can be read, and their division."""
 
     classes: tuple[str, ...]
+    """The labels in the order of the network's outputs."""
     pixels: Pixels
+    """uint8 RGB [N, H, W, 3], a memory map."""
     labels: NDArray[np.int64]
+    """int64 [N], indices into ``classes``."""
     names: tuple[str, ...]
+    """The photos' paths relative to DATA."""
     parts: dict[str, Indices]
+    """The indices of the photos of train, val and test."""
     unreadable: dict[str, str]
+    """The photos that cannot be decoded, by name, with the reason."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """The files in DATA that are not read, by name, with the reason; see ``SkippedFile``."""
+
+    def left_out(self) -> list[str]:
+        """A line on each kind of file that the run does without."""
+        lines = []
+        if self.unreadable:
+            count = len(self.unreadable)
+            lines.append(f"{count} photo{'s' * (count != 1)} left out, unreadable: {shortened(list(self.unreadable))}")
+        if self.skipped:
+            lines.append(describe_skipped(self.skipped.items()))
+        return lines
 
     def names_of(self, part: str) -> list[str]:
         return [self.names[i] for i in self.parts[part]]
@@ -65,18 +82,20 @@ def load_dataset(
     """Reads labelled photos.
 
     Args:
-        data: DATA/CLASS/*, DATA/{train,val,test}/CLASS/*, or DATA.csv.
+        data: DATA/CLASS/*, DATA/{train,val,test}/CLASS/*, DATA.csv or DATA.tsv.
         spec: the model's preprocessing, the very one that the device will run.
         seed: of the division.
         cache: the file for the memory map; it holds no more than this run needs and may be deleted after it.
-        on_photo: hears (photos done, photos in all).
+        on_photo: is called with (photos done, photos in all).
         split: how they are divided into parts, where DATA has none.
 
     Raises:
-        LinnetError: as ``list_photos``, ``check_classes`` and ``divide``; no room on the disk; or no photo that can be
-            read.
+        LinnetError: as ``find_photos``, ``check_classes`` and ``divide``; a class none of whose photos is read; no room
+            on the disk; or no photo that can be read.
     """
-    files = list_photos(data, split.group_column)
+    listing = find_photos(data, split.group_column)
+    files = listing.photos
+    _check_no_class_is_lost(data, listing, files, {})
     check_classes(data, files, split)
     parts = divide(data, files, split, seed)  # what is wrong with them shows before the photos are decoded
     read: list[PhotoFile] = []
@@ -95,6 +114,7 @@ def load_dataset(
     if not read:
         raise TrainingError(str(data), got=f"none of {len(files)} photos can be read", expected="photos")
     if unreadable:
+        _check_no_class_is_lost(data, listing, read, unreadable)
         check_classes(data, read, split)
         parts = divide(data, read, split, seed)
     classes = class_names(read)
@@ -107,7 +127,40 @@ def load_dataset(
         names=tuple(photo_name(photo, data) for photo in read),
         parts=parts,
         unreadable=unreadable,
+        skipped={photo_name(file, data): file.reason for file in listing.skipped},
     )
+
+
+def _check_no_class_is_lost(
+    data: Path, listing: PhotoListing, read: list[PhotoFile], unreadable: dict[str, str]
+) -> None:
+    """Every class has photos to learn from: a class folder of files that are not read must not vanish silently.
+
+    Args:
+        data: the folder or table.
+        listing: what it holds.
+        read: the photos that remain.
+        unreadable: those that cannot be decoded, by name, with the reason.
+    """
+    folders = {label: folder for (part, label), folder in listing.class_folders.items() if part in _LEARNT}
+    photos = [photo for photo in listing.photos if photo.part in _LEARNT]
+    remaining = {photo.label for photo in read if photo.part in _LEARNT}
+    for label in sorted({*folders, *(photo.label for photo in photos)} - remaining):
+        names = [photo_name(photo, data) for photo in photos if photo.label == label]
+        reasons = [f"{name} ({unreadable[name]})" for name in names]
+        reasons += [
+            f"{photo_name(file, data)} ({file.reason})"
+            for file in listing.skipped
+            if file.label == label and file.part in _LEARNT
+        ]
+        raise TrainingError(
+            str(folders.get(label, f"{data}, {label}")),
+            got=f"no photo that can be read: {shortened(reasons)}" if reasons else "an empty folder",
+            expected=f"photos of the class {label}",
+            fix="convert or fetch these files, or move the folder out of DATA; linnet data check names them all"
+            if reasons
+            else "add photos, or remove the folder",
+        )
 
 
 def _new_memory_map(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from linnet_runtime.photos import PARTS, PhotoFile, class_names, photo_name
+from linnet_runtime.photo_file import PARTS, PhotoFile
+from linnet_runtime.photos import class_names, photo_name
 from linnet_train.errors import TrainingError
 from linnet_train.recipes.recipe import Split
 

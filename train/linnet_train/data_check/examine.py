@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from linnet_devices.errors import printable
-from linnet_runtime.photos import PhotoFile, photo_name
+from linnet_runtime.photo_file import PhotoFile
+from linnet_runtime.photos import photo_name
 from linnet_runtime.preprocess import PictureError, Preprocess, preprocess, read_picture
 from linnet_train.data_check.alike import SIDE, color_grid, perceptual_hash
 
@@ -73,7 +73,7 @@ def examine_photos(folder: Path, photos: list[PhotoFile]) -> Iterator[Examined]:
 
 def examine_photo(folder: Path, photo: PhotoFile) -> Examined:
     """Decodes one photo as training does, and looks at its file."""
-    name, label = printable(photo_name(photo, folder)), printable(photo.label)
+    name, label = photo_name(photo, folder), photo.label
     try:
         picture = read_picture(photo.path)
     except PictureError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from linnet_devices.errors import printable
-from linnet_runtime.photos import PARTS, list_photos
-from linnet_runtime.preprocess import PICTURE_SUFFIXES
+from linnet_runtime.photo_file import PARTS, PhotoListing
+from linnet_runtime.photo_folder import IGNORED_ON_PURPOSE
+from linnet_runtime.photos import find_photos, photo_name
 from linnet_train.data_check.alike import BITS, AlikeSet, equal_sets, near_pairs, near_sets
 from linnet_train.data_check.examine import Examined, examine_photos
 
@@ -48,26 +47,35 @@ _SMALL_SHARE = 0.1  # of the largest class
 _TIMES_SIZE = 4  # from the median side, where the folder itself does not vary more
 _TIMES_ASPECT = 2
 _OUTLIER = 3.5  # modified z-score (Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993)
-_OTHER_FORMATS = frozenset({".avif", ".cr2", ".cr3", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".arw"})
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to look at. ``files`` are relative to the folder; a missing class has none."""
+    """Something to look at."""
 
     kind: str
+    """A key of ``KINDS``."""
     level: Level
     detail: str
+    """What was found, in words."""
     files: tuple[str, ...]
+    """Relative to the folder; a missing class has none."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A checked folder. ``classes`` counts the readable photos: class -> part (or "all") -> count."""
+    """A checked folder or table."""
 
-    photos: int
+    paths: dict[str, Path]
+    """The file of each photo, by the name that findings give to it."""
     classes: dict[str, dict[str, int]]
+    """The number of readable photos: class -> part (or "all") -> count."""
     findings: tuple[Finding, ...]
+    """In the order of ``KINDS``."""
+
+    @property
+    def photos(self) -> int:
+        return len(self.paths)
 
     def count(self, level: Level) -> int:
         return sum(finding.level == level for finding in self.findings)
@@ -87,24 +95,25 @@ def check_folder(
     Raises:
         LinnetError: as ``list_photos``.
     """
-    files = list_photos(folder)
+    listing = find_photos(folder)
+    files = listing.photos
     examined = []
     for photo in examine_photos(folder, files):
         examined.append(photo)
         on_photo(len(examined), len(files))
     readable = [photo for photo in examined if not photo.error]
-    counts = _count(folder, readable, [part for part in PARTS if any(file.part == part for file in files)] or ["all"])
+    counts = _count(listing, readable, [part for part in PARTS if any(file.part == part for file in files)] or ["all"])
     findings = [
         *(Finding("undecodable", "error", photo.error, (photo.name,)) for photo in examined if photo.error),
         *_alike(readable, near, on_compared),
         *_classes(counts),
-        *_ignored(folder, {file.path for file in files}),
+        *_ignored(folder, listing),
         *(_sizes(readable) if readable else ()),
         *_storage(readable),
     ]
     order = list(KINDS)
     findings.sort(key=lambda finding: order.index(finding.kind))
-    return Check(len(files), counts, tuple(findings))
+    return Check({photo_name(file, folder): file.path for file in files}, counts, tuple(findings))
 
 
 def _alike(photos: list[Examined], near: int, on_compared: Callable[[int, int], None]) -> Iterator[Finding]:
@@ -141,12 +150,9 @@ def _set_findings(photos: list[Examined], found: AlikeSet, kind: str, what: str)
         yield Finding("leak", "error", f"{what}, in {' and '.join(parts)}", names(found.leaking))
 
 
-def _count(folder: Path, photos: list[Examined], parts: list[str]) -> dict[str, dict[str, int]]:
-    """Readable photos by class and part; a folder of a class without any counts too."""
-    roots = [folder] if parts == ["all"] else [folder / part for part in parts]
-    roots = roots if folder.is_dir() else []  # a table has no folders
-    folders = {path.name for root in roots for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
-    classes = {printable(name) for name in folders} | {photo.label for photo in photos}
+def _count(listing: PhotoListing, photos: list[Examined], parts: list[str]) -> dict[str, dict[str, int]]:
+    """Readable photos by class and part; a class folder without any counts too."""
+    classes = {label for _, label in listing.class_folders} | {photo.label for photo in photos}
     counted = Counter((photo.label, photo.part or "all") for photo in photos)
     return {label: {part: counted[label, part] for part in parts} for label in sorted(classes)}
 
@@ -175,19 +181,13 @@ def _classes(counts: dict[str, dict[str, int]]) -> Iterator[Finding]:
                 yield Finding("tiny_class", "warning", f"{detail}, the largest class has {largest}", ())
 
 
-def _ignored(folder: Path, seen: set[Path]) -> Iterator[Finding]:
-    other: dict[str, list[str]] = defaultdict(list)
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(root, name)
-            suffix = path.suffix.lower()
-            if path in seen or name.startswith(".") or suffix not in PICTURE_SUFFIXES | _OTHER_FORMATS:
-                continue
-            reason = "in no class's folder" if suffix in PICTURE_SUFFIXES else f"{suffix} is not read"
-            other[reason].append(printable(path.relative_to(folder).as_posix()))
-    for reason, files in other.items():
-        yield Finding("ignored", "warning", reason, tuple(files))
+def _ignored(folder: Path, listing: PhotoListing) -> Iterator[Finding]:
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for file in listing.skipped:
+        by_reason[file.reason].append(photo_name(file, folder))
+    for reason, files in by_reason.items():
+        level: Level = "note" if reason in IGNORED_ON_PURPOSE else "warning"
+        yield Finding("ignored", level, reason, tuple(files))
 
 
 def _sizes(photos: list[Examined]) -> Iterator[Finding]:

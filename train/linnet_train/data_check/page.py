@@ -30,10 +30,10 @@ def write_page(page: Path, folder: Path, found: Check) -> None:
     sections = []
     for kind, group in groupby(found.findings, key=lambda finding: finding.kind):
         findings = list(group)
-        sections.append((kind, *KINDS[kind], findings, [_show(folder, finding) for finding in findings[:_FINDINGS]]))
+        sections.append((kind, *KINDS[kind], findings, [_show(found, finding) for finding in findings[:_FINDINGS]]))
     html = render_page(
         "linnet_train.data_check",
-        name=printable(str(folder.resolve().name)),
+        name=printable(folder.resolve().name),
         found=found,
         sections=sections,
         parts=list(next(iter(found.classes.values()))),
@@ -42,15 +42,14 @@ def write_page(page: Path, folder: Path, found: Check) -> None:
     write_whole(page, html.encode())
 
 
-def _show(folder: Path, finding: Finding) -> _Shown:
+def _show(found: Check, finding: Finding) -> _Shown:
     if finding.kind in ("undecodable", "ignored"):
         return _Shown(finding, [])
-    root = folder if folder.is_dir() else folder.parent
-    return _Shown(finding, [(name, _thumbnail(root / name)) for name in finding.files[:_PICTURES]])
+    return _Shown(finding, [(name, _thumbnail(found.paths[name])) for name in finding.files[:_PICTURES]])
 
 
 def _thumbnail(path: Path) -> str:
-    """The picture as a data URI; empty where the file's name is not UTF-8 and has been changed to be shown."""
+    """The picture as a data URI; empty where the file has gone since it was checked."""
     try:
         picture = read_picture(path)
     except PictureError:

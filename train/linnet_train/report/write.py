@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import Logits
+from linnet_devices.errors import printable
 from linnet_runtime.files import write_whole
 from linnet_runtime.pages import png_of
 from linnet_runtime.proof.intervals import paired_difference
@@ -75,7 +76,7 @@ def write_report(run: Path, trained: Trained) -> float:
     int8 = judged["int8"]
     wrong, unsure = _mistakes(int8), _unsure(int8)
     report = {
-        "run": run.resolve().name,
+        "run": printable(run.resolve().name),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "doubts": doubts_about(evidence),
         "models": models,
@@ -92,6 +93,7 @@ def write_report(run: Path, trained: Trained) -> float:
             for i, name in enumerate(classes)
         },
         "unreadable": photos.unreadable,
+        "not_read": photos.skipped,
         "history": trained.history,
         "seconds": trained.seconds | {"phases": _seconds_of_phases(trained)},
         "hardware": hardware(),
