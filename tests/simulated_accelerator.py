@@ -21,20 +21,21 @@ SLOW_S = 1.2
 
 class First(LiteRT):
     name = "first"
+    isolated = True
 
     def probe(self):
         if _fault(self.name) == "absent":
             return Probe(False, "no such board on the bus", "plug it in")
         return super().probe()
 
-    def open(self, artifact, options):
+    def open(self, model, options):
         with Path(os.environ["SIMULATED_FAULTS"], f"{self.name}.opened").open("a") as log:
             log.write(f"{os.getpid()}\n")
         fault = _fault(self.name)
         if fault == "tell":
             raise DeviceError("options", got=options)
         _misbehave(fault)
-        session = SimulatedSession(self.name, artifact, options)
+        session = SimulatedSession(self.name, model, options)
         if fault == "partly":
             session.placement = Placement(self.name, 1, 3, ("ADD: CPU", "ADD: CPU"))
         return session

@@ -178,11 +178,7 @@ class Session(Protocol):
 
 
 class Device(Protocol):
-    """A kind of hardware, or an engine on the CPU.
-
-    One that reads only models compiled for it has ``compiled_for = "edgetpu"`` as well, and gets the models that
-    were.
-    """
+    """A kind of hardware, or an engine on the CPU."""
 
     @property
     def name(self) -> str:
@@ -191,6 +187,18 @@ class Device(Protocol):
     @property
     def formats(self) -> tuple[Format, ...]:
         """The model formats that it reads."""
+
+    @property
+    def isolated(self) -> bool:
+        """Whether it belongs in a separate process, because its library may hang or end the process. True for an
+        accelerator, False for an engine on the CPU.
+        """
+
+    @property
+    def compiled_for(self) -> str | None:
+        """The accelerator whose compiled models it reads, ``"edgetpu"``. None where it reads only models that were
+        compiled for none.
+        """
 
     def probe(self) -> Probe:
         """Looks for the library, the hardware and the permission. Never raises and loads no model."""

@@ -21,6 +21,8 @@ class ExternalDelegate:
     """A device whose library is a TensorFlow Lite delegate. Its options go to the library as they are."""
 
     formats: tuple[Format, ...] = ("tflite",)
+    isolated = True
+    compiled_for: str | None = None
 
     def __init__(self, name: str, preset: Preset, options: dict[str, str]) -> None:
         self.name = name

@@ -17,6 +17,8 @@ class Fake:
 
     name = "fake"
     formats: tuple[Format, ...] = ("tflite", "onnx", "openvino")
+    isolated = False
+    compiled_for: str | None = None
 
     def probe(self) -> Probe:
         return Probe(True, details={"engine": "simulated"})

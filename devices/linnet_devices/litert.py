@@ -33,6 +33,8 @@ class LiteRT:
 
     name = "cpu:litert"
     formats: tuple[Format, ...] = ("tflite",)
+    isolated = False
+    compiled_for: str | None = None
 
     def probe(self) -> Probe:
         from importlib.metadata import version

@@ -34,6 +34,8 @@ class OpenVino:
     target: str
     fix: str
     formats: tuple[Format, ...] = ("openvino",)
+    isolated = True
+    compiled_for: str | None = None
 
     def core(self) -> openvino.Core:
         """OpenVINO with its plug-ins; a stand-in registers its own."""
@@ -63,6 +65,7 @@ class OpenVinoCpu(OpenVino):
 
     name = "cpu:openvino"
     target = _CPU
+    isolated = False
     fix = "pip install --force-reinstall openvino"
 
 

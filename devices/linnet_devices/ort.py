@@ -27,6 +27,8 @@ class OnnxRuntimeCpu:
 
     name = "cpu:onnx"
     formats: tuple[Format, ...] = ("onnx",)
+    isolated = False
+    compiled_for: str | None = None
 
     def probe(self) -> Probe:
         return Probe(True, details={"engine": f"onnxruntime {onnxruntime.__version__}"})
@@ -39,6 +41,8 @@ class OnnxRuntimeProvider:
     """The device ``ort:NAME``: an execution provider. It takes the whole model, unless a fallback is allowed."""
 
     formats: tuple[Format, ...] = ("onnx",)
+    isolated = True
+    compiled_for: str | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name

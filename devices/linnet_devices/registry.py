@@ -18,6 +18,7 @@ from linnet_devices.api import Device, DeviceError, DeviceUnavailable, Probe
 from linnet_devices.presets import PRESETS
 
 ENTRY_POINT_GROUP = "linnet.devices"
+_MEMBERS = ("name", "formats", "isolated", "compiled_for", "probe", "open")  # of the protocol Device
 _PLUGIN_FIX = "install what the plug-in needs, or report it to its maker"
 
 
@@ -153,12 +154,14 @@ def _plugins() -> tuple[EntryPoint, ...]:
 def _load_plugin(name: str) -> Device:
     for point in _plugins():
         if point.name == name:
+            what = f"plug-in device {name} ({point.value})"
             try:
                 device: Device = point.load()()
             except Exception as error:  # whatever the plug-in raises, its name must be in the line
-                raise DeviceUnavailable(
-                    f"plug-in device {name} ({point.value})", got=f"{type(error).__name__}: {error}", fix=_PLUGIN_FIX
-                ) from error
+                raise DeviceUnavailable(what, got=f"{type(error).__name__}: {error}", fix=_PLUGIN_FIX) from error
+            missing = [member for member in _MEMBERS if not hasattr(device, member)]
+            if missing:
+                raise DeviceUnavailable(what, got=f"no member {', '.join(missing)}", fix=_PLUGIN_FIX)
             return device
     names = known_names()
     nearest = difflib.get_close_matches(name, names, n=1)

@@ -4,6 +4,7 @@ process it runs.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Literal
 
@@ -14,7 +15,6 @@ from linnet_devices.session import check_placement
 from linnet_runtime.bundle import Artifact, Bundle, check_artifact
 
 PrecisionChoice = Literal["int8", "float"]
-_IN_PROCESS = ("cpu", "fake")
 
 
 def open_session(bundle: Bundle, device_name: str, *, precision: PrecisionChoice, options: OpenOptions) -> Session:
@@ -37,9 +37,15 @@ def open_session(bundle: Bundle, device_name: str, *, precision: PrecisionChoice
     raise DeviceUnavailable(f"--device {device_name} for {bundle.name}", got="; ".join(reasons))
 
 
-def is_accelerator(name: str) -> bool:
-    """Whether a device's library may take the program along, so that it belongs in a process of its own."""
-    return name.partition(":")[0] not in _IN_PROCESS
+def is_isolated(name: str) -> bool:
+    """Whether the device runs in a separate process; False where it cannot be loaded. Raises DeviceError where no
+    device has that name.
+    """
+    isolated = False
+    for device in expand(name):
+        with contextlib.suppress(DeviceUnavailable):
+            isolated |= load_device(device).isolated
+    return isolated
 
 
 def open_model(
@@ -57,7 +63,7 @@ def open_model(
         DeviceUnavailable: the device is not here.
         DeviceError: it could not open the model, runs less of it than ``options`` ask for, or its process ended.
     """
-    if is_accelerator(device.name):
+    if device.isolated:
         return IsolatedSession(device.name, model, options, open_s=open_s, run_s=run_s, stop=stop)
     probe = device.probe()
     if not probe.available:
@@ -69,7 +75,7 @@ def find_artifact(bundle: Bundle, device: Device, precision: PrecisionChoice) ->
     """The artifact of that precision in the first of the device's formats; the one compiled for the device, if the
     bundle has it. Raises DeviceUnavailable where there is none.
     """
-    own = getattr(device, "compiled_for", None)
+    own = device.compiled_for
     readable = [
         artifact
         for artifact in bundle.artifacts

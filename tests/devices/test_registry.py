@@ -27,6 +27,12 @@ class CannotProbe(Fake):
 class CannotBeMade:
     def __init__(self):
         raise RuntimeError("no licence\\nask the vendor")
+
+class SaysTooLittle:
+    name, formats = "no-members", ("onnx",)
+
+    def probe(self): ...
+    def open(self, model, options): ...
 """
 
 
@@ -42,6 +48,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def plugins(site: Path) -> None:
     """A plug-in with a device that works, two that do not and one that is not in it."""
     devices = {"good:one": "Good", "no-probe": "CannotProbe", "no-start": "CannotBeMade", "no-class": "Missing"}
+    devices["no-members"] = "SaysTooLittle"
     install_plugin(site, MODULE, DEVICE, devices)
 
 
@@ -113,7 +120,14 @@ def test_a_plugins_name_is_the_nearest_too() -> None:
 
 
 @pytest.mark.usefixtures("plugins")
-@pytest.mark.parametrize(("name", "reason"), [("no-start", "no licence ask the vendor"), ("no-class", "Missing")])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("no-start", "no licence ask the vendor"),
+        ("no-class", "Missing"),
+        ("no-members", "no member isolated, compiled_for"),
+    ],
+)
 def test_a_plugin_that_cannot_be_loaded_is_named_in_one_line(name: str, reason: str) -> None:
     with pytest.raises(DeviceUnavailable) as error:
         load_device(name)

@@ -310,14 +310,14 @@ def failing(tries: list[float], enough: threading.Event, limits: Limits) -> Rung
             enough.set()
         raise DeviceUnavailable("not here")
 
-    return Rung("gone", open_device, limits)
+    return Rung("gone", open_device, limits, isolated=True)
 
 
 def test_a_device_is_tried_again_only_so_often_in_a_minute(small_bundle: Path) -> None:
     limits = Limits(first_backoff_s=0.0, longest_backoff_s=0.0, restarts_a_minute=3)
-    model = Wanted(open_bundle(small_bundle), "int8", OpenOptions(), None, limits)
+    wanted = Wanted(open_bundle(small_bundle), "int8", OpenOptions(), None, limits)
     tries, enough = [], threading.Event()
-    here = Rung("fake", partial(open_checked, "fake", model), limits)
+    here = Rung("fake", partial(open_checked, "fake", wanted), limits, isolated=False)
     with SupervisedSession("gone,fake", [failing(tries, enough, limits), here], limits) as session:
         assert enough.wait(20)
         for _ in range(1000):  # no more come
@@ -397,7 +397,7 @@ def test_the_summary_lists_what_happened(accelerators: Accelerators, bundle_fold
         assert process.stdout is not None
         first = process.stdout.readline()
         accelerators.fail("abort")
-        rest, said = process.communicate(timeout=60)
+        rest, said = process.stdout.read(), process.stderr.read()
     *frames, last = map(json.loads, (first + rest).splitlines())
     summary = last["summary"]
     assert process.returncode == 0

@@ -132,6 +132,11 @@ class SimulatedDeviceConformance:
         assert set(engine.formats) <= set(get_args(Format))
         assert self._models()
 
+    def test_says_where_it_runs_and_what_it_reads(self, engine: Device) -> None:
+        """A device is isolated or not, and reads models that were compiled for one accelerator or for none."""
+        assert isinstance(engine.isolated, bool)
+        assert engine.compiled_for is None or engine.compiled_for
+
     def test_session_says_what_it_is(self, session: Session, model: Model) -> None:
         """A session names its device, at least as exactly as the user did, and its model."""
         assert session.device.startswith(self.device)

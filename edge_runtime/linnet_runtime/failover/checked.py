@@ -14,7 +14,7 @@ from linnet_devices.registry import load_device
 from linnet_devices.session import InputAdapter
 from linnet_runtime.bundle import Bundle, check_artifact
 from linnet_runtime.proof.canary import PICTURES, Canary, check_canary
-from linnet_runtime.sessions import PrecisionChoice, find_artifact, is_accelerator, open_model, open_session
+from linnet_runtime.sessions import PrecisionChoice, find_artifact, is_isolated, open_model, open_session
 
 
 class WrongAnswers(DeviceError):  # noqa: N818  # the state's name says it
@@ -74,7 +74,7 @@ class CheckedSession:
     ``verdict`` is what the canaries last said.
     """
 
-    def __init__(self, session: Session, wanted: Wanted, *, accelerator: bool) -> None:
+    def __init__(self, session: Session, wanted: Wanted, *, isolated: bool) -> None:
         """Runs the canaries, and on an accelerator a blank picture before: the first inference takes longer.
 
         Raises:
@@ -84,14 +84,14 @@ class CheckedSession:
         self.verdict = "its artifact has no canary"
         self._canary = wanted.canary
         self._limits = wanted.limits
-        self._accelerator = accelerator
+        self._isolated = isolated
         self._frames = self._slow_in_a_row = 0
-        if accelerator:
+        if isolated:
             session.run(np.zeros((1, *InputAdapter(session.model.input).shape), np.uint8))
         started = time.monotonic()
         self._check()
         each_s = (self._checked_at - started) / PICTURES
-        if accelerator and each_s > self._limits.slow_s:
+        if isolated and each_s > self._limits.slow_s:
             raise self._too_slow(f"{each_s * 1e3:.0f} ms for a canary")
 
     def run(self, pixels: Pixels) -> Logits:
@@ -108,7 +108,7 @@ class CheckedSession:
     @property
     def slowness(self) -> TooSlow | None:
         """What is wrong with an accelerator whose last inferences each took more than half of the deadline."""
-        if not self._accelerator or self._slow_in_a_row < self._limits.slow_in_a_row:
+        if not self._isolated or self._slow_in_a_row < self._limits.slow_in_a_row:
             return None
         return self._too_slow(f"{self._slow_in_a_row} inferences in a row that took longer")
 
@@ -116,7 +116,7 @@ class CheckedSession:
         self.session.close()
 
     def _is_due(self) -> bool:
-        if not self._accelerator:
+        if not self._isolated:
             return False
         frames = self._limits.canary_frames
         by_frames = frames is not None and self._frames >= frames
@@ -145,16 +145,16 @@ def open_checked(name: str, wanted: Wanted, stop: threading.Event | None = None)
         DeviceError: its class says what is wrong: DeviceUnavailable, DeviceCrashed, DeviceHung, WrongAnswers, TooSlow.
         BundleError: the artifact's file is damaged.
     """
-    accelerator = is_accelerator(name)
-    session = _open_accelerator(name, wanted, stop) if accelerator else _open_cpu(name, wanted)
+    isolated = is_isolated(name)
+    session = _open_isolated(name, wanted, stop) if isolated else _open_in_process(name, wanted)
     try:
-        return CheckedSession(session, wanted, accelerator=accelerator)
+        return CheckedSession(session, wanted, isolated=isolated)
     except BaseException:
         session.close()
         raise
 
 
-def _open_accelerator(name: str, wanted: Wanted, stop: threading.Event | None) -> Session:
+def _open_isolated(name: str, wanted: Wanted, stop: threading.Event | None) -> Session:
     device, limits = load_device(name), wanted.limits
     artifact = find_artifact(wanted.bundle, device, wanted.precision)
     check_artifact(artifact)
@@ -163,5 +163,5 @@ def _open_accelerator(name: str, wanted: Wanted, stop: threading.Event | None) -
     )
 
 
-def _open_cpu(name: str, wanted: Wanted) -> Session:
+def _open_in_process(name: str, wanted: Wanted) -> Session:
     return open_session(wanted.bundle, name, precision=wanted.precision, options=wanted.options)

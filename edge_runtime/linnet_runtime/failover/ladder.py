@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from functools import partial
 
 from linnet_devices.api import DeviceError, DeviceUnavailable, OpenOptions, Session
-from linnet_devices.registry import GROUPS, expand, load_device, probe
+from linnet_devices.registry import GROUPS, probe
 from linnet_runtime.bundle import Bundle
 from linnet_runtime.failover.checked import Limits, Wanted, open_checked
 from linnet_runtime.failover.rung import Rung
 from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.proof.canary import load_canary
-from linnet_runtime.sessions import PrecisionChoice, is_accelerator, open_session
+from linnet_runtime.sessions import PrecisionChoice, is_isolated, open_session
 
 logger = logging.getLogger("linnet")
 
@@ -36,27 +35,19 @@ def open_ladder(
         BundleError: a file of the bundle is damaged.
     """
     names = [name.strip() for name in device.split(",")]
-    if len(names) == 1 and names[0] != AUTO and not is_accelerator(names[0]):
+    if len(names) == 1 and names[0] != AUTO and not is_isolated(names[0]):
         return open_session(bundle, names[0], precision=precision, options=options)
     wanted = Wanted(bundle, precision, options, load_canary(bundle.canary) if bundle.canary else None, limits)
     if names == [AUTO]:
         return _open_auto(wanted)
-    for name in names:
-        _check_name(name)
+    if AUTO in names:
+        raise DeviceError("--device", got="auto in a list", expected="auto alone, or the devices by name")
     return SupervisedSession(device, [_rung(name, wanted) for name in names], limits)
 
 
 def _rung(name: str, wanted: Wanted) -> Rung:
-    return Rung(name, partial(open_checked, name, wanted), wanted.limits)
-
-
-def _check_name(name: str) -> None:
-    """Raises DeviceError for a slip, which would otherwise count as a device that is not here."""
-    if name == AUTO:
-        raise DeviceError("--device", got="auto in a list", expected="auto alone, or the devices by name")
-    for device in expand(name):
-        with contextlib.suppress(DeviceUnavailable):
-            load_device(device)
+    """Raises DeviceError for a misspelled name, which would otherwise count as a device that is unavailable."""
+    return Rung(name, partial(open_checked, name, wanted), wanted.limits, isolated=is_isolated(name))
 
 
 def _open_auto(wanted: Wanted) -> Session:
@@ -68,7 +59,7 @@ def _open_auto(wanted: Wanted) -> Session:
             logger.info("auto: %s is not here: %s", name, found.reason)
             continue
         try:
-            if not is_accelerator(name):
+            if not is_isolated(name):
                 checked = open_checked(name, wanted)
                 logger.info("auto: %s is taken: %s", name, checked.verdict)
                 return checked.session

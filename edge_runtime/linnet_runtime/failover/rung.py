@@ -45,8 +45,9 @@ class Rung:
     ``opening`` until the first try has ended, ``reason`` is why it was left out.
     """
 
-    def __init__(self, name: str, opener: Opener, limits: Limits) -> None:
+    def __init__(self, name: str, opener: Opener, limits: Limits, *, isolated: bool) -> None:
         self.name = name
+        self.isolated = isolated
         self.open = opener
         self.session: CheckedSession | None = None
         self.opening = True

@@ -19,7 +19,6 @@ from typing import Self
 from linnet_devices.api import DeviceError, DeviceUnavailable, Logits, Model, Pixels, Placement
 from linnet_runtime.failover.checked import CheckedSession, Limits
 from linnet_runtime.failover.rung import Event, Rung, failure
-from linnet_runtime.sessions import is_accelerator
 
 logger = logging.getLogger("linnet")
 
@@ -59,7 +58,7 @@ class SupervisedSession:
         self._threads = [
             threading.Thread(target=self._open, args=(rung,), name="linnet-opening", daemon=True)
             for rung in rungs
-            if is_accelerator(rung.name)
+            if rung.isolated
         ]
         try:
             self._start(limits.start_s)
@@ -145,11 +144,10 @@ class SupervisedSession:
         """Opens the rungs and waits until each has been tried; after so many seconds only until one is well."""
         for thread in self._threads:
             thread.start()
-        accelerators = [rung for rung in self._rungs if is_accelerator(rung.name)]
-        self._wait_for(lambda: not any(rung.opening for rung in accelerators), start_s)
+        self._wait_for(lambda: not any(rung.opening for rung in self._rungs if rung.isolated), start_s)
         # In this thread: what an engine sets up in one that ends may end with it.
         for rung in self._rungs:
-            if rung not in accelerators:
+            if not rung.isolated:
                 self._open(rung)
         self._wait_for(lambda: any(rung.session for rung in self._rungs) or not any(r.opening for r in self._rungs))
         if self._fault is not None:

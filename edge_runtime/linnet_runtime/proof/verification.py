@@ -74,8 +74,7 @@ def verify_bundle(
             yield Verdict("", "", name, skipped=str(error))
             continue
         for artifact in bundle.artifacts:
-            compiled_for = getattr(engine, "compiled_for", None)
-            if artifact.format in engine.formats and artifact.compiled_for == compiled_for:
+            if artifact.format in engine.formats and artifact.compiled_for == engine.compiled_for:
                 shown = str(Path(artifact.path).relative_to(root))
                 if missing:
                     yield Verdict(shown, artifact.precision, name, skipped=missing)
