@@ -35,6 +35,7 @@ Pixels = NDArray[np.uint8]
 Logits = NDArray[np.float32]
 Format = Literal["tflite", "onnx", "openvino"]
 Precision = Literal["int8", "float16", "float32"]
+_SMALLEST, _LARGEST = 1e-30, 1e30  # of a scale, a mean or a standard deviation: computed in float32
 
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -84,8 +85,13 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
                 raise ValueError(f"{one} and {other} come together or not at all")
         if self.mean is not None and self.scale is None and not self._is_float:
             raise ValueError(f"{self.dtype} with mean and std needs scale and zero_point")
-        if (self.scale is not None and self.scale <= 0) or (self.std is not None and min(self.std) <= 0):
-            raise ValueError("scale and std are more than 0")
+        divisors = (*(self.std or ()), *(() if self.scale is None else (self.scale,)))
+        if not all(_SMALLEST <= value <= _LARGEST for value in divisors):
+            raise ValueError(f"scale and std are {_SMALLEST:g} to {_LARGEST:g}")
+        if not all(abs(value) <= _LARGEST for value in self.mean or ()):
+            raise ValueError(f"mean is at most {_LARGEST:g}")
+        if self.zero_point is not None and not -128 <= self.zero_point <= 255:
+            raise ValueError("zero_point is a value of int8 or uint8")
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

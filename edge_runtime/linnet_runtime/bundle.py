@@ -7,20 +7,28 @@ and nothing in it is executed. A reader refuses keys that it does not know and s
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
 from linnet_devices.api import Format, LinnetError, Model, Precision, TensorSpec
-from linnet_runtime.files import new_directory
+from linnet_runtime.files import new_directory, open_regular, read_regular
 from linnet_runtime.preprocess import Preprocess
 
 SCHEMA = 1
 SUFFIX = ".linnet"
 MANIFEST = "bundle.json"
+TEMPERATURES = (0.01, 100.0)
+"""The range of a temperature. Beyond it the probabilities are all 0 and 1, or all equal."""
+MOST_SIDE = 8192
+"""The largest height and width of a model's input, in pixels."""
 _MOST_MANIFEST_BYTES = 10_000_000
+_MOST_REASON = 300  # characters; a value may be as long as the file
 _CHUNK_BYTES = 1 << 20
+_Kind = TypeVar("_Kind")
 
 
 class BundleError(LinnetError):
@@ -31,7 +39,8 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """A file of a bundle."""
 
     path: str
-    """Relative to the bundle's folder in ``bundle.json``, absolute in a bundle that ``open_bundle`` gives."""
+    """Relative to the bundle's folder in ``bundle.json``; in a bundle that ``open_bundle`` gives it begins with the
+    path of the folder."""
     bytes: int
     sha256: str
     """In hexadecimal."""
@@ -87,12 +96,12 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def model(self, root: Path = Path()) -> Model:
         """The model as a device opens it; ``root`` is the bundle's folder where the paths are relative to it."""
         return Model(
-            path=str(root / self.path),
+            path=str((root / self.path).absolute()),
             format=self.format,
             precision=self.precision,
             input=self.input,
             output=self.output,
-            weights=str(root / self.weights.path) if self.weights else None,
+            weights=str((root / self.weights.path).absolute()) if self.weights else None,
             compiled_for=self.compiled_for,
         )
 
@@ -124,17 +133,15 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Reads and checks ``bundle.json``; the files' paths come back absolute. Hashes are checked by
-    ``check_artifact``, for the artifact that is opened.
+    """Reads and checks ``bundle.json``. The paths of the files begin with ``path`` as it is given. Their hashes are
+    checked by ``check_file``, when a file is used.
 
     Raises:
         BundleError: with the JSON path of what is wrong, what was found and what was expected.
     """
     manifest = path / MANIFEST
     try:
-        if manifest.stat().st_size > _MOST_MANIFEST_BYTES:
-            raise BundleError(str(manifest), got="a larger file", expected=f"at most {_MOST_MANIFEST_BYTES} bytes")
-        data = manifest.read_bytes()
+        data = read_regular(manifest, _MOST_MANIFEST_BYTES)
     except OSError as error:
         raise BundleError(
             str(manifest),
@@ -142,33 +149,33 @@ def open_bundle(path: Path) -> Bundle:
             expected="a bundle's manifest",
             fix="linnet convert RUN --out NAME.linnet",
         ) from error
-    _check_schema(manifest, data)
-    try:
-        bundle = msgspec.json.decode(data, type=Bundle)
-    except msgspec.DecodeError as error:
-        raise _undecodable(manifest, error) from error
-    _check_contents(manifest, bundle)
-    return _absolute(path.resolve(), bundle)
-
-
-def _check_schema(manifest: Path, data: bytes) -> None:
-    class Header(msgspec.Struct):
-        schema: int
-
-    try:
-        header = msgspec.json.decode(data, type=Header)
-    except msgspec.DecodeError as error:
-        raise _undecodable(manifest, error) from error
-    if not 1 <= header.schema <= SCHEMA:
+    schema = _decode(manifest, data, _Header).schema
+    if not 1 <= schema <= SCHEMA:
         raise BundleError(
-            f"{manifest} $.schema", got=header.schema, expected=f"1 to {SCHEMA}", fix="pip install --upgrade linnet"
+            f"{manifest} $.schema", got=schema, expected=f"1 to {SCHEMA}", fix="pip install --upgrade linnet"
         )
+    bundle = _decode(manifest, data, Bundle)
+    _check_contents(manifest, bundle)
+    return _placed(path, bundle)
 
 
-def _undecodable(manifest: Path, error: msgspec.DecodeError) -> BundleError:
-    """The text of msgspec ends in the JSON path: "Expected `int`, got `str` - at `$.labels[1]`"."""
-    what, _, place = str(error).partition(" - at ")
-    return BundleError(f"{manifest} {place.strip('`') or '$'}: {what}")
+class _Header(msgspec.Struct):
+    """What a manifest of any schema has; it is read first, so that a newer schema is not reported as unknown keys."""
+
+    schema: int
+
+
+def _decode(manifest: Path, data: bytes, kind: type[_Kind]) -> _Kind:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        # The text of msgspec ends in the JSON path: "Expected `int`, got `str` - at `$.labels[1]`".
+        what, _, place = str(error).partition(" - at ")
+        raise BundleError(f"{manifest} {place.strip('`') or '$'}: {what[:_MOST_REASON]}") from error
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{manifest} $: byte {error.start} is not UTF-8") from error
+    except RecursionError as error:
+        raise BundleError(f"{manifest} $: arrays or objects nested too deeply") from error
 
 
 def _check_contents(manifest: Path, bundle: Bundle) -> None:
@@ -180,16 +187,20 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
 
     require(len(bundle.labels) > 1, "$.labels", len(bundle.labels), "at least two labels")
     require(len(bundle.artifacts) > 0, "$.artifacts", "none", "at least one artifact")
-    require(bundle.temperature > 0, "$.temperature", bundle.temperature, "more than 0")
+    low, high = TEMPERATURES
+    require(low <= bundle.temperature <= high, "$.temperature", bundle.temperature, f"{low:g} to {high:g}")
     size = bundle.preprocess
-    require(min(size.height, size.width) > 0, "$.preprocess", f"{size.height}x{size.width}", "at least 1x1")
+    fits = min(size.height, size.width) >= 1 and max(size.height, size.width) <= MOST_SIDE
+    require(fits, "$.preprocess", f"{size.height}x{size.width}", f"1x1 to {MOST_SIDE}x{MOST_SIDE} pixels")
     files = {"$.canary": bundle.canary, "$.reference": bundle.reference}
     for i, artifact in enumerate(bundle.artifacts):
         files |= {f"$.artifacts[{i}]": file_of(artifact), f"$.artifacts[{i}].weights": artifact.weights}
     for where, file in files.items():
-        name = PurePosixPath(file.path if file else "")
-        inside = not name.is_absolute() and ".." not in name.parts
-        require(inside, f"{where}.path", repr(str(name)), "a path inside the bundle")
+        name = file.path if file else "-"
+        parts = PurePosixPath(name).parts
+        inside = bool(parts) and parts[0] != "/" and ".." not in parts
+        # A NUL ends a path for the kernel, and a line break or an escape sequence would reach the terminal.
+        require(inside and name.isprintable(), f"{where}.path", repr(name)[:_MOST_REASON], "a path inside the bundle")
     for i, artifact in enumerate(bundle.artifacts):
         where = f"$.artifacts[{i}]"
         layout = artifact.input.layout
@@ -199,7 +210,7 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
         require(as_labelled, f"{where}.output.shape", list(artifact.output.shape), [1, len(bundle.labels)])
 
 
-def _absolute(root: Path, bundle: Bundle) -> Bundle:
+def _placed(root: Path, bundle: Bundle) -> Bundle:
     def file(relative: File | None) -> File | None:
         return relative and msgspec.structs.replace(relative, path=str(root / relative.path))
 
@@ -231,31 +242,33 @@ def check_artifact(artifact: Artifact) -> None:
 
 
 def check_file(file: File) -> None:
-    """Compares the size and the SHA-256 of a file with what the bundle says of it. Raises BundleError."""
+    """Compares the size and then the SHA-256 of a file with those in the manifest. Raises BundleError."""
+    fix = "copy the bundle again, or convert again"
     try:
-        size = Path(file.path).stat().st_size
-        sha256 = _sha256(Path(file.path))
+        with open_regular(Path(file.path)) as data:
+            size = os.fstat(data.fileno()).st_size
+            if size != file.bytes:
+                raise BundleError(file.path, got=f"{size} bytes", expected=f"{file.bytes} bytes", fix=fix)
+            sha256 = _sha256(data, size)
     except OSError as error:
         raise BundleError(file.path, got=error.strerror, expected=f"a file of {file.bytes} bytes") from error
-    if (size, sha256) != (file.bytes, file.sha256):
-        raise BundleError(
-            file.path,
-            got=f"{size} bytes, sha256 {sha256[:12]}…",
-            expected=f"{file.bytes} bytes, sha256 {file.sha256[:12]}…",
-            fix="copy the bundle again, or convert again",
-        )
+    if sha256 != file.sha256:
+        raise BundleError(file.path, got=f"sha256 {sha256[:12]}…", expected=f"sha256 {file.sha256[:12]}…", fix=fix)
 
 
 def describe_file(path: Path, root: Path) -> File:
     """The entry of a file below the bundle's directory ``root``."""
-    return File(path=path.relative_to(root).as_posix(), bytes=path.stat().st_size, sha256=_sha256(path))
+    with open_regular(path) as data:
+        size = os.fstat(data.fileno()).st_size
+        return File(path=path.relative_to(root).as_posix(), bytes=size, sha256=_sha256(data, size))
 
 
-def _sha256(path: Path) -> str:
+def _sha256(file: BinaryIO, size: int) -> str:
+    """The digest of the first ``size`` bytes: a file that grows meanwhile is not read for ever."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
+    while chunk := file.read(min(_CHUNK_BYTES, size)):
+        digest.update(chunk)
+        size -= len(chunk)
     return digest.hexdigest()
 
 

@@ -71,7 +71,7 @@ class Classifier:
             DeviceError: an unknown device, or one that cannot read the artifact.
             DeviceUnavailable: none of the devices is here; the line says why for each.
         """
-        bundle = open_bundle(Path(path))
+        bundle = open_bundle(Path(path).absolute())
         session = open_ladder(
             bundle, device, precision=precision, options=options or OpenOptions(), limits=limits or Limits()
         )

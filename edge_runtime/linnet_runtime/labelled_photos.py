@@ -26,7 +26,7 @@ def load_labelled_photos(data: Path, labels: tuple[str, ...], spec: Preprocess) 
         LinnetError: no photos, a class that the model does not know, or a run made for another size.
     """
     if (data / run_files.PHOTOS).is_file():
-        return run_files.load_run_photos(data, spec)["val"]
+        return _validation_photos(data, labels, spec)
     listing = find_photos(data)
     _warn_of_skipped(listing, data)
     files = listing.photos
@@ -46,3 +46,18 @@ def _warn_of_skipped(listing: PhotoListing, data: Path) -> None:
     meant = [file for file in listing.skipped if file.label is not None and file.reason not in IGNORED_ON_PURPOSE]
     if meant:
         logger.warning("%s", describe_skipped((photo_name(file, data), file.reason) for file in meant))
+
+
+def _validation_photos(run: Path, labels: tuple[str, ...], spec: Preprocess) -> Photos:
+    photos = run_files.load_run_photos(run, spec)["val"]
+    if (run / run_files.METRICS).exists():  # photos.npz may have been copied to a device alone
+        classes = run_files.load_metrics(run).classes
+        if classes != labels:
+            raise LinnetError(str(run), got="classes " + ", ".join(classes), expected=", ".join(labels))
+    if len(photos) == 0 or photos.labels.min() < 0 or photos.labels.max() >= len(labels):
+        raise LinnetError(
+            str(run / run_files.PHOTOS),
+            got=f"{len(photos)} photos with labels {sorted(set(photos.labels.tolist()))}",
+            expected=f"photos with labels of 0 to {len(labels) - 1}",
+        )
+    return photos

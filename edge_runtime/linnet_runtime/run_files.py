@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.errors import LinnetError
-from linnet_runtime.files import NPZ_ERRORS, open_regular, read_regular, write_whole
+from linnet_runtime.files import read_regular, write_whole
+from linnet_runtime.npz import NpzError, numbers, read_npz
 from linnet_runtime.photos import Photos
 from linnet_runtime.preprocess import Preprocess
 
@@ -172,15 +173,21 @@ def load_run_photos(run: Path, spec: Preprocess | None = None) -> dict[str, Phot
     """The photos of ``photos.npz`` by part. Raises RunError where they were not preprocessed as ``spec`` says."""
     path = run / PHOTOS
     try:
-        with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
-            kept = msgspec.json.decode(arrays["preprocess"].tobytes())
-            photos = {
-                name.removesuffix("_pixels"): Photos(arrays[name], arrays[name.replace("_pixels", "_labels")])
-                for name in arrays.files
-                if name.endswith("_pixels")
-            }
-    except NPZ_ERRORS as error:
-        raise RunError(str(path), got=str(error), expected="the photos that a run keeps") from error
-    if spec is not None and kept != msgspec.to_builtins(spec):
-        raise RunError(str(path), got=f"photos preprocessed as {kept}", expected=str(msgspec.to_builtins(spec)))
+        arrays = read_npz(path, most_bytes=path.stat().st_size)  # it is not compressed
+        kept = msgspec.json.decode(numbers(arrays, "preprocess", np.uint8, ()).tobytes(), type=Preprocess)
+        photos = {part: _photos_of(part, arrays, kept) for part in KEPT_PHOTOS}
+    except (OSError, NpzError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        got = error.strerror if isinstance(error, OSError) else str(error)
+        raise RunError(str(path), got=got, expected="the photos that a run keeps") from error
+    if spec not in (None, kept):
+        got, expected = msgspec.to_builtins(kept), msgspec.to_builtins(spec)
+        raise RunError(str(path), got=f"photos preprocessed as {got}", expected=str(expected))
     return photos
+
+
+def _photos_of(part: str, arrays: dict[str, NDArray[Any]], spec: Preprocess) -> Photos:
+    pixels = numbers(arrays, f"{part}_pixels", np.uint8, (spec.height, spec.width, 3))
+    labels = numbers(arrays, f"{part}_labels", np.int64, ())
+    if len(pixels) != len(labels):
+        raise NpzError(f"{len(pixels)} photos and {len(labels)} labels in the part {part}")
+    return Photos(pixels, labels)

@@ -187,8 +187,8 @@ def test_an_output_that_is_not_as_its_entry_says_is_an_error(raw: NDArray[Any]) 
         ({"dtype": "uint8", "scale": 0.5}, "scale and zero_point come together or not at all"),
         ({"dtype": "uint8", "zero_point": 3}, "scale and zero_point come together or not at all"),
         ({"dtype": "int8", **IMAGENET}, "int8 with mean and std needs scale and zero_point"),
-        ({"dtype": "uint8", "scale": 0, "zero_point": 3}, "scale and std are more than 0"),
-        ({"mean": (1, 1, 1), "std": (1, 0, 1)}, "scale and std are more than 0"),
+        ({"dtype": "uint8", "scale": 0, "zero_point": 3}, "scale and std are 1e-30 to 1e+30"),
+        ({"mean": (1, 1, 1), "std": (1, 0, 1)}, "scale and std are 1e-30 to 1e+30"),
     ],
 )
 def test_an_entry_that_says_half_is_refused_where_it_stands(changes: dict[str, Any], reason: str) -> None:

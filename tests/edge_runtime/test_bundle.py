@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_bundle_says_what_was_written(small_bundle: Path) -> None:
 
 def test_an_open_bundles_files_have_absolute_paths_that_exist(small_bundle: Path) -> None:
     files = files_of(open_bundle(small_bundle))
-    assert [Path(file.path).relative_to(small_bundle.resolve()).as_posix() for file in files] == [
+    assert [Path(file.path).relative_to(small_bundle).as_posix() for file in files] == [
         MODEL,
         "openvino/int8.xml",
         WEIGHTS,
@@ -65,7 +66,7 @@ def test_a_copied_or_moved_bundle_opens(take: Callable[[Path, Path], object], sm
     elsewhere.parent.mkdir()
     take(small_bundle, elsewhere)
     for file in files_of(open_bundle(elsewhere)):
-        assert Path(file.path).is_relative_to(elsewhere.resolve())
+        assert Path(file.path).is_relative_to(elsewhere)
         check_file(file)
 
 
@@ -96,8 +97,17 @@ def test_a_copied_or_moved_bundle_opens(take: Callable[[Path, Path], object], sm
         (assign("labels", to=["bolt"]), "$.labels", "got 1, expected at least two labels"),
         (assign("labels", to=["bolt", "nut"]), "$.artifacts[0].output.shape", "got [1, 3], expected [1, 2]"),
         (assign("artifacts", to=[]), "$.artifacts", "expected at least one artifact"),
-        (assign("temperature", to=0), "$.temperature", "got 0.0, expected more than 0"),
-        (assign("preprocess", "height", to=0), "$.preprocess", "got 0x12, expected at least 1x1"),
+        (assign("temperature", to=0), "$.temperature", "got 0.0, expected 0.01 to 100"),
+        (assign("temperature", to=1e-45), "$.temperature", "got 1e-45, expected 0.01 to 100"),
+        (assign("temperature", to=1e39), "$.temperature", "got 1e+39, expected 0.01 to 100"),
+        (assign("preprocess", "height", to=0), "$.preprocess", "got 0x12, expected 1x1 to 8192x8192 pixels"),
+        (assign("preprocess", "height", to=10**9), "$.preprocess", "got 1000000000x12, expected 1x1"),
+        (assign("artifacts", 0, "output", "scale", to=1e300), "$.artifacts[0].output", "scale"),
+        (assign("artifacts", 0, "path", to="model\0.tflite"), "$.artifacts[0].path", "a path inside the bundle"),
+        (assign("artifacts", 0, "path", to="model\n.tflite"), "$.artifacts[0].path", "a path inside the bundle"),
+        (assign("artifacts", 0, "path", to="\x1b[31m"), "$.artifacts[0].path", "a path inside the bundle"),
+        (assign("artifacts", 0, "path", to=""), "$.artifacts[0].path", "a path inside the bundle"),
+        (assign("artifacts", 0, "format", to="x" * 10**6), "$.artifacts[0].format", "Invalid enum value 'xxx"),
         (assign("preprocess", "width", to=24), "$.artifacts[0].input.shape", "got [1, 12, 12, 3], expected [1, 12, 24"),
         (assign("artifacts", 1, "input", "shape", to=[-1, 12, 12, 3]), "$.artifacts[1].input.shape", "got [-1, 12"),
         (assign("artifacts", 1, "input", "shape", 0, to=None), "$.artifacts[1].input.shape[0]: ", "Expected `int`"),
@@ -121,6 +131,7 @@ def test_a_wrong_manifest_is_an_error_that_names_the_json_path(
     assert line.startswith(str(small_bundle / MANIFEST))
     assert where in line
     assert what in line
+    assert len(line) < 1000
 
 
 def test_a_newer_schema_is_refused_before_its_unknown_keys_are(small_bundle: Path) -> None:
@@ -140,8 +151,56 @@ def test_a_manifest_that_is_no_manifest_is_refused(text: str, small_bundle: Path
 def test_a_manifest_of_gigabytes_is_refused_unread(small_bundle: Path) -> None:
     with (small_bundle / MANIFEST).open("wb") as file:
         file.truncate(10**10)  # sparse: it takes no room
-    with pytest.raises(BundleError, match="expected at most 10000000 bytes"):
+    with pytest.raises(BundleError, match="got more than 10000000 bytes"):
         open_bundle(small_bundle)
+
+
+@pytest.mark.parametrize("text", [b"[" * 1000, b'{"schema":' * 1000, b'{"schema": 1, "x": ' + b"[" * 100_000])
+def test_a_manifest_that_is_nested_too_deeply_is_one_line(text: bytes, small_bundle: Path) -> None:
+    (small_bundle / MANIFEST).write_bytes(text)
+    with pytest.raises(BundleError, match=r"bundle\.json \$"):
+        open_bundle(small_bundle)
+
+
+@pytest.mark.parametrize("place", [b'"bolt', b'"small', b'"labels'])
+def test_a_byte_that_is_not_utf_8_is_one_line(place: bytes, small_bundle: Path) -> None:
+    path = small_bundle / MANIFEST
+    path.write_bytes(path.read_bytes().replace(place, place + b"\xff"))
+    with pytest.raises(BundleError, match=r"bundle\.json \$"):
+        open_bundle(small_bundle)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, MODEL, WEIGHTS])
+def test_what_has_no_end_is_refused_at_once(name: str, small_bundle: Path) -> None:
+    """A FIFO that nobody writes to, and a device that never ends, in the place of a file."""
+    path = small_bundle / name
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        path.unlink()
+        make(path)
+        error = one_line_error(linnet("verify", small_bundle, "--device", "fake", status=1, timeout=60))
+        assert error.startswith(f"{path}: got not a regular file")
+
+
+def test_a_file_of_another_size_is_not_hashed(small_bundle: Path) -> None:
+    with (small_bundle / MODEL).open("ab") as file:
+        file.truncate(10**13)  # sparse: it takes no room, and hashing it would take hours
+    error = one_line_error(linnet("verify", small_bundle, "--device", "fake", status=1, timeout=60))
+    assert error.startswith(f"{small_bundle / MODEL}: got 10000000000000 bytes, expected ")
+
+
+def test_errors_name_a_file_by_the_path_that_the_user_gave(small_bundle: Path) -> None:
+    overwrite_one_byte(small_bundle / MODEL)
+    (small_bundle.parent / "link").symlink_to(small_bundle)
+    done = linnet("verify", "link", "--device", "fake", status=1, cwd=small_bundle.parent)
+    assert one_line_error(done).startswith(f"link/{MODEL}: got sha256 ")
+
+
+def test_a_classifier_that_was_opened_by_a_relative_path_outlives_a_change_of_folder(
+    small_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_bundle.parent)
+    with Classifier.open(small_bundle.name, "fake") as classifier:
+        assert Path(classifier.session.model.path) == small_bundle / MODEL
 
 
 @pytest.mark.parametrize("name", ["nowhere.linnet", ".", "small.linnet/bundle.json"])
@@ -160,8 +219,8 @@ def overwrite_one_byte(path: Path) -> None:
     ("damage", "got"),
     [
         (lambda path: path.unlink(), "got No such file or directory"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "bytes, sha256"),  # a copy that was cut short
-        (overwrite_one_byte, "bytes, sha256"),  # the same size, another content
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), " bytes, expected "),  # a copy that was cut short
+        (overwrite_one_byte, "got sha256 "),  # the same size, another content
     ],
 )
 @pytest.mark.parametrize("name", [MODEL, WEIGHTS])
@@ -170,7 +229,7 @@ def test_a_damaged_file_is_named_by_verify(
 ) -> None:
     damage(small_bundle / name)
     error = one_line_error(linnet("verify", small_bundle, "--device", "fake", status=1))
-    assert error.startswith(f"{(small_bundle / name).resolve()}: ")
+    assert error.startswith(f"{small_bundle / name}: ")
     assert got in error
 
 
@@ -184,7 +243,7 @@ def test_the_classifier_checks_the_hash_of_the_artifact_that_it_opens_and_of_no_
 
 def test_a_bundle_of_every_format_names_every_file_that_it_holds(bundle_folder: Path) -> None:
     bundle = open_bundle(bundle_folder)
-    named = {Path(file.path).relative_to(bundle_folder.resolve()).as_posix() for file in files_of(bundle)}
+    named = {Path(file.path).relative_to(bundle_folder).as_posix() for file in files_of(bundle)}
     held = {path.relative_to(bundle_folder).as_posix() for path in bundle_folder.rglob("*") if path.is_file()}
     reports = {name for name in held if name.startswith("report/")}  # to read: no program depends on them
     assert {"report/index.html", "report/parity.json"} <= reports

@@ -21,14 +21,15 @@ from linnet_runtime.proof.verification import Verdict, report_of, verify_bundle
 
 
 @click.command(
-    help="Check a bundle: every hash, each artifact's canaries and, with --data, its accuracy and its parity with the "
-    f"model that it came from: {gate_words()}. Needs no TensorFlow."
+    help="Check a bundle: the hash of every file, the canaries of each artifact and, with --data, the accuracy of each "
+    f"artifact and its parity with the model that it was made from. The gates: {gate_words()}. An artifact that could "
+    'be compared with nothing is "not proven", and the exit status is 1. TensorFlow is not needed.'
 )
 @bundle_argument
 @data_option
 @max_drop_option
-@click.option("--page", type=click.Path(path_type=Path), help="Write the report about --data to this HTML file.")
-@click.option("--device", default="cpu", show_default=True, help="Where to run; cpu is each artifact's own engine.")
+@click.option("--page", type=click.Path(path_type=Path), help="Write an HTML page about the comparison to this file.")
+@click.option("--device", default="cpu", show_default=True, help="The device; cpu runs each artifact in its engine.")
 @threads_option
 @json_option
 def verify(
@@ -40,12 +41,12 @@ def verify(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Runs ``verify_bundle`` and shows its verdicts; the command's help is above."""
+    """Runs ``verify_bundle`` and shows its verdicts; the decorator holds the command's help."""
     for flag, value in (("--max-drop", max_drop), ("--page", page)):
         if value is not None and data is None:
             raise LinnetError(flag, got="no photos", expected="photos to compare on", fix=f"--data DATA with {flag}")
     if "," in device:
-        raise LinnetError("--device", got=device, expected="one: what is proven of it is not of the next")
+        raise LinnetError("--device", got=device, expected="one device: a proof for one says nothing about the next")
     render = _page_renderer() if page is not None else None
     manifest = open_bundle(bundle)
     photos = load_labelled_photos(data, manifest.labels, manifest.preprocess) if data else None
@@ -59,14 +60,29 @@ def verify(
     if not run:
         raise LinnetError("linnet verify", got=verdicts[0].skipped if verdicts else "nothing that the device reads")
     if page is not None and render is not None and photos is not None:
-        write_whole(page, render(report_of(manifest, run, max_drop), photos.pixels).encode())
-    failed = [f"{verdict.path} on {verdict.device} ({'; '.join(verdict.failed)})" for verdict in run if verdict.failed]
-    if failed:
+        write_whole(page, render(report_of(str(bundle), run, max_drop), photos.pixels).encode())
+    _refuse_failed(bundle, run)
+
+
+def _refuse_failed(bundle: Path, run: list[Verdict]) -> None:
+    """Raises BundleError where an artifact missed a gate, and where one was compared with nothing."""
+
+    def named(verdict: Verdict, why: str) -> str:
+        return f"{verdict.path} on {verdict.device} ({why})"
+
+    if failed := [named(verdict, "; ".join(verdict.failed)) for verdict in run if verdict.failed]:
         raise BundleError(str(bundle), got="not equal: " + ", ".join(failed), expected="parity and canaries that pass")
+    if unproven := [named(verdict, verdict.unproven) for verdict in run if verdict.unproven]:
+        raise BundleError(
+            str(bundle),
+            got="not proven: " + ", ".join(unproven),
+            expected="something to compare each artifact with",
+            fix="--data with the run that the bundle was made from, or convert again",
+        )
 
 
 def _page_renderer() -> Callable[[ParityReport, Pixels], str]:
-    """Asked before the long work. Raises LinnetError where there is no Jinja2, as on most devices."""
+    """Called before the long work. Raises LinnetError where Jinja2 is not installed, as on most devices."""
     try:
         from linnet_runtime.proof.page import render_proof
     except ModuleNotFoundError as error:
@@ -98,6 +114,7 @@ def _row(verdict: Verdict) -> dict[str, object]:
         "canary": canary and {"passed": canary.passed, "difference": canary.difference, "tolerance": canary.tolerance},
         "skipped": verdict.skipped or None,
         "failed": verdict.failed,
+        "not_proven": verdict.unproven or None,
         "passed": None if verdict.skipped else verdict.passed,
     }
 
@@ -116,7 +133,7 @@ def _table(verdicts: list[Verdict]) -> Table:
         table.add_row(
             verdict.path,
             verdict.device,
-            "equal" if verdict.passed else "NOT EQUAL",
+            "NOT EQUAL" if verdict.failed else "not proven" if verdict.unproven else "equal",
             f"{canary.difference:.3g} of {canary.tolerance:.3g}" if canary else "-",
             f"{found.agreement.value:.4f}" if found else "-",
             f"{found.agreement.low:.3f}..{found.agreement.high:.3f}" if found else "-",

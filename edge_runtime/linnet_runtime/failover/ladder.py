@@ -37,7 +37,7 @@ def open_ladder(
     names = [name.strip() for name in device.split(",")]
     if len(names) == 1 and names[0] != AUTO and not is_isolated(names[0]):
         return open_session(bundle, names[0], precision=precision, options=options)
-    wanted = Wanted(bundle, precision, options, load_canary(bundle.canary) if bundle.canary else None, limits)
+    wanted = Wanted(bundle, precision, options, load_canary(bundle), limits)
     if names == [AUTO]:
         return _open_auto(wanted)
     if AUTO in names:

@@ -8,46 +8,54 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linnet_devices.api import Logits, Pixels, Session
-from linnet_runtime.bundle import BundleError, File, check_file
+from linnet_runtime.bundle import Bundle, BundleError, check_file
 from linnet_runtime.decision import comparable
-from linnet_runtime.files import NPZ_ERRORS
+from linnet_runtime.npz import NpzError, numbers, read_npz
 
 CANARY = "canary.npz"
 PICTURES = 8
 _STEPS = 8.0  # of the int8 output's scale
 _SPREADS = 2.0  # times what the engines themselves differ by
+_HEADER_BYTES = 1024  # an array's, at most
 
 
 @dataclass(frozen=True)
 class Canary:
-    """``pixels`` uint8 [8, H, W, 3]; ``logits`` float32 [8, classes] by the artifact's file name, as ``comparable`` has
-    them; ``tolerance`` in the same unit by the same name.
-    """
+    """The pictures, and what each artifact makes of them."""
 
     pixels: Pixels
+    """uint8 RGB [N, H, W, 3], N at most 8."""
     logits: dict[str, Logits]
+    """The known logits, float32 [N, classes], by the artifact's file name; see ``comparable``."""
     tolerance: dict[str, float]
+    """The largest difference that passes, in the unit of the logits, by the artifact's file name."""
+
+    def proves(self, name: str) -> bool:
+        """Whether the tolerance of the artifact ``name`` is less than the range of its known logits. Otherwise a model
+        with a constant output would pass.
+        """
+        return self.tolerance[name] < float(np.ptp(self.logits[name].astype(np.float64)))
 
 
 @dataclass(frozen=True)
 class CanaryResult:
-    """``difference`` is the largest one from the known logits; ``flipped`` counts the pictures whose top-1 changed
-    although its margin exceeds the tolerance.
-    """
+    """A comparison with the known logits."""
 
     passed: bool
     difference: float
+    """The largest difference of a logit."""
     tolerance: float
     flipped: int
+    """The number of pictures whose top-1 changed although its margin exceeds the tolerance."""
 
     def __str__(self) -> str:
-        return (
-            f"off by {self.difference:.3g} logits where {self.tolerance:.3g} is allowed, {self.flipped} labels changed"
-        )
+        return f"off by {self.difference:.3g} logits, {self.tolerance:.3g} allowed, {self.flipped} labels changed"
 
 
 def make_tolerance(logits: dict[str, Logits], output_step: float) -> float:
@@ -66,35 +74,57 @@ def save_canary(path: Path, canary: Canary) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def load_canary(file: File) -> Canary:
-    """Raises BundleError where the file is damaged."""
+def load_canary(bundle: Bundle) -> Canary | None:
+    """The canaries of an open bundle; None where it has none.
+
+    Raises:
+        BundleError: the file is damaged, or its arrays do not fit the bundle's labels and preprocessing.
+    """
+    file = bundle.canary
+    if file is None:
+        return None
     check_file(file)
+    picture = (bundle.preprocess.height, bundle.preprocess.width, 3)
+    of_artifact = PICTURES * len(bundle.labels) * 4 + 2 * _HEADER_BYTES
+    most_bytes = PICTURES * int(np.prod(picture)) + (len(bundle.artifacts) + 1) * of_artifact
     try:
-        with Path(file.path).open("rb") as data, np.load(data, allow_pickle=False) as arrays:
-            names = [name.removeprefix("logits/") for name in arrays.files if name.startswith("logits/")]
-            return Canary(
-                arrays["pixels"],
-                {name: arrays[f"logits/{name}"] for name in names},
-                {name: float(arrays[f"tolerance/{name}"]) for name in names},
-            )
-    except NPZ_ERRORS as error:
+        arrays = read_npz(Path(file.path), most_bytes=most_bytes)
+        pixels = numbers(arrays, "pixels", np.uint8, picture)
+        names = [name.removeprefix("logits/") for name in arrays if name.startswith("logits/")]
+        logits = {name: numbers(arrays, f"logits/{name}", np.float32, (len(bundle.labels),)) for name in names}
+        if any(len(known) != len(pixels) for known in logits.values()) or not 1 <= len(pixels) <= PICTURES:
+            raise NpzError(f"{len(pixels)} pictures with logits of {[len(known) for known in logits.values()]}")
+        return Canary(pixels, logits, {name: _tolerance(arrays, name) for name in names})
+    except NpzError as error:
         raise BundleError(file.path, got=str(error), expected="the canaries that linnet convert writes") from error
 
 
-def check_canary(canary: Canary | None, session: Session) -> CanaryResult | None:
-    """Runs the canaries on an open session; None where there are none for its artifact."""
+def _tolerance(arrays: dict[str, NDArray[Any]], name: str) -> float:
+    array = arrays.get(f"tolerance/{name}")
+    if array is None or array.shape != () or array.dtype.kind != "f" or not array >= 0:
+        raise NpzError(f"no tolerance/{name} that is a number of at least 0")
+    return float(array)
+
+
+def canary_name(session: Session) -> str:
+    """The name by which a canary knows the model of a session."""
     # A model that was compiled for an Edge TPU computes what the model does that it was compiled from.
-    name = Path(session.model.path).name.replace("_edgetpu.tflite", ".tflite")
+    return Path(session.model.path).name.replace("_edgetpu.tflite", ".tflite")
+
+
+def check_canary(canary: Canary | None, session: Session) -> CanaryResult | None:
+    """Runs the canaries on an open session; None where there are none for its model."""
+    name = canary_name(session)
     if canary is None or name not in canary.logits:
         return None
     return compare_canary(canary, name, comparable(session.run(canary.pixels), session.model.output))
 
 
 def compare_canary(canary: Canary, name: str, logits: Logits) -> CanaryResult:
-    """Logits float32 [8, classes] of the artifact ``name`` against the known ones."""
+    """Logits float32 [N, classes] of the artifact ``name`` against the known ones."""
     known, tolerance = canary.logits[name], canary.tolerance[name]
     second, first = np.sort(known, axis=1)[:, -2:].T
     clear = first - second > tolerance
     flipped = int((clear & (known.argmax(axis=1) != logits.argmax(axis=1))).sum())
-    difference = float(np.abs(logits - known).max())
+    difference = float(np.abs(logits.astype(np.float64) - known).max())
     return CanaryResult(difference <= tolerance and not flipped, difference, tolerance, flipped)

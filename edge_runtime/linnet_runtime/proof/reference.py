@@ -14,20 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import Logits, Pixels
-from linnet_runtime.bundle import BundleError, File, check_file
-from linnet_runtime.files import NPZ_ERRORS
+from linnet_runtime.bundle import Bundle, BundleError, check_file
+from linnet_runtime.npz import NpzError, numbers, read_npz
 
 REFERENCE = "reference.npz"
+_DIGEST_BYTES = 32
+# Digests and logits hardly compress: an archive that expands further is not one of ours.
+_MOST_EXPANSION = 16
+_SLACK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Reference:
-    """``digests`` uint8 [N, 32], one a photo; ``logits`` float32 [N, classes] by the model's precision, "int8" (the
-    quantisation-aware model) and "float".
-    """
+    """The logits of the models that the artifacts were made from, on the validation photos."""
 
     digests: NDArray[np.uint8]
+    """uint8 [N, 32]: the SHA-256 of each photo's pixels."""
     logits: dict[str, Logits]
+    """float32 [N, classes] by the model's precision: "int8", the quantization-aware model, and "float"."""
 
     def find(self, pixels: Pixels) -> NDArray[np.intp]:
         """The index of each photo of uint8 [M, H, W, 3] in this reference, or -1: int [M]."""
@@ -47,12 +51,23 @@ def save_reference(path: Path, pixels: Pixels, logits: dict[str, Logits]) -> Non
     path.write_bytes(buffer.getvalue())
 
 
-def load_reference(file: File) -> Reference:
-    """Raises BundleError where the file is damaged."""
+def load_reference(bundle: Bundle) -> Reference | None:
+    """The reference of an open bundle; None where it has none.
+
+    Raises:
+        BundleError: the file is damaged, or its arrays do not fit the bundle's labels.
+    """
+    file = bundle.reference
+    if file is None:
+        return None
     check_file(file)
     try:
-        with Path(file.path).open("rb") as data, np.load(data, allow_pickle=False) as arrays:
-            logits = {name: arrays[name] for name in arrays.files if name != "digests"}
-            return Reference(arrays["digests"], logits)
-    except NPZ_ERRORS as error:
+        arrays = read_npz(Path(file.path), most_bytes=_SLACK_BYTES + _MOST_EXPANSION * file.bytes)
+        digests = numbers(arrays, "digests", np.uint8, (_DIGEST_BYTES,))
+        names = [name for name in arrays if name != "digests"]
+        logits = {name: numbers(arrays, name, np.float32, (len(bundle.labels),)) for name in names}
+        if any(len(known) != len(digests) for known in logits.values()):
+            raise NpzError(f"{len(digests)} photos with logits of {[len(known) for known in logits.values()]}")
+        return Reference(digests, logits)
+    except NpzError as error:
         raise BundleError(file.path, got=str(error), expected="the reference that linnet convert writes") from error

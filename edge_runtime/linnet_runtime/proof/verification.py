@@ -14,38 +14,55 @@ from linnet_devices.registry import expand, load_device
 from linnet_runtime.bundle import Artifact, Bundle, check_file, files_of, open_bundle
 from linnet_runtime.decision import comparable
 from linnet_runtime.photos import Photos
-from linnet_runtime.proof.canary import Canary, CanaryResult, check_canary, load_canary
+from linnet_runtime.proof.canary import Canary, CanaryResult, canary_name, check_canary, load_canary
 from linnet_runtime.proof.comparison import Comparison, Share, compare
 from linnet_runtime.proof.gates import gate_words, shortcomings
-from linnet_runtime.proof.reference import load_reference
+from linnet_runtime.proof.reference import Reference, load_reference
 from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs
 from linnet_runtime.sessions import open_model
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found of one artifact on one device.
-
-    ``comparison`` is with the model that it came from, over those of the photos that it was asked about when the bundle
-    was made; None without such photos. ``accuracy`` is top-1 over all photos given, and
-    ``logits`` float32 [N, classes] are what it made of them. ``failed`` says in words which gates were missed, and
-    ``skipped`` why nothing was run.
-    """
+    """The result of checking one artifact on one device."""
 
     path: str
+    """The artifact's path in the bundle."""
     precision: str
     device: str
     skipped: str = ""
+    """Why nothing was run; empty where it was."""
     canary: CanaryResult | None = None
+    """None where the bundle has no canary for the artifact."""
     comparison: Comparison | None = None
+    """The comparison with the model that the artifact was made from, over the photos that the bundle's reference
+    knows; None without such photos."""
     accuracy: Share | None = None
+    """Top-1 over all photos given."""
     logits: Logits | None = None
+    """The artifact's outputs on all photos given, float32 [N, classes]; see ``comparable``."""
     scale: float | None = None
+    """A step of the output where it is quantized."""
     failed: tuple[str, ...] = ()
+    """The gates that it misses, in words."""
+    unproven: str = ""
+    """Why nothing was proven although the artifact was run; empty where something was."""
 
     @property
     def passed(self) -> bool:
-        return not self.skipped and not self.failed
+        """Whether something was proven, and no gate missed."""
+        return not (self.skipped or self.failed or self.unproven)
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What artifacts are compared with."""
+
+    bundle: Bundle
+    canary: Canary | None
+    reference: Reference | None
+    photos: Photos | None
+    max_drop: float | None
 
 
 def verify_bundle(
@@ -53,91 +70,106 @@ def verify_bundle(
 ) -> Iterator[Verdict]:
     """Checks every hash, then gives a verdict for each artifact on each device of ``device`` that reads it.
 
-    A device that is not here gives a verdict that says so; it proves nothing and refutes nothing. ``max_drop`` is in
-    points of accuracy; see ``shortcomings``.
+    A device that is not available gives a verdict that says so; it proves nothing and refutes nothing. ``max_drop`` is
+    in points of accuracy; see ``shortcomings``.
 
     Raises:
         BundleError: a file is missing or damaged.
-        DeviceError: a device has not that name, or failed.
+        DeviceError: no device has that name, or a device failed.
     """
     bundle = open_bundle(path)
     for file in files_of(bundle):
         check_file(file)
-    canaries = load_canary(bundle.canary) if bundle.canary else None
-    root = path.resolve()
+    evidence = _Evidence(bundle, load_canary(bundle), load_reference(bundle), photos, max_drop)
     for name in expand(device):
         try:
             engine = load_device(name)
-            probe = engine.probe()
-            missing = "" if probe.available else f"{probe.reason}. Fix: {probe.fix}"
         except DeviceUnavailable as error:
             yield Verdict("", "", name, skipped=str(error))
             continue
+        probe = engine.probe()
         for artifact in bundle.artifacts:
-            if artifact.format in engine.formats and artifact.compiled_for == engine.compiled_for:
-                shown = str(Path(artifact.path).relative_to(root))
-                if missing:
-                    yield Verdict(shown, artifact.precision, name, skipped=missing)
-                else:
-                    yield _verify(bundle, canaries, artifact, shown, engine, options, photos, max_drop)
+            if artifact.format not in engine.formats or artifact.compiled_for != engine.compiled_for:
+                continue
+            shown = str(Path(artifact.path).relative_to(path))
+            if probe.available:
+                yield _verify(evidence, artifact, shown, engine, options)
+            else:
+                yield Verdict(shown, artifact.precision, name, skipped=f"{probe.reason}. Fix: {probe.fix}")
 
 
-def _verify(
-    bundle: Bundle,
-    canaries: Canary | None,
-    artifact: Artifact,
-    shown: str,
-    engine: Device,
-    options: OpenOptions,
-    photos: Photos | None,
-    max_drop: float | None,
-) -> Verdict:
+def _verify(evidence: _Evidence, artifact: Artifact, shown: str, engine: Device, options: OpenOptions) -> Verdict:
+    photos = evidence.photos
     with open_model(engine, artifact.model(), options) as session:
-        canary = check_canary(canaries, session)
-        logits = None if photos is None else session.run(photos.pixels)
+        canary = check_canary(evidence.canary, session)
+        blind = evidence.canary is not None and canary is not None and not evidence.canary.proves(canary_name(session))
+        logits = session.run(photos.pixels) if photos is not None else None
+    comparison = accuracy = None
     failed: tuple[str, ...] = () if canary is None or canary.passed else (f"canary {canary}",)
-    if photos is None or logits is None:
-        return Verdict(shown, artifact.precision, engine.name, canary=canary, failed=failed)
-    comparison = _with_reference(bundle, artifact, photos, logits)
+    if photos is not None and logits is not None:
+        accuracy = Share.of(logits.argmax(axis=1) == photos.labels)
+        comparison = _compare_with_reference(evidence, artifact, photos, logits)
     if comparison is not None:
-        failed += shortcomings(comparison, artifact.precision, max_drop)
+        failed += shortcomings(comparison, artifact.precision, evidence.max_drop)
     return Verdict(
         path=shown,
         precision=artifact.precision,
         device=engine.name,
         canary=canary,
         comparison=comparison,
-        accuracy=Share.of(logits.argmax(axis=1) == photos.labels),
-        logits=comparable(logits, artifact.output),
+        accuracy=accuracy,
+        logits=None if logits is None else comparable(logits, artifact.output),
         scale=artifact.output.scale,
         failed=failed,
+        unproven=_why_unproven(evidence, canary, comparison, blind=blind),
     )
 
 
-def _with_reference(bundle: Bundle, artifact: Artifact, photos: Photos, logits: Logits) -> Comparison | None:
+def _compare_with_reference(
+    evidence: _Evidence, artifact: Artifact, photos: Photos, logits: Logits
+) -> Comparison | None:
     """The comparison over the photos that the reference knows; None where it knows none."""
-    if bundle.reference is None:
+    reference, precision = evidence.reference, "int8" if artifact.is_int8 else "float"
+    if reference is None or precision not in reference.logits:
         return None
-    reference = load_reference(bundle.reference)
-    precision = "int8" if artifact.is_int8 else "float"
     place = reference.find(photos.pixels)
     known = np.flatnonzero(place >= 0)
-    if not len(known) or precision not in reference.logits:
+    if not len(known):
         return None
-    name = artifact.parity.reference if artifact.parity else precision
     return compare(
-        name,
+        artifact.parity.reference if artifact.parity else precision,
         comparable(reference.logits[precision][place[known]], artifact.output),
         comparable(logits[known], artifact.output),
         photos.labels[known],
-        bundle.labels,
+        evidence.bundle.labels,
         scale=artifact.output.scale,
         photos=known,
     )
 
 
-def report_of(bundle: Bundle, verdicts: list[Verdict], max_drop: float | None = None) -> ParityReport:
-    """The parity report of what was run on photos."""
+def _why_unproven(
+    evidence: _Evidence, canary: CanaryResult | None, comparison: Comparison | None, *, blind: bool
+) -> str:
+    """Why a run of an artifact proves nothing; empty where it was compared with something."""
+    if comparison is not None:
+        return ""
+    if evidence.photos is None:
+        unknown = "no photos are given"
+    elif evidence.reference is None:
+        unknown = "the bundle has no reference for photos"
+    else:
+        unknown = "the bundle's reference knows none of the photos"
+    if evidence.max_drop is not None:
+        return f"there is no accuracy to compare: {unknown}"
+    if canary is None:
+        return f"the bundle has no canary for it, and {unknown}"
+    if blind:
+        return f"its canary tolerates {canary.tolerance:.3g}, more than the range of its logits, and {unknown}"
+    return ""
+
+
+def report_of(name: str, verdicts: list[Verdict], max_drop: float | None = None) -> ParityReport:
+    """The parity report of what was run on photos; ``name`` is the page's title."""
     run = [verdict for verdict in verdicts if verdict.logits is not None]
     devices = Counter(verdict.path for verdict in run)
     logits = {
@@ -149,7 +181,7 @@ def report_of(bundle: Bundle, verdicts: list[Verdict], max_drop: float | None = 
         if verdict.logits is not None
     }
     return ParityReport(
-        name=bundle.name,
+        name=name,
         photos=len(run[0].logits) if run and run[0].logits is not None else 0,
         gate=gate_words(max_drop),
         artifacts=tuple(
