@@ -18,7 +18,7 @@ from linnet_runtime.decision import probabilities, top_classes
 from linnet_runtime.failover.checked import Limits
 from linnet_runtime.failover.ladder import open_ladder
 from linnet_runtime.preprocess import Color, preprocess
-from linnet_runtime.sessions import PrecisionChoice
+from linnet_runtime.sessions import PrecisionChoice, choose_precision
 
 
 @dataclass(frozen=True)
@@ -57,23 +57,33 @@ class Classifier:
         path: str | Path,
         device: str = "auto",
         *,
-        precision: PrecisionChoice = "int8",
+        precision: PrecisionChoice | None = None,
         options: OpenOptions | None = None,
         limits: Limits | None = None,
     ) -> Self:
-        """Opens a bundle on the first device of ``device`` that is here and reads one of its artifacts.
+        """Opens a bundle on a device.
 
-        ``device`` may list several with commas, best first: where one fails, the next goes on. ``limits`` says when an
-        accelerator has failed.
+        Args:
+            path: the bundle's folder.
+            device: a name from ``linnet devices``; several with commas, best first, where the next takes over when one
+                fails; or ``"auto"``: the first that is available and gives the right answers.
+            precision: the model to run, ``"int8"`` or ``"float"``; None is int8 where the bundle has it, else float,
+                with a warning.
+            options: threads, and how much of the model has to run on the device.
+            limits: when an accelerator counts as failed.
 
         Raises:
-            BundleError: the bundle is damaged.
-            DeviceError: an unknown device, or one that cannot read the artifact.
-            DeviceUnavailable: none of the devices is here; the line says why for each.
+            BundleError: the bundle is damaged, or has no model in that precision.
+            DeviceError: the device is unknown, or cannot run the model.
+            DeviceUnavailable: no device of the list is available; the line has the reason of each.
         """
         bundle = open_bundle(Path(path).absolute())
         session = open_ladder(
-            bundle, device, precision=precision, options=options or OpenOptions(), limits=limits or Limits()
+            bundle,
+            device,
+            precision=choose_precision(bundle, precision),
+            options=options or OpenOptions(),
+            limits=limits or Limits(),
         )
         return cls(bundle, session)
 

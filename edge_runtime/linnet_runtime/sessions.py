@@ -5,6 +5,7 @@ process it runs.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from typing import Literal
 
@@ -12,9 +13,29 @@ from linnet_devices.api import Device, DeviceUnavailable, Format, Model, OpenOpt
 from linnet_devices.isolated import OPEN_S, RUN_S, IsolatedSession
 from linnet_devices.registry import expand, load_device
 from linnet_devices.session import check_placement
-from linnet_runtime.bundle import Artifact, Bundle, check_artifact
+from linnet_runtime.bundle import Artifact, Bundle, BundleError, check_artifact
+
+logger = logging.getLogger("linnet")
 
 PrecisionChoice = Literal["int8", "float"]
+
+
+def choose_precision(bundle: Bundle, wanted: PrecisionChoice | None) -> PrecisionChoice:
+    """The precision to run: the wanted one; without a wish int8 where the bundle has it, else float, with a warning.
+
+    Raises:
+        BundleError: the bundle has no model in the wanted precision.
+    """
+    held: set[PrecisionChoice] = {"int8" if artifact.is_int8 else "float" for artifact in bundle.artifacts}
+    if wanted is None and "int8" not in held:
+        logger.warning("%s has no int8 model: its float model runs", bundle.name)
+        return "float"
+    if wanted is not None and wanted not in held:
+        other = "float" if wanted == "int8" else "int8"
+        raise BundleError(
+            bundle.name, got=f"only {other} models", expected=f"one in {wanted}", fix=f"precision {other}"
+        )
+    return wanted or "int8"
 
 
 def open_session(bundle: Bundle, device_name: str, *, precision: PrecisionChoice, options: OpenOptions) -> Session:

@@ -5,17 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from edge_runtime.small_bundle import LABELS, SIDE, edit_manifest
 from linnet_devices import OpenOptions
 from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
-from linnet_runtime import Classifier, open_bundle
+from linnet_runtime.bundle import BundleError, open_bundle
+from linnet_runtime.classifier import Classifier
 from linnet_runtime.preprocess import read_picture
 from linnet_runtime.proof.canary import load_canary
+from program import linnet
 
 CPU_ENGINES = {"cpu:litert": "model.int8.tflite", "cpu:onnx": "model.int8.onnx", "cpu:openvino": "int8.xml"}
+
+
+@pytest.fixture
+def float_bundle(small_bundle: Path) -> Path:
+    """A bundle whose models are all in float."""
+
+    def in_float(manifest: dict[str, Any]) -> None:
+        for artifact in manifest["artifacts"]:
+            artifact["precision"] = "float32"
+
+    edit_manifest(small_bundle, in_float)
+    return small_bundle
 
 
 def striped(brightest: int) -> np.ndarray:
@@ -98,6 +113,15 @@ def test_a_classifier_that_was_never_closed_warns(small_bundle: Path) -> None:
         del classifier
 
 
+def test_auto_without_a_device_gives_the_reasons_of_the_cpu_engines_only(small_bundle: Path) -> None:
+    """Most machines lack most accelerators, and a page about them would come before the reason."""
+    with pytest.raises(DeviceUnavailable) as refused:
+        Classifier.open(small_bundle)
+    assert str(refused.value).startswith("--device auto for small: got ")
+    assert "cpu:litert" in str(refused.value)
+    assert "libedgetpu" not in str(refused.value)
+
+
 def test_an_unknown_device_is_an_error_that_names_the_nearest(small_bundle: Path) -> None:
     with pytest.raises(DeviceError, match=r"got 'cpu:litrt', expected one of .*cpu:onnx.*\. Fix: --device cpu:litert"):
         Classifier.open(small_bundle, "cpu:litrt")
@@ -108,11 +132,36 @@ def test_a_bundle_without_the_devices_format_says_which_formats_it_reads(small_b
         Classifier.open(small_bundle, "cpu:onnx")
 
 
-def test_a_bundle_without_the_precision_says_so_for_each_device(small_bundle: Path) -> None:
-    with pytest.raises(DeviceUnavailable) as refused:
+def test_a_precision_that_the_bundle_lacks_is_one_short_line(small_bundle: Path) -> None:
+    with pytest.raises(BundleError) as refused:
         Classifier.open(small_bundle, "auto", precision="float")
-    for device in ("cpu:litert", "cpu:onnx", "cpu:openvino"):
-        assert f"{device} reads" in str(refused.value)
+    assert str(refused.value) == "small: got only int8 models, expected one in float. Fix: precision int8"
+
+
+def test_a_bundle_without_int8_runs_its_float_model_and_a_warning_says_so(
+    float_bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Classifier.open(float_bundle, "fake") as classifier:
+        assert classifier.session.model.precision == "float32"
+    assert caplog.messages == ["small has no int8 model: its float model runs"]
+
+
+def test_a_precision_that_was_asked_for_needs_no_warning(float_bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Classifier.open(float_bundle, "fake", precision="float"):
+        pass
+    assert caplog.messages == []
+    with pytest.raises(BundleError, match="small: got only float models, expected one in int8"):
+        Classifier.open(float_bundle, "fake", precision="int8")
+
+
+@pytest.mark.parametrize("command", [("classify", "p.png"), ("run", "--source", "p.png"), ("bench", "--quick")])
+def test_every_command_runs_a_float_bundle_and_says_so_in_one_line(
+    command: tuple[str, ...], float_bundle: Path, tmp_path: Path
+) -> None:
+    assert cv2.imwrite(str(tmp_path / "p.png"), striped(0))
+    done = linnet(command[0], float_bundle, *command[1:], "--device", "fake", cwd=tmp_path)
+    assert done.stderr.splitlines() == ["WARNING: small has no int8 model: its float model runs"]
+    assert done.stdout
 
 
 def test_a_file_that_is_no_model_is_an_error_that_names_it(small_bundle: Path) -> None:

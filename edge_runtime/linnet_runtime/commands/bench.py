@@ -18,7 +18,7 @@ from linnet_runtime.bundle import open_bundle
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, precision_option, threads_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.machine import host
-from linnet_runtime.sessions import PrecisionChoice
+from linnet_runtime.sessions import PrecisionChoice, choose_precision
 
 _SECONDS = (1.0, 5.0)  # warm-up and measurement, a row
 _QUICK_SECONDS = (0.2, 1.0)
@@ -36,7 +36,7 @@ def bench(
     bundle: Path,
     data: Path | None,
     device: str,
-    precision: PrecisionChoice,
+    precision: PrecisionChoice | None,
     threads: int | None,
     quick: bool,
     as_json: bool,
@@ -45,13 +45,13 @@ def bench(
 
     Each row is measured in a process of its own. A picture is already preprocessed; linnet run times the whole way.
     """
-    open_bundle(bundle)  # a damaged bundle is one error, not one a row
+    chosen = choose_precision(open_bundle(bundle), precision)  # a damaged bundle is one error, not one a row
     warm_up, seconds = _QUICK_SECONDS if quick else _SECONDS
     names = [name for group in device.split(",") for name in expand(group.strip())]
     for name in names:
         if name not in known_names():
             load_device(name)  # raises, and names the nearest
-    jobs = [Job(str(bundle), name, precision, threads, str(data) if data else None, warm_up, seconds) for name in names]
+    jobs = [Job(str(bundle), name, chosen, threads, str(data) if data else None, warm_up, seconds) for name in names]
     console = Console(stderr=True)
     rows = []
     with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as progress:

@@ -22,7 +22,7 @@ from linnet_runtime.sessions import PrecisionChoice
 @session_options
 @json_lines_option
 def classify(
-    bundle: Path, files: tuple[Path, ...], device: str, precision: PrecisionChoice, options: OpenOptions
+    bundle: Path, files: tuple[Path, ...], device: str, precision: PrecisionChoice | None, options: OpenOptions
 ) -> None:
     """Label pictures: a line of JSON for each FILE.
 

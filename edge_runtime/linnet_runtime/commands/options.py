@@ -38,7 +38,9 @@ threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="Threads of a CPU engine.  [default: one a core, at most 4]"
 )
 precision_option = click.option(
-    "--precision", type=click.Choice(["int8", "float"]), default="int8", show_default=True, help="Which model to use."
+    "--precision",
+    type=click.Choice(["int8", "float"]),
+    help="Which of the bundle's models to run.  [default: int8 where there is one, else float]",
 )
 
 

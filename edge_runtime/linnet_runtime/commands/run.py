@@ -46,7 +46,7 @@ def run(
     source: str,
     frames: int | None,
     device: str,
-    precision: PrecisionChoice,
+    precision: PrecisionChoice | None,
     options: OpenOptions,
     deadline_ms: float,
     canary_every: int | None,
