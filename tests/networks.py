@@ -103,17 +103,29 @@ def random_weights(model: keras.Model, pixels: np.ndarray, seed: int, shift: flo
     adds.
     """
     rng = np.random.default_rng(seed)
-    norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
-    momenta = [layer.momentum for layer in norms]
-    for layer in norms:
+    for layer in batch_normalizations(model):
         layer.gamma.assign(rng.uniform(0.7, 1.4, layer.gamma.shape))
         layer.beta.assign(rng.normal(shift, 0.3, layer.beta.shape))
-        layer.momentum = 0.0  # the statistics of this one batch
     for layer in model.layers:
         if isinstance(layer, layers.Dense):
             layer.kernel.assign(rng.normal(0, 1.0, layer.kernel.shape))
             if layer.use_bias:
                 layer.bias.assign(rng.normal(0, 0.1, layer.bias.shape))
+    batch_statistics(model, pixels)
+
+
+def batch_statistics(model: keras.Model, pixels: np.ndarray) -> None:
+    """Gives the batch normalizations the statistics of uint8 [N, H, W, 3]; after a few steps of training they would
+    still have those of the first weights.
+    """
+    norms = batch_normalizations(model)
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0  # the statistics of this one batch
     model(pixels, training=True)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
+
+
+def batch_normalizations(model: keras.Model) -> list[layers.BatchNormalization]:
+    return [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]

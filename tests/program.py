@@ -12,6 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("LINNET_DATA", ROOT.parent / "shared" / "data"))
 
+# How long a test waits for what must come: a loaded machine is given the time it takes, and only a fault uses it all.
+PATIENCE_S = 600.0
+
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no real photos: set LINNET_DATA to their folder")
 
 

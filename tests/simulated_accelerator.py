@@ -16,7 +16,7 @@ from pathlib import Path
 from linnet_devices.api import DeviceError, Placement, Probe
 from linnet_devices.litert import LiteRT, LiteRTSession
 
-SLOW_S = 1.2
+SLOW_S = 2.2
 
 
 class First(LiteRT):

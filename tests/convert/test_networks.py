@@ -1,4 +1,9 @@
-"""The registry's networks in every format: integers throughout, ranges of the model's alone, and Keras's labels."""
+"""The registry's networks in every format: integers throughout, the model's own ranges, and what Keras computes.
+
+An untrained network is held to what every processor computes alike: its operators, its parameters, each layer within
+its tolerance, and logits that differ by roundings. Its labels hang on single roundings, which differ by processor;
+labels are asked only of networks that have learnt something.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +28,8 @@ from linnet_runtime.photos import decode_photos, list_photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_train.models import NETWORKS, build_model
 from linnet_train.quantization import calibrate, quantize
-from networks import random_weights
+from networks import CLASSES as COLORS
+from networks import batch_statistics, random_weights
 from program import DATA, needs_data
 
 # One of each family in the ordinary run; the others with pytest -m large.
@@ -36,19 +42,19 @@ ORDINARY = (
     "resnet8",
 )
 BASELINES = ("resnet18", "resnet50", "lenet5", "alexnet", "vgg16", "cifar_cnn")
-NAMES = [
-    name if name in ORDINARY else pytest.param(name, marks=pytest.mark.large)
-    for name in NETWORKS
-    if name not in (*BASELINES, "tiny")
-]
+NETWORKS_HELD = [name for name in NETWORKS if name not in (*BASELINES, "tiny")]
+NAMES = [name if name in ORDINARY else pytest.param(name, marks=pytest.mark.large) for name in NETWORKS_HELD]
+# A convolution of each kind, with and without a residual addition; each takes half a minute to learn and to convert.
+ORDINARY_LEARNT = ("mobilenet_v4_conv_small", "resnet8")
+LEARNT = [name if name in ORDINARY_LEARNT else pytest.param(name, marks=pytest.mark.large) for name in NETWORKS_HELD]
 SIZE, CLASSES = 64, 10
-TESTED, CALIBRATED = 200, 64
+TESTED, CALIBRATED = 100, 64
+# How far roundings may move the logits, in what a photo moves them by. They move them by 0.01 to 0.06; a layer that
+# computes something else, by 1.
+MOST_MOVED = 0.25
 LEAST_AGREEMENT = 0.97
-# Layer by layer it is Keras's; but its 53 layers, with a batch normalisation behind the pooling, in which untrained
-# features hardly differ from photo to photo, make labels of single roundings.
-LABELS_BY_ROUNDINGS = "mobilenet_v4_conv_medium"
 # Batch normalisations that put most values above zero: without training, ReLUs about zero make a chaos of a deep
-# network, in which one rounding decides a label.
+# network, in which roundings grow from layer to layer.
 SHIFT = 2.0
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
@@ -76,6 +82,33 @@ def untrained(name: str, photos: NDArray[np.uint8]) -> keras.Model:
     return quantized
 
 
+def striped(per_class: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Photos that are learnt in seconds, and their labels: noise of three colors, each with stripes across or down."""
+    rng = np.random.default_rng(seed)
+    photos, colors = [], list(COLORS.values())
+    labels = np.repeat(np.arange(2 * len(colors)), per_class)
+    for label in labels:
+        wave = 40 * np.sin(np.arange(SIZE) * 2 * np.pi / rng.uniform(6, 12) + rng.uniform(0, 2 * np.pi))
+        stripes = wave[:, None, None] if label % 2 else wave[None, :, None]
+        photo = colors[label // 2] + rng.normal(0, 30, 3) + stripes + rng.normal(0, 40, (SIZE, SIZE, 3))
+        photos.append(np.clip(photo, 0, 255).astype(np.uint8))
+    return np.stack(photos), labels
+
+
+def learnt(name: str) -> keras.Model:
+    """The network, trained on striped photos and quantized."""
+    keras.utils.set_random_seed(5)
+    photos, labels = striped(40, seed=0)
+    model = build_model(name, classes=2 * len(COLORS), size=SIZE)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(2e-3), loss, jit_compile=False)
+    model.fit(photos, labels, batch_size=24, epochs=5, verbose=0)
+    batch_statistics(model, photos)
+    quantized = quantize(model)
+    calibrate(quantized, photos)
+    return quantized
+
+
 def parameters(graph: Graph) -> list[object]:
     found = ((tensor.dtype, tensor.quantization) for tensor in graph.tensors)
     return [(dtype, q and (q.scale.tolist(), q.zero_point.tolist())) for dtype, q in found]
@@ -83,7 +116,9 @@ def parameters(graph: Graph) -> list[object]:
 
 @needs_data
 @pytest.mark.parametrize("name", NAMES)
-def test_a_network_is_integers_and_gives_keras_labels(name: str, photos: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_an_untrained_network_is_integers_that_differ_from_keras_by_roundings(
+    name: str, photos: NDArray[np.uint8], tmp_path: Path
+) -> None:
     tested, calibrated = np.split(photos, [TESTED])
     model = untrained(name, calibrated)
     tflite = to_tflite(model, "int8", calibrated, tmp_path)
@@ -100,7 +135,7 @@ def test_a_network_is_integers_and_gives_keras_labels(name: str, photos: NDArray
     onnx_path = tmp_path / to_onnx(tmp_path / tflite.path, "int8", tmp_path).path
     to_openvino(onnx_path, tmp_path / tflite.path, "int8", tmp_path)
     convolutions = sum(name in CONVOLUTIONS for name in operators)
-    run_by_onnx_runtime = optimised(onnx_path, tmp_path)
+    run_by_onnx_runtime = optimized(onnx_path, tmp_path)
     assert run_by_onnx_runtime.count("QLinearConv") == convolutions
     assert run_by_onnx_runtime.count("QLinearAdd") == operators.count("ADD")
     assert not {"Conv", "FusedConv", "Add", "Mul", "Gemm", "MatMul"} & set(run_by_onnx_runtime)
@@ -111,24 +146,33 @@ def test_a_network_is_integers_and_gives_keras_labels(name: str, photos: NDArray
 
     expected, step = keras_logits(model, tested), tflite.output.scale
     assert step is not None
-    best, second = np.sort(expected)[:, :-3:-1].T
-    sure = best - second > 1.01 * step
-    assert sure.mean() > 0.5
-    assert expected.std(axis=0).max() > 5 * step, "the photo matters"
-    agreed = artifact_logits(tflite, tmp_path, tested).argmax(axis=1) == expected.argmax(axis=1)
-    agreement = agreed[sure].mean()
-    if name == LABELS_BY_ROUNDINGS and agreement < LEAST_AGREEMENT:
-        pytest.xfail(f"agrees on {agreement:.3f} of the labels, {LEAST_AGREEMENT} is asked for")
-    assert agreement >= LEAST_AGREEMENT
+    moved_by_photos = expected.std(axis=0).mean()
+    assert moved_by_photos > 2 * step, "the photo matters"
+    moved_by_roundings = np.abs(artifact_logits(tflite, tmp_path, tested) - expected).mean()
+    assert moved_by_roundings < MOST_MOVED * moved_by_photos
 
 
-def optimised(path: Path, folder: Path) -> list[str]:
+@pytest.mark.parametrize("name", LEARNT)
+def test_a_network_that_has_learnt_gives_keras_labels_in_every_format(name: str, tmp_path: Path) -> None:
+    model = learnt(name)
+    photos, labels = striped(40, seed=1)
+    expected = keras_logits(model, photos).argmax(axis=1)
+    assert (expected == labels).mean() > 0.8, "it has learnt"
+    tflite = to_tflite(model, "int8", photos, tmp_path)
+    onnx_int8 = to_onnx(tmp_path / tflite.path, "int8", tmp_path)
+    ir = to_openvino(tmp_path / onnx_int8.path, tmp_path / tflite.path, "int8", tmp_path)
+    for artifact in (tflite, onnx_int8, ir):
+        agreement = (artifact_logits(artifact, tmp_path, photos).argmax(axis=1) == expected).mean()
+        assert agreement >= LEAST_AGREEMENT, artifact.path
+
+
+def optimized(path: Path, folder: Path) -> list[str]:
     """The operators of the graph that ONNX Runtime makes of a model."""
     options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    options.optimized_model_filepath = str(folder / "optimized.onnx")
     options.log_severity_level = 3  # it warns that the file is for this machine alone
     onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return [node.op_type for node in onnx.load(folder / "optimised.onnx").graph.node]
+    return [node.op_type for node in onnx.load(folder / "optimized.onnx").graph.node]
 
 
 def convolution_precisions(path: Path) -> list[str]:

@@ -17,6 +17,7 @@ from linnet_devices import DeviceError, DeviceUnavailable, Model, OpenOptions, S
 from linnet_devices.testing import faults
 from linnet_devices.testing.faults import device_name
 from linnet_devices.testing.samples import load_models, pattern_pictures
+from program import PATIENCE_S
 
 MODELS = [model for model in load_models() if model.format == "tflite"]
 ONE = pattern_pictures()[:1]
@@ -158,7 +159,7 @@ def start_child(library: Path, fault: str) -> subprocess.Popen[str]:
 
 def test_abort_ends_the_process(fault_library: Path) -> None:
     child = start_child(fault_library, "abort")
-    said, _ = child.communicate(timeout=60)
+    said, _ = child.communicate(timeout=PATIENCE_S)
     assert said == "one\n"
     assert child.returncode == -signal.SIGABRT
 

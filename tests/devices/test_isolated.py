@@ -23,11 +23,12 @@ from linnet_devices.isolated import IsolatedSession
 from linnet_devices.litert import LiteRT
 from linnet_devices.testing.samples import load_models, pattern_pictures
 from plugins import install_plugin
+from program import PATIENCE_S
 
 MODEL = next(model for model in load_models() if model.format == "tflite" and model.precision == "int8")
 PICTURE = pattern_pictures()[:1]
 ONE_THREAD = OpenOptions(1)
-LONG_S, SHORT_S = 60.0, 0.5  # deadlines that are not, and that are, to be met
+LONG_S, SHORT_S = PATIENCE_S, 0.5  # deadlines that are not missed, and that are
 
 ISOLATING_PLUGIN = """
 from linnet_devices.isolated import IsolatedSession, in_child
@@ -264,7 +265,7 @@ def test_the_child_dies_with_its_parent_though_it_hangs(accelerators: Accelerato
         (child,) = accelerators.opened()
         ended = os.pidfd_open(child)
         parent.kill()
-        assert select.select([ended], [], [], 20)[0]
+        assert select.select([ended], [], [], PATIENCE_S)[0]
         os.close(ended)
 
 

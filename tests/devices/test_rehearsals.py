@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from linnet_devices.testing.faults import device_name
-from program import linnet
+from program import PATIENCE_S, linnet
 
 FRAMES = 30
 AFTER = 20  # inferences; opening takes nine of them, a blank picture and the canaries
@@ -20,10 +20,10 @@ AFTER = 20  # inferences; opening takes nine of them, a blank picture and the ca
     [
         ({"fault": "absent"}, {}, "absent"),
         ({"fault": "abort", "after": AFTER}, {}, "crash"),
-        ({"fault": "hang", "after": AFTER}, {}, "hang"),
+        ({"fault": "hang", "after": AFTER}, {"--deadline-ms": 4000}, "hang"),
         ({"fault": "invoke", "after": AFTER}, {}, "error"),
         ({"fault": "garbage", "after": AFTER}, {"--canary-every": 15}, "wrong answers"),
-        ({"fault": "slow", "after": AFTER, "ms": 550}, {"--deadline-ms": 1000}, "slow"),
+        ({"fault": "slow", "after": AFTER, "ms": 1600}, {"--deadline-ms": 3000}, "slow"),
     ],
     ids=["absent", "abort", "hang", "invoke", "garbage", "slow"],
 )
@@ -32,7 +32,7 @@ def test_a_stream_outlives_each_fault_of_the_kit(
 ) -> None:
     """Every frame has its line, in order; the event says what happened, and who went on."""
     device = device_name(fault_library, **options)
-    flags = itertools.chain(*({"--deadline-ms": 2000} | limits).items())
+    flags = itertools.chain(*({"--deadline-ms": 1000 * PATIENCE_S} | limits).items())
     done = linnet(
         "run", bundle_folder, "--source", "synthetic:", "--frames", FRAMES, "--device", f"{device},cpu", *flags
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_runtime.small_bundle import SIDE
 from linnet_runtime.sources.api import Frame
+from program import PATIENCE_S
 
 Step = Frame | Exception | threading.Event | Callable[[], None]
 
@@ -36,7 +37,7 @@ class SimulatedCamera:
             if isinstance(step, Exception):
                 raise step
             if isinstance(step, threading.Event):
-                assert step.wait(20), "the test never let the camera go on"
+                assert step.wait(PATIENCE_S), "the test never let the camera go on"
             else:
                 step()
         return None

@@ -16,7 +16,7 @@ import pytest
 from linnet_devices import OpenOptions
 from linnet_runtime import Classifier
 from linnet_runtime.preprocess import read_picture
-from program import linnet, one_line_error
+from program import PATIENCE_S, linnet, one_line_error
 
 FORMATS = "JPEG, PNG, WebP, BMP, TIFF, GIF, PNM, JPEG 2000 or AVIF"
 
@@ -116,7 +116,7 @@ def test_ctrl_c_loses_no_line_that_was_written(small_bundle: Path, tmp_path: Pat
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, err = process.communicate(timeout=60)
+        rest, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     lines = [json.loads(line) for line in (first + rest).splitlines()]
     assert 0 < len(lines) < 20_000

@@ -15,7 +15,7 @@ import pytest
 
 from edge_runtime.simulated_camera import frame_of
 from linnet_runtime.synthetic.photos import write_clip
-from program import linnet, one_line_error
+from program import PATIENCE_S, linnet, one_line_error
 
 SUMMARY = {
     "frames_read",
@@ -104,7 +104,7 @@ def test_ctrl_c_ends_a_live_run_with_its_summary(times: int, small_bundle: Path)
         first = process.stdout.readline()
         for _ in range(times):  # `timeout -s INT` sends it twice
             process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=60)
+        rest, errors = process.communicate(timeout=PATIENCE_S)
     frames, summary = parse(first + rest)
     assert [frame["frame"] for frame in frames] == list(range(1, len(frames) + 1))
     assert summary["frames_classified"] == len(frames)

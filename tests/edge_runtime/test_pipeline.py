@@ -17,6 +17,7 @@ from edge_runtime.small_bundle import LABELS
 from linnet_runtime import Classifier
 from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.sources import Frame, Source, SourceError
+from program import PATIENCE_S
 
 BOLT, NUT, WASHER = frame_of(0), frame_of(1), frame_of(2)
 
@@ -66,7 +67,7 @@ def test_a_slow_consumer_gets_the_newest_frame_of_a_fast_camera(classifier: Clas
     all_put, go_on = threading.Event(), threading.Event()
     camera = SimulatedCamera([BOLT, BOLT, NUT, NUT, WASHER, all_put.set, go_on])
     with Pipeline(openings(camera), classifier) as pipeline:
-        assert all_put.wait(20)  # five frames came before the consumer looked
+        assert all_put.wait(PATIENCE_S)  # five frames came before the consumer looked
         assert next(iter(pipeline)).classification.label == "washer"
         summary = pipeline.summary()
         go_on.set()

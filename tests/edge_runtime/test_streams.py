@@ -18,7 +18,7 @@ from edge_runtime.simulated_camera import frame_of
 from linnet_runtime import Classifier
 from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.sources import SourceError, open_source
-from program import linnet, one_line_error
+from program import PATIENCE_S, linnet, one_line_error
 
 FRAMES = 5  # on each connection
 
@@ -41,7 +41,7 @@ class Camera(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/silent":
-            type(self).left_waiting = not self.done.wait(20)
+            type(self).left_waiting = not self.done.wait(PATIENCE_S)
             return
         if self.path not in ("/ends", "/drops"):
             self.send_error(404)
