@@ -104,11 +104,25 @@ def write_tflite(path: Path, artifact: Artifact, labels: tuple[str, ...], prepro
     entry.name, entry.buffer = _NAME, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    builder = _AlignedBuilder(path.stat().st_size)
-    builder.Finish(model.Pack(builder), _MODEL_IDENTIFIER)
-    path.write_bytes(builder.Output())
+    path.write_bytes(pack(model))
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:  # readers map the labels into memory
         archive.writestr(zipfile.ZipInfo(LABELS), "".join(f"{label}\n" for label in labels))
+
+
+def pack(model: Any) -> bytes:
+    """A .tflite of a ``ModelT``, its constants aligned as the schema asks for."""
+    builder = _AlignedBuilder(1 << 20)
+    builder.Finish(model.Pack(builder), _MODEL_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def without_metadata(model: Any) -> Any:
+    """The same ``ModelT`` without the metadata of an older file, so that ``write`` can say something else."""
+    for entry in model.metadata or []:
+        if entry.name == _NAME:
+            model.buffers[entry.buffer].data = None
+    model.metadata = [entry for entry in model.metadata or [] if entry.name != _NAME]
+    return model
 
 
 class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers has no types
