@@ -12,6 +12,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from linnet_convert.clients.api import Exported
+from linnet_convert.clients.command import CLIENT_NAMES, as_rows, named_clients, show
+from linnet_convert.clients.export import export
 from linnet_convert.facts import FORMATS
 from linnet_convert.options import model_options
 from linnet_convert.sources.signature import Flags
@@ -40,6 +43,12 @@ if TYPE_CHECKING:
 @click.option("--formats", help="Some of tflite,onnx,openvino.  [default: all that SOURCE can become]")
 @model_options
 @click.option("--check", help="Say whether accelerators' compilers will take it: edgetpu, npu or both, with a comma.")
+@click.option(
+    "--for",
+    "clients",
+    metavar="CLIENT,...",
+    help=f"Also write files for other people's clients into the bundle, as linnet export does: some of {CLIENT_NAMES}.",
+)
 @click.option("--no-canary-photos", is_flag=True, help="Keep no photo in the bundle: the canaries are noise.")
 @max_drop_option
 @overwrite_option
@@ -52,6 +61,7 @@ def convert(
     data: Path | None,
     calibrate: Path | None,
     check: str | None,
+    clients: str | None,
     no_canary_photos: bool,
     max_drop: float | None,
     overwrite: bool,
@@ -68,6 +78,7 @@ def convert(
 
     named = _named("--formats", formats, FORMATS)
     accelerators = _named("--check", check, ACCELERATORS) or set()
+    wanted_by = named_clients(clients) if clients is not None else []
     # Standard error is held back while the converter writes to it; this console writes to a copy.
     with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status:
         opened = open_source(source, flags, data=data, calibrate=calibrate)
@@ -81,14 +92,15 @@ def convert(
             on_step=status.update,
             max_drop=max_drop,
         )
-    _show(converted, as_json=as_json)
+    exported = export(out, wanted_by)
+    _show(converted, exported, as_json=as_json)
     if unready := [readiness.accelerator for readiness in converted.readiness if not readiness.is_ready]:
         raise LinnetError(
             f"--check {','.join(unready)}", got=f"requirements that {out}, which is written, does not meet"
         )
 
 
-def _show(converted: Conversion, *, as_json: bool) -> None:
+def _show(converted: Conversion, exported: list[Exported], *, as_json: bool) -> None:
     artifacts, out = converted.bundle.artifacts, converted.path
     integers = {report.path: report.kind for report in converted.integers}
     if as_json:
@@ -100,12 +112,15 @@ def _show(converted: Conversion, *, as_json: bool) -> None:
             }
             for artifact in artifacts
         ]
-        click.echo(msgspec.json.encode({"bundle": str(out), "artifacts": rows, "checks": converted.readiness}))
+        said = {"bundle": str(out), "artifacts": rows, "checks": converted.readiness, "exported": as_rows(exported)}
+        click.echo(msgspec.json.encode(said))
     else:
         print_table(_table(out, artifacts, integers))
         click.echo(f"The evidence: {out / FOLDER / PAGE}")
         for readiness in converted.readiness:
             print_table(_requirements(readiness))
+        if exported:
+            show(exported)
 
 
 def _named(option: str, names: str | None, known: tuple[str, ...]) -> set[str] | None:

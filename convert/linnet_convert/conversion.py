@@ -14,7 +14,7 @@ import numpy as np
 
 from linnet_convert.facts import FORMATS
 from linnet_convert.integer import IntegerReport, integer_report, refuse_dynamic_range
-from linnet_convert.metadata import write_metadata
+from linnet_convert.metadata.write import write_metadata
 from linnet_convert.progress import OnStep
 from linnet_convert.proof.parity import Sample, artifact_logits, measure_parity
 from linnet_convert.proof.report import Proof, refuse_failed, write_reports

@@ -46,6 +46,11 @@ COMMANDS = {
     "convert": Command(
         "linnet_convert.cli:convert", "convert", "Turn a run or a model file into a bundle, and verify it."
     ),
+    "export": Command(
+        "linnet_convert.clients.command:export",
+        "litert",
+        "Write files for MediaPipe, Frigate or pycoral into a bundle.",
+    ),
     "verify": Command("linnet_runtime.commands.verify:verify", "", "Check a bundle's hashes, canaries and parity."),
     "classify": Command("linnet_runtime.commands.classify:classify", "", "Label pictures."),
     "run": Command("linnet_runtime.commands.run:run", "", "Label a camera, a stream or a video, live."),

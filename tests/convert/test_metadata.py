@@ -14,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import number_types
 from flatbuffers.table import Table
 
-from linnet_convert.metadata import write_metadata
+from linnet_convert.metadata.write import write_metadata
 from linnet_convert.writers.specs import describe_artifact
 from linnet_devices.testing.samples import load_models
 from linnet_runtime.bundle import Artifact

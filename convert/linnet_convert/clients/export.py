@@ -16,7 +16,8 @@ FOLDER = "for"
 
 
 def export(path: Path, clients: Iterable[str]) -> list[Exported]:
-    """Writes ``for/CLIENT/`` into the bundle at ``path`` for each client, whole or not at all; an older one is replaced.
+    """Writes ``for/CLIENT/`` into the bundle at ``path`` for each client. A folder is written whole or not at all, and
+    replaces an older one.
 
     Raises:
         ConversionError: the bundle has no model that the client reads rightly.

@@ -117,7 +117,7 @@ def pack(model: Any) -> bytes:
 
 
 def without_metadata(model: Any) -> Any:
-    """The same ``ModelT`` without the metadata of an older file, so that ``write`` can say something else."""
+    """The same ``ModelT`` without the metadata of an older file, so that ``write_tflite`` can say something else."""
     for entry in model.metadata or []:
         if entry.name == _NAME:
             model.buffers[entry.buffer].data = None

@@ -1,0 +1,253 @@
+"""Files for other people's clients, read by LiteRT with each client's own arithmetic, which is written out here.
+
+tests/packaging/test_clients.py has MediaPipe itself read one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from numpy.typing import NDArray
+
+from edge_runtime.small_bundle import edit_manifest
+from linnet_convert.clients import CLIENTS, export
+from linnet_convert.clients.scores import write_scoring_model
+from linnet_convert.readers.tflite_graph import read_graph
+from linnet_convert.writers.specs import describe_artifact
+from linnet_devices.testing.samples import HEIGHT, WIDTH, load_models, pattern_pictures
+from linnet_runtime.bundle import Bundle, Provenance, open_bundle, write_bundle
+from linnet_runtime.classifier import Classifier
+from linnet_runtime.decision import probabilities
+from linnet_runtime.preprocess import Preprocess
+from program import one_line_error
+
+LABELS = ("red", "3 amp", "blue sky")
+MODEL = "model.int8.tflite"
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle of the conformance suite's int8 .tflite, whose temperature is not 1."""
+    (model,) = (model for model in load_models() if model.format == "tflite" and model.precision == "int8")
+
+    def fill(directory: Path) -> Bundle:
+        copy = directory / MODEL
+        copy.write_bytes(Path(model.path).read_bytes())
+        return Bundle(
+            schema=1,
+            name="parts",
+            labels=LABELS,
+            preprocess=Preprocess(height=HEIGHT, width=WIDTH),
+            artifacts=(describe_artifact(directory, copy, "tflite", "int8", (model.input, model.output)),),
+            provenance=Provenance(source="a test", created="2025-01-01T00:00:00Z", versions={}),
+            temperature=0.4,
+        )
+
+    write_bundle(tmp_path / "parts.linnet", fill, overwrite=False)
+    return tmp_path / "parts.linnet"
+
+
+def outputs(path: Path, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """The raw outputs [N, classes] of a .tflite under LiteRT, and what it says of them."""
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    (given,), (wanted,) = interpreter.get_input_details(), interpreter.get_output_details()
+    rows = []
+    for picture in pictures:
+        interpreter.set_tensor(given["index"], picture[None])
+        interpreter.invoke()
+        rows.append(interpreter.get_tensor(wanted["index"])[0])
+    return np.stack(rows), wanted
+
+
+def linnet_probabilities(bundle: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Linnet's own, [N, classes], for pictures of the model's size."""
+    with Classifier.open(bundle, "cpu:litert") as classifier:
+        logits = [classifier.classify(picture, color="rgb").logits for picture in pictures]
+    return probabilities(np.stack(logits), open_bundle(bundle).temperature)
+
+
+def dequantized(path: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The scores of MediaPipe, and of pycoral's ``classify.get_scores``: scale * (output - zero point)."""
+    raw, details = outputs(path, pictures)
+    scale, zero_point = details["quantization"]
+    return scale * (raw.astype(np.int64) - zero_point)
+
+
+def as_frigate(path: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The scores of Frigate's custom classification: the raw outputs over their sum."""
+    raw, _ = outputs(path, pictures)
+    return raw / raw.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("client", ["mediapipe", "pycoral"])
+def test_dequantized_outputs_are_linnets_probabilities(client: str, bundle: Path) -> None:
+    expected = linnet_probabilities(bundle, pattern_pictures())
+    assert np.ptp(expected) > 0.3, "scores that say something"
+    export(bundle, [client])
+    found = dequantized(bundle / "for" / client / "model.tflite", pattern_pictures())
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.01)
+    assert np.abs(dequantized(bundle / MODEL, pattern_pictures()) - expected).max() > 0.3, "logits are no scores"
+
+
+def test_frigates_shares_are_linnets_probabilities(bundle: Path) -> None:
+    """Frigate's photos are 224 px; flat ones are the same after any resizing."""
+    colors = np.random.default_rng(0).integers(0, 256, (8, 1, 1, 3), np.uint8)
+    expected = linnet_probabilities(bundle, np.tile(colors, (1, HEIGHT, WIDTH, 1)))
+    assert np.ptp(expected) > 0.3, "scores that say something"
+    export(bundle, ["frigate"])
+    found = as_frigate(bundle / "for" / "frigate" / "model.tflite", np.tile(colors, (1, 224, 224, 1)))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.02)
+    with_logits = as_frigate(bundle / MODEL, np.tile(colors, (1, HEIGHT, WIDTH, 1)))
+    assert np.abs(with_logits - expected).max() > 0.1, "logits are no scores"
+
+
+def test_photos_of_the_clients_size_are_resized_in_the_model(bundle: Path) -> None:
+    """Of blocks of equal pixels, bilinear interpolation gives each block's color, height and width in their places."""
+    side = 96
+    write_scoring_model(open_bundle(bundle), bundle / "own.tflite")
+    write_scoring_model(open_bundle(bundle), bundle / "large.tflite", side=side)
+    blocks = np.repeat(np.repeat(pattern_pictures(), side // HEIGHT, axis=1), side // WIDTH, axis=2)
+    found, _ = outputs(bundle / "large.tflite", blocks)
+    expected, _ = outputs(bundle / "own.tflite", pattern_pictures())
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_model_of_the_clients_size_is_not_resized(bundle: Path) -> None:
+    def operators(side: int | None) -> list[str]:
+        write_scoring_model(open_bundle(bundle), bundle / "scores.tflite", side=side)
+        return [operator.name for operator in read_graph(bundle / "scores.tflite").operators]
+
+    own = [operator.name for operator in read_graph(bundle / MODEL).operators]
+    assert operators(None) == [*own, "SOFTMAX"]
+    assert operators(48) == ["RESIZE_BILINEAR", *own, "SOFTMAX"]
+
+
+def test_the_logits_before_the_softmax_are_the_bundles_step_for_step(bundle: Path) -> None:
+    export(bundle, ["mediapipe"])
+    path = bundle / "for" / "mediapipe" / "model.tflite"
+    interpreter = Interpreter(
+        str(path),
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    graph = read_graph(path)
+    reference = Interpreter(
+        str(bundle / MODEL), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    reference.allocate_tensors()
+    for picture in pattern_pictures():
+        for each, index in ((interpreter, graph.inputs[0]), (reference, reference.get_input_details()[0]["index"])):
+            each.set_tensor(index, picture[None])
+            each.invoke()
+        expected = reference.get_tensor(reference.get_output_details()[0]["index"])
+        np.testing.assert_array_equal(interpreter.get_tensor(graph.operators[-1].inputs[0]), expected)
+
+
+def test_the_labels_are_in_each_clients_form(bundle: Path) -> None:
+    export(bundle, CLIENTS)
+    with zipfile.ZipFile(bundle / "for" / "mediapipe" / "model.tflite") as archive:
+        assert archive.read("labels.txt").decode() == "red\n3 amp\nblue sky\n"
+    assert (bundle / "for" / "frigate" / "labelmap.txt").read_text() == "red\n3 amp\nblue sky\n"
+    read_by_pycoral = {}
+    for row, line in enumerate((bundle / "for" / "pycoral" / "labels.txt").read_text().splitlines()):
+        index, label = re.split(r"[:\s]+", line.strip(), maxsplit=1)  # as pycoral's read_label_file
+        assert index == str(row)
+        read_by_pycoral[int(index)] = label
+    assert tuple(read_by_pycoral.values()) == LABELS
+
+
+def test_exporting_leaves_the_bundle_as_it_is_and_gives_the_same_files_again(bundle: Path) -> None:
+    def contents() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+
+    before = contents()
+    export(bundle, CLIENTS)
+    first = contents()
+    assert {path: data for path, data in first.items() if "for" not in path.relative_to(bundle).parts} == before
+    assert {path.relative_to(bundle / "for").parts[0] for path in first.keys() - before.keys()} == set(CLIENTS)
+    export(bundle, CLIENTS)
+    assert contents() == first
+
+
+def test_the_command_says_where_the_files_are_and_what_to_do_with_them(bundle: Path, program: Program) -> None:
+    done = program("export", bundle, "--for", "frigate,pycoral", "--json")
+    rows = json.loads(done.stdout)["exported"]
+    assert [row["client"] for row in rows] == ["frigate", "pycoral"]
+    assert [Path(row["folder"]) for row in rows] == [bundle / "for" / "frigate", bundle / "for" / "pycoral"]
+    assert "model_cache" in program("export", bundle, "--for", "frigate").stdout
+
+
+def test_convert_exports_too(tiny_run: Path, tmp_path: Path, program: Program) -> None:
+    out = tmp_path / "colors.linnet"
+    done = program("convert", tiny_run, "--out", out, "--formats", "tflite", "--for", "mediapipe", "--json")
+    assert [row["client"] for row in json.loads(done.stdout)["exported"]] == ["mediapipe"]
+    assert (out / "for" / "mediapipe" / "model.tflite").is_file()
+
+
+def test_exporting_needs_neither_tensorflow_nor_a_converter(bundle: Path) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras', 'onnx', 'onnxruntime', 'openvino'): sys.modules[name] = None\n"
+        "from linnet_runtime.cli import main\n"
+        f"sys.exit(main(['export', {str(bundle)!r}, '--for', {','.join(CLIENTS)!r}]))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def artifact_without_tflite(manifest: dict[str, Any]) -> None:
+    manifest["artifacts"][0]["precision"] = "float32"
+
+
+def artifact_that_ends_in_a_softmax(manifest: dict[str, Any]) -> None:
+    manifest["artifacts"][0]["output"]["values"] = "probabilities"
+
+
+def artifact_for_bgr(manifest: dict[str, Any]) -> None:
+    manifest["artifacts"][0]["input"]["color"] = "bgr"
+
+
+def artifact_that_normalizes(manifest: dict[str, Any]) -> None:
+    manifest["artifacts"][0]["input"] |= {"mean": [124.0, 117.0, 104.0], "std": [58.0, 57.0, 57.0]}
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (artifact_without_tflite, "got tflite float32, expected a bundle with an int8 .tflite"),
+        (artifact_that_ends_in_a_softmax, "got probabilities output, expected logits"),
+        (artifact_for_bgr, "got uint8 NHWC bgr input, expected uint8 NHWC rgb"),
+        (artifact_that_normalizes, "expected pixels 0..255 as they are"),
+    ],
+)
+def test_a_model_that_a_client_would_misread_is_one_line_and_writes_nothing(
+    edit: Callable[[dict[str, Any]], None], says: str, bundle: Path, program: Program
+) -> None:
+    edit_manifest(bundle, edit)
+    assert says in one_line_error(program("export", bundle, "--for", "mediapipe", status=1))
+    assert not list(bundle.glob("for/*"))
+
+
+def test_an_unknown_client_is_one_line_before_anything_is_written(bundle: Path, program: Program) -> None:
+    error = one_line_error(program("export", bundle, "--for", "mediapipe,coral", status=1))
+    assert error == "--for: got coral, expected some of mediapipe,frigate,pycoral"
+    assert not (bundle / "for").exists()
+
+
+def test_a_damaged_model_is_not_exported(bundle: Path, program: Program) -> None:
+    with (bundle / MODEL).open("ab") as file:
+        file.write(b"\0")
+    assert MODEL in one_line_error(program("export", bundle, "--for", "mediapipe", status=1))
+    assert not list(bundle.glob("for/*"))
