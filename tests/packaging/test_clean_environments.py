@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -47,6 +48,12 @@ def test_one_engine_gives_the_canaries_logits(environment: Environment, bundle_f
     assert verdicts["passed"]
     run = {row["path"]: row["canary"]["passed"] for row in verdicts["artifacts"] if not row["skipped"]}
     assert run == {"model.int8.tflite": True, "model.fp32.tflite": True}
+
+
+def test_litert_alone_exports_for_other_clients(litert: Environment, bundle_folder: Path, tmp_path: Path) -> None:
+    bundle = shutil.copytree(bundle_folder, tmp_path / "parts.linnet")
+    litert.run("linnet", "export", bundle, "--for", "mediapipe,frigate,pycoral")
+    assert {path.parent.name for path in bundle.glob("for/*/model.tflite")} == {"mediapipe", "frigate", "pycoral"}
 
 
 def test_preprocessing_gives_the_golden_bytes(environment: Environment) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from edge_runtime.small_bundle import edit_manifest
 from environments import Environment, make_environment
 from once import made_once
 from program import ROOT, linnet
@@ -22,7 +24,8 @@ from mediapipe.tasks.python import BaseOptions, vision
 options = vision.ImageClassifierOptions(base_options=BaseOptions(model_asset_path=sys.argv[1]), max_results=1)
 with vision.ImageClassifier.create_from_options(options) as classifier:
     result = classifier.classify(mediapipe.Image.create_from_file(sys.argv[2]))
-print(result.classifications[0].categories[0].category_name)
+best = result.classifications[0].categories[0]
+print(best.category_name, best.score, sep="\\t")
 """
 MODEL_API = """
 import sys
@@ -53,7 +56,26 @@ def test_mediapipe_reads_the_tflite_and_its_labels(
 ) -> None:
     environment = _environment("mediapipe", "mediapipe", tmp_path_factory)
     photo, label = picture
-    assert environment.run("python", "-c", MEDIAPIPE, bundle_folder / name, photo).stdout.strip() == label
+    assert environment.run("python", "-c", MEDIAPIPE, bundle_folder / name, photo).stdout.partition("\t")[0] == label
+
+
+def test_mediapipes_score_is_linnets_probability(
+    bundle_folder: Path,
+    picture: tuple[Path, str],
+    registry: None,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """At a temperature that makes the probability of a barely trained network one that logits cannot be taken for."""
+    environment = _environment("mediapipe", "mediapipe", tmp_path_factory)
+    bundle = shutil.copytree(bundle_folder, tmp_path / "parts.linnet")
+    edit_manifest(bundle, lambda manifest: manifest.update(temperature=0.4))
+    linnet("export", bundle, "--for", "mediapipe")
+    expected = json.loads(linnet("classify", bundle, picture[0], "--device", "cpu:litert").stdout)
+    done = environment.run("python", "-c", MEDIAPIPE, bundle / "for" / "mediapipe" / "model.tflite", picture[0])
+    label, score = done.stdout.split("\t")
+    assert label == expected["label"]
+    assert float(score) == pytest.approx(expected["probability"], abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["model.int8.onnx", "model.fp32.onnx", "openvino/int8.xml", "openvino/fp16.xml"])
