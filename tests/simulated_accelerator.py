@@ -24,7 +24,7 @@ class First(LiteRT):
     isolated = True
 
     def probe(self):
-        if _fault(self.name) == "absent":
+        if _asked(self.name) == "absent":
             return Probe(False, "no such board on the bus", "plug it in")
         return super().probe()
 
@@ -54,11 +54,19 @@ class SimulatedSession(LiteRTSession):
 
 
 def _fault(name):
-    file = Path(os.environ["SIMULATED_FAULTS"], name)
-    fault, once, _ = (file.read_text() if file.exists() else "").partition(" once")
+    """The fault to have now; one that is asked for once is then over."""
+    fault, once, _ = _asked(name).partition(" once")
     if once:
-        file.unlink()
+        _file(name).unlink()
     return fault
+
+
+def _asked(name):
+    return _file(name).read_text() if _file(name).exists() else ""
+
+
+def _file(name):
+    return Path(os.environ["SIMULATED_FAULTS"], name)
 
 
 def _misbehave(fault):

@@ -285,7 +285,7 @@ def test_an_opening_that_fails_after_the_start_is_an_event_and_is_tried_again(
     accelerators: Accelerators, bundle_folder: Path
 ) -> None:
     accelerators.fail("hang once")
-    with Classifier.open(bundle_folder, "first,cpu", limits=replace(PATIENT, start_s=0.0, open_s=5.0)) as classifier:
+    with Classifier.open(bundle_folder, "first,cpu", limits=replace(PATIENT, start_s=0.0, open_s=10.0)) as classifier:
         results = stream(classifier)
         next(result for result in results if len(events_of(classifier)) > 1)
         next(result for result in results if result.classification.device == "first")
