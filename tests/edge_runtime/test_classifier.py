@@ -118,7 +118,7 @@ def test_auto_without_a_device_gives_the_reasons_of_the_cpu_engines_only(small_b
     with pytest.raises(DeviceUnavailable) as refused:
         Classifier.open(small_bundle)
     assert str(refused.value).startswith("--device auto for small: got ")
-    assert "cpu:litert" in str(refused.value)
+    assert "cpu:onnx reads onnx and the bundle has none in int8" in str(refused.value)
     assert "libedgetpu" not in str(refused.value)
 
 

@@ -368,7 +368,7 @@ def test_closing_ends_an_opening_that_hangs(accelerators: Accelerators, bundle_f
     ("fault", "taken", "why"),
     [
         ("", "first", "first is ready: canary off by 0 logits"),
-        ("absent", "cpu:litert", "auto: first is not here: no such board on the bus"),
+        ("absent", "cpu:litert", "auto: first is unavailable: no such board on the bus"),
         ("garbage", "cpu:litert", "first is left out (wrong answers): canary on first: got off by"),
     ],
 )

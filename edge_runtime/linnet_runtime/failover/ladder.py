@@ -6,7 +6,7 @@ import logging
 from functools import partial
 
 from linnet_devices.api import DeviceError, DeviceUnavailable, OpenOptions, Session
-from linnet_devices.registry import GROUPS, probe
+from linnet_devices.registry import GROUPS, expand, probe
 from linnet_runtime.bundle import Bundle
 from linnet_runtime.failover.checked import Limits, Wanted, open_checked
 from linnet_runtime.failover.rung import Rung
@@ -55,7 +55,7 @@ def _open_auto(wanted: Wanted) -> Session:
     for name in GROUPS[AUTO]:
         found = probe(name)
         if not found.available:
-            if not is_isolated(name):  # most machines lack most accelerators: linnet devices lists them
+            if name in expand(_LAST_RESORT):  # most machines lack most accelerators: linnet devices lists them
                 reasons.append(f"{name}: {found.reason}. Fix: {found.fix}")
             logger.info("auto: %s is unavailable: %s", name, found.reason)
             continue
