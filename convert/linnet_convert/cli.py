@@ -24,6 +24,7 @@ from linnet_runtime.bundle import MANIFEST, Artifact
 from linnet_runtime.commands.options import json_option, max_drop_option, overwrite_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing
+from linnet_runtime.owned_directory import own_temporary_folder
 from linnet_runtime.proof.gates import gate_words
 from linnet_runtime.proof.report import FOLDER, PAGE
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 @max_drop_option
 @overwrite_option
 @json_option
+@own_temporary_folder()
 def convert(
     source: Path,
     out: Path,

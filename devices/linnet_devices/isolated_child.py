@@ -6,12 +6,9 @@ messages, the pixels and logits, and a pipe that ends when the parent does.
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import resource
-import select
-import signal
 import sys
 from multiprocessing.connection import Connection
 from typing import Literal
@@ -86,7 +83,7 @@ def map_memory(memory: int, model: Model) -> tuple[Pixels, Logits]:
 def main() -> None:
     """Serves the parent until it closes the channel."""
     control_fd, memory, life = map(int, sys.argv[1:])
-    _end_with(life)
+    end_with(life)
     # An accelerator's abort is an everyday matter here: no core file on an SD card, and no wait until it is written.
     # A limit of 1 byte, unlike 0, also keeps the kernel from piping the core to a program.
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
@@ -108,19 +105,6 @@ def main() -> None:
             except Exception as error:
                 answer = msgspec.json.encode(Failed.of(error, opening.device))
             control.send_bytes(answer)
-
-
-def _end_with(life: int) -> None:
-    """Has the kernel kill this process when the other end of the pipe is closed, as the parent's death does.
-
-    Neither a thread nor a handler of Python's would do: an engine that hangs may hold the interpreter's lock. Nor would
-    PR_SET_PDEATHSIG: it comes when the parent's thread ends, not its process.
-    """
-    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([life], [], [], 0)[0]:  # it was closed before
-        sys.exit(1)
 
 
 def _open(opening: Opening) -> Session:

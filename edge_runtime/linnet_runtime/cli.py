@@ -1,6 +1,7 @@
 """The program ``linnet``: a table of commands, each imported when it is used.
 
-A user's mistake is one line on standard error and exit status 1; a wrong option is status 2, and ctrl-C 130.
+A user's mistake is one line on standard error and exit status 1; a wrong option is status 2, ctrl-C 130, SIGTERM 143
+and SIGHUP 129.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import importlib
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from importlib.metadata import version
 import click
 
 from linnet_devices.errors import LinnetError, printable
+from linnet_runtime.signals import Stopped, signals_stop
 from linnet_runtime.standard_streams import discard_unwritten_output, open_closed_streams, reader_has_gone
 
 
@@ -119,7 +122,9 @@ def linnet() -> None:
 def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
     """Python only prints a ctrl-C that arrives in a finalizer, and TensorFlow has many: the work would go on."""
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
-        threading.Timer(0.05, _thread.interrupt_main).start()
+        stop = unraisable.exc_value
+        number = stop.signal if isinstance(stop, Stopped) else signal.SIGINT
+        threading.Timer(0.05, _thread.interrupt_main, [number]).start()
     else:
         sys.__unraisablehook__(unraisable)
 
@@ -132,15 +137,18 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
         arguments = sys.argv[1:] if arguments is None else arguments
-        linnet.main(args=arguments or ["--help"], prog_name="linnet", standalone_mode=False)
+        with signals_stop():
+            linnet.main(args=arguments or ["--help"], prog_name="linnet", standalone_mode=False)
     except LinnetError as error:
         return _fail(str(error), 1)
     except click.ClickException as error:
         hint = f". Fix: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
         return _fail(error.format_message().rstrip(".") + hint, error.exit_code)
     except (KeyboardInterrupt, click.Abort) as stop:
-        said = stop.__cause__  # Click raises its Abort from what the command raised
-        return _fail("stopped by ctrl-C" + (f". {said}" if said and said.args else ""), 130)
+        said = stop.__cause__ or stop  # Click raises its Abort from what the command raised
+        number = said.signal if isinstance(said, Stopped) else signal.SIGINT
+        name = "ctrl-C" if number == signal.SIGINT else number.name
+        return _fail(f"stopped by {name}" + (f". {said}" if said.args else ""), 128 + number)
     except SystemExit:
         if reader_has_gone():  # Click ends the program so: nothing is wrong
             return 0

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from linnet_devices.api import LinnetError
+from linnet_runtime.owned_directory import owned_directory
+from linnet_runtime.rename import exchange, rename_new
 
 # What NumPy raises for a .npz that is damaged, cut short, or made by something else. Open the file for it: one that it
 # opened itself and cannot read it leaves open.
@@ -76,35 +76,43 @@ def refuse_existing(path: Path, *, overwrite: bool, marker: str) -> None:
 
 @contextlib.contextmanager
 def new_directory(path: Path, *, overwrite: bool, marker: str) -> Iterator[Path]:
-    """Gives an empty directory beside ``path`` to fill; it takes the name ``path`` at the end of the block, and is
-    removed when the block fails. An older ``path`` stays whole until then.
+    """An empty directory beside ``path`` to fill. At the end of the block it takes the name ``path`` in one step: at
+    every moment the older or the newer directory is there, whole. When the block fails it is removed.
+
+    Of several processes that write to one ``path``, the last to finish wins. What a killed one left is removed by the
+    next.
 
     Raises:
-        LinnetError: its parent cannot be written; and as ``refuse_existing``.
+        LinnetError: the parent of ``path`` cannot be written; and as ``refuse_existing``.
     """
     refuse_existing(path, overwrite=overwrite, marker=marker)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        working = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise LinnetError(str(path), got=error.strerror, expected="a place that can be written") from error
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            owned = stack.enter_context(owned_directory(path.parent, f".{path.name}."))
+            working = owned / path.name
+            working.mkdir()
+        except OSError as error:
+            raise LinnetError(str(path), got=error.strerror, expected="a place that can be written") from error
         try:
             yield working
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EFBIG):  # it names nothing, or the file that was being copied
                 error.filename = str(path)
             raise
-        working.chmod(0o755)  # mkdtemp makes it private
-        if path.exists():
-            retired = working.with_name(working.name + ".old")
-            path.rename(retired)
-            working.rename(path)
-            shutil.rmtree(retired)
-        else:
-            working.rename(path)
-    finally:
-        shutil.rmtree(working, ignore_errors=True)
+        _put_in_place(working, path, overwrite=overwrite, marker=marker)
+
+
+def _put_in_place(working: Path, path: Path, *, overwrite: bool, marker: str) -> None:
+    """Renames ``working`` to ``path``; an older ``path`` takes the name of ``working``."""
+    while True:
+        refuse_existing(path, overwrite=overwrite, marker=marker)  # another process may have been faster
+        with contextlib.suppress(FileExistsError, FileNotFoundError):  # what was there has changed since: look again
+            if not path.exists():
+                rename_new(working, path)
+            else:
+                exchange(working, path)
+            return
 
 
 def write_whole(path: Path, data: bytes) -> None:

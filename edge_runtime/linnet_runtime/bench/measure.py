@@ -1,7 +1,7 @@
-"""One row of the benchmark, measured in a process of its own so that memory and load time are that row's alone.
+"""One row of the benchmark, measured in a separate process so that its memory and load time are that row's alone.
 
-Run as ``python -m linnet_runtime.bench.measure`` with a ``Job`` as JSON on standard input; prints the row as JSON, or
-``{"error": …}`` with exit status 1.
+Run as ``python -m linnet_runtime.bench.measure LIFE`` with a ``Job`` as JSON on standard input. It prints the row as
+JSON, or ``{"error": …}`` with exit status 1. LIFE is the descriptor of a pipe that closes when the parent ends.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from linnet_devices.api import LinnetError, Logits, OpenOptions, Pixels
 from linnet_devices.isolated import IsolatedSession
+from linnet_devices.lifeline import end_with
 from linnet_runtime.bundle import Bundle, open_bundle
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.intervals import latency_summary
@@ -96,7 +97,8 @@ def _peak_rss_mb(process: int | str | None) -> float:
 
 
 def main() -> int:
-    """Reads a job, prints its row, and gives the exit status."""
+    """Reads a job, prints its row and returns the exit status."""
+    end_with(int(sys.argv[1]))
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     try:
         row = measure(job)

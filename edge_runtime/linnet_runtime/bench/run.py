@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,17 +13,29 @@ from linnet_runtime.bench.measure import Job
 
 
 def run_jobs(jobs: list[Job]) -> Iterator[dict[str, object]]:
-    """Measures each job in a fresh process and gives its row, or ``{"device", "error"}`` where it could not be run."""
+    """Measures each job in a separate process. A row is as ``measure`` returns it, or has "device", "precision" and
+    "error" where the job could not be run.
+    """
     for job in jobs:
-        child = subprocess.run(
-            [sys.executable, "-m", "linnet_runtime.bench.measure"],
-            input=msgspec.json.encode(job),
-            capture_output=True,
-            check=False,
-        )
+        child = _run_child(job)
         try:
             row: dict[str, object] = msgspec.json.decode(child.stdout)
         except msgspec.DecodeError:
             last = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
             row = {"error": f"the process ended with status {child.returncode}: {' '.join(last)}"}
         yield {"device": job.device, "precision": job.precision, **row}
+
+
+def _run_child(job: Job) -> subprocess.CompletedProcess[bytes]:
+    life, held = os.pipe()  # the child ends when the pipe closes, as it does when this process is killed
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "linnet_runtime.bench.measure", str(life)],
+            input=msgspec.json.encode(job),
+            capture_output=True,
+            pass_fds=[life],
+            check=False,
+        )
+    finally:
+        os.close(life)
+        os.close(held)

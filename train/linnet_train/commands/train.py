@@ -18,6 +18,7 @@ from linnet_runtime.commands.options import Function, json_option, overwrite_opt
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing
 from linnet_runtime.photos import list_photos
+from linnet_runtime.owned_directory import own_temporary_folder
 from linnet_runtime.run_files import CONFIG, FOLDS, METRICS, REPORT_PAGE
 from linnet_train.backend import choose_backend
 from linnet_train.recipes.reading import merge, parse_setting, read_recipe, to_recipe
@@ -90,6 +91,7 @@ def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function],
 @_recipe_option("--seed", click.IntRange(min=0), "Of the split, the order and the first weights.")
 @overwrite_option
 @json_option
+@own_temporary_folder()
 def train(
     data: Path | None,
     out: Path | None,
@@ -146,8 +148,9 @@ def train(
                 _cross_validate(recipe, run, finish_run, console, as_json=as_json)
                 return
             metrics, photos = _watched(finish_run, recipe, run, console)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"To go on: linnet train --resume {run}") from None
+    except KeyboardInterrupt as stop:
+        stop.args = (f"To go on: linnet train --resume {run}",)
+        raise
     _warn(photos, console)
     if as_json:
         click.echo((run / METRICS).read_text())

@@ -1,0 +1,40 @@
+"""SIGTERM and SIGHUP as exceptions, so that what a command has begun is cleaned up as ctrl-C has it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+STOPPING = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(KeyboardInterrupt):
+    """The process has received SIGTERM or SIGHUP. Everything that handles ctrl-C handles it too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = signal.Signals(number)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise Stopped(number)
+
+
+@contextlib.contextmanager
+def signals_stop() -> Iterator[None]:
+    """Raises ``Stopped`` in the main thread where SIGTERM or SIGHUP would end the process. One that is ignored, as
+    nohup has it, or handled stays as it is.
+    """
+    taken = [number for number in STOPPING if signal.getsignal(number) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        taken = []  # only the main thread can take signals
+    for number in taken:
+        signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
