@@ -27,6 +27,7 @@ from linnet_devices.api import (
     Placement,
     Session,
 )
+from linnet_devices.lifeline import end_with
 from linnet_devices.registry import load_device
 from linnet_devices.session import InputAdapter, check_placement
 

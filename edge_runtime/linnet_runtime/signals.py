@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 STOPPING = (signal.SIGTERM, signal.SIGHUP)
@@ -19,7 +19,7 @@ class Stopped(KeyboardInterrupt):
         self.signal = signal.Signals(number)
 
 
-def _stop(number: int, _: FrameType | None) -> None:
+def _raise_stopped(number: int, _: FrameType | None) -> None:
     raise Stopped(number)
 
 
@@ -32,9 +32,23 @@ def signals_stop() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         taken = []  # only the main thread can take signals
     for number in taken:
-        signal.signal(number, _stop)
+        signal.signal(number, _raise_stopped)
     try:
         yield
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def ended_by_signals(end: Callable[[], object]) -> Iterator[None]:
+    """Calls ``end`` on ctrl-C, SIGTERM and SIGHUP instead of raising, each time that one arrives. For a command that
+    runs until it is stopped: nothing has failed then.
+    """
+    taken = [signal.SIGINT, *(number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN)]
+    before = {number: signal.signal(number, lambda *_: end()) for number in taken}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

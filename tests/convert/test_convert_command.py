@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -217,17 +218,29 @@ def test_a_folder_that_is_no_whole_run_gets_one_line(
     assert {path.name for path in tmp_path.iterdir()} <= {"run"}
 
 
-def test_ctrl_c_leaves_no_part_of_a_bundle(tiny_run: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "linnet_runtime.cli", "convert", tiny_run, "--out", tmp_path / "x.linnet"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as converting:
-        while not list(tmp_path.glob(".x.linnet.*/model.int8.tflite")):  # half of the work is done
+@pytest.mark.parametrize(
+    ("number", "status", "name"), [(signal.SIGINT, 130, "ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+)
+def test_a_conversion_that_is_stopped_leaves_nothing(
+    number: signal.Signals, status: int, name: str, tiny_run: Path, tmp_path: Path
+) -> None:
+    out, temporary = tmp_path / "out", tmp_path / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "linnet_runtime.cli", "convert", tiny_run, "--out", out / "x.linnet"]
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as converting:
+        while not list(out.glob(".x.linnet.*/x.linnet/model.int8.tflite")):  # half of the work is done
             assert converting.poll() is None, "it ended before it could be stopped"
             time.sleep(0.005)
-        converting.send_signal(signal.SIGINT)
+        assert list(temporary.rglob("__autograph_generated_file*")), "TensorFlow's files are in this folder"
+        converting.send_signal(number)
         _, errors = converting.communicate()
-    assert errors.strip() == "error: stopped by ctrl-C"
-    assert converting.returncode == 130
-    assert not list(tmp_path.iterdir())
+    assert errors.strip() == f"error: stopped by {name}"
+    assert converting.returncode == status
+    assert not list(out.iterdir())
+    assert not list(temporary.iterdir())
 
 
 def test_a_conversion_is_told_to_nobody() -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
@@ -81,3 +87,57 @@ def test_a_damaged_bundle_is_one_error(tmp_path: Path) -> None:
     done = linnet("bench", tmp_path, "--quick", status=1)
     assert "expected a bundle's manifest" in one_line_error(done)
     assert done.stdout == ""
+
+
+def start_bench(bundle: Path, *arguments: str, program: tuple[str, ...] = ("-m", "linnet_runtime.cli")) -> Popen[str]:
+    command = [sys.executable, *program, "bench", str(bundle), "--device", "fake", *arguments]
+    return Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def child_of(bench: Popen[str]) -> Path:
+    """The directory in /proc of the process that measures, as soon as it is there."""
+    children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
+    while not (found := children.read_text().split()):
+        assert bench.poll() is None
+    return Path("/proc", found[0])
+
+
+def wait_for_end(process: Path) -> None:
+    deadline = time.monotonic() + 60
+    with contextlib.suppress(FileNotFoundError):
+        while (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z":  # an orphan that nobody has reaped
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_a_bench_that_is_killed_takes_its_child_along(small_bundle: Path) -> None:
+    with start_bench(small_bundle) as bench:
+        child = child_of(bench)
+        while b"linnet_runtime.bench.measure" not in (child / "cmdline").read_bytes():
+            assert bench.poll() is None
+        bench.kill()
+    wait_for_end(child)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_a_command_in_one_line(number: signal.Signals, status: int, small_bundle: Path) -> None:
+    with start_bench(small_bundle) as bench:
+        child = child_of(bench)
+        bench.send_signal(number)
+        _, errors = bench.communicate()
+    assert (bench.returncode, errors.strip()) == (status, f"error: stopped by {number.name}")
+    wait_for_end(child)
+
+
+def test_a_signal_that_is_ignored_stays_so(small_bundle: Path) -> None:
+    """As nohup has it."""
+    program = (
+        "import signal, sys\nfrom linnet_runtime.cli import main\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nsys.exit(main(sys.argv[1:]))"
+    )
+    with start_bench(small_bundle, "--quick", program=("-c", program)) as bench:
+        child_of(bench)
+        bench.send_signal(signal.SIGHUP)
+        output, errors = bench.communicate()
+    assert (bench.returncode, errors) == (0, "")
+    assert "fake" in output

@@ -97,14 +97,18 @@ def start_conveyor(bundle: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_ends_a_live_run_with_its_summary(times: int, small_bundle: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1), (signal.SIGHUP, 1)]
+)
+def test_ctrl_c_and_a_services_end_end_a_live_run_with_its_summary(
+    number: signal.Signals, times: int, small_bundle: Path
+) -> None:
     with start_conveyor(small_bundle) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         for _ in range(times):  # `timeout -s INT` sends it twice
-            process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=PATIENCE_S)
+            process.send_signal(number)
+        rest, errors = process.communicate(timeout=60)
     frames, summary = parse(first + rest)
     assert [frame["frame"] for frame in frames] == list(range(1, len(frames) + 1))
     assert summary["frames_classified"] == len(frames)

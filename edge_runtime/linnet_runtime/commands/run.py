@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -17,6 +14,7 @@ from linnet_runtime.failover.checked import Limits
 from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.sessions import PrecisionChoice
+from linnet_runtime.signals import ended_by_signals
 from linnet_runtime.sources import open_source
 
 
@@ -59,7 +57,7 @@ def run(
     with (
         Classifier.open(bundle, device, precision=precision, options=options, limits=limits) as classifier,
         Pipeline(lambda: open_source(source), classifier) as pipeline,
-        _ended_by_ctrl_c(pipeline),
+        ended_by_signals(pipeline.stop),
     ):
         try:
             for result in pipeline:
@@ -84,15 +82,3 @@ def run(
 def _summary(pipeline: Pipeline, classifier: Classifier) -> dict[str, object]:
     session = classifier.session
     return pipeline.summary() | (session.summary() if isinstance(session, SupervisedSession) else {})
-
-
-@contextlib.contextmanager
-def _ended_by_ctrl_c(pipeline: Pipeline) -> Iterator[None]:
-    """Makes ctrl-C, the way to end a live stream, its end: the summary is lost neither to it nor to a second one, which
-    ``timeout -s INT`` sends.
-    """
-    before = signal.signal(signal.SIGINT, lambda *_: pipeline.stop())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
