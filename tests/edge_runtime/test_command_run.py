@@ -105,10 +105,12 @@ def test_ctrl_c_and_a_services_end_end_a_live_run_with_its_summary(
 ) -> None:
     with start_conveyor(small_bundle) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         first = process.stdout.readline()
         for _ in range(times):  # `timeout -s INT` sends it twice
             process.send_signal(number)
-        rest, errors = process.communicate(timeout=60)
+        # Not communicate(): it would lose what readline() has read beyond the line.
+        rest, errors = process.stdout.read(), process.stderr.read()
     frames, summary = parse(first + rest)
     assert [frame["frame"] for frame in frames] == list(range(1, len(frames) + 1))
     assert summary["frames_classified"] == len(frames)
