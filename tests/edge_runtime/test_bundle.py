@@ -14,7 +14,7 @@ import pytest
 from edge_runtime.small_bundle import LABELS, MODEL, SIDE, WEIGHTS, edit_manifest
 from linnet_runtime.bundle import MANIFEST, BundleError, check_file, files_of, open_bundle
 from linnet_runtime.classifier import Classifier
-from program import linnet, one_line_error
+from program import PATIENCE_S, linnet, one_line_error
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -177,14 +177,14 @@ def test_what_has_no_end_is_refused_at_once(name: str, small_bundle: Path) -> No
     for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
         path.unlink()
         make(path)
-        error = one_line_error(linnet("verify", small_bundle, "--device", "fake", status=1, timeout=60))
+        error = one_line_error(linnet("verify", small_bundle, "--device", "fake", status=1, timeout=PATIENCE_S))
         assert error.startswith(f"{path}: got not a regular file")
 
 
 def test_a_file_of_another_size_is_not_hashed(small_bundle: Path) -> None:
     with (small_bundle / MODEL).open("ab") as file:
         file.truncate(10**13)  # sparse: it takes no room, and hashing it would take hours
-    error = one_line_error(linnet("verify", small_bundle, "--device", "fake", status=1, timeout=60))
+    error = one_line_error(linnet("verify", small_bundle, "--device", "fake", status=1, timeout=PATIENCE_S))
     assert error.startswith(f"{small_bundle / MODEL}: got 10000000000000 bytes, expected ")
 
 

@@ -13,7 +13,7 @@ from subprocess import Popen
 
 import pytest
 
-from program import linnet, one_line_error
+from program import PATIENCE_S, linnet, one_line_error
 
 ENGINES = {"cpu:litert": "model.int8.tflite", "cpu:onnx": "model.int8.onnx", "cpu:openvino": "int8.xml"}
 ROW = {
@@ -103,7 +103,7 @@ def child_of(bench: Popen[str]) -> Path:
 
 
 def wait_for_end(process: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     with contextlib.suppress(FileNotFoundError):
         while (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z":  # an orphan that nobody has reaped
             assert time.monotonic() < deadline

@@ -15,7 +15,7 @@ import pytest
 
 from edge_runtime.simulated_camera import frame_of
 from linnet_runtime.synthetic.photos import write_clip
-from program import PATIENCE_S, linnet, one_line_error
+from program import linnet, one_line_error
 
 SUMMARY = {
     "frames_read",
