@@ -21,7 +21,7 @@ from common import ENGINES, Row, arguments, median_ratio, report, time_side_by_s
 
 from linnet_devices import Model, OpenOptions, Session, load_device
 from linnet_devices.chatter import no_chatter
-from linnet_runtime import open_bundle
+from linnet_runtime.bundle import open_bundle
 from linnet_runtime.sessions import open_session
 
 UNTRAINED = {"mobilenet_v2": 160, "mobilenet_v4_conv_small": 224, "efficientnet_lite0": 224}

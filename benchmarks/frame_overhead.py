@@ -20,8 +20,9 @@ from common import Row, arguments, median_ratio, report, time_side_by_side
 from linnet_convert.writers.tflite import to_tflite
 from linnet_devices import OpenOptions
 from linnet_devices.chatter import no_chatter
-from linnet_runtime import Bundle, Classifier, Preprocess, preprocess
-from linnet_runtime.bundle import SCHEMA, Provenance, write_bundle
+from linnet_runtime import Classifier
+from linnet_runtime.bundle import SCHEMA, Bundle, Provenance, write_bundle
+from linnet_runtime.preprocess import Preprocess, preprocess
 from linnet_train.models import build_model
 from linnet_train.quantization import calibrate, quantize
 

@@ -24,7 +24,7 @@ import numpy as np
 from common import ENGINES, Row, arguments, report
 
 from linnet_devices import LinnetError, OpenOptions
-from linnet_runtime import open_bundle
+from linnet_runtime.bundle import open_bundle
 from linnet_runtime.photo_file import PhotoFile
 from linnet_runtime.photos import decode_photos
 from linnet_runtime.run_files import CONFIG, METRICS, QAT_MODEL, load_metrics, load_splits

@@ -129,7 +129,7 @@ def _halve(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
     return picture
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_picture(path: str | Path) -> NDArray[np.uint8]:
     """Decodes a picture file: the first picture in it, turned as its EXIF says, without alpha, in 8 bits a channel.
 
     Returns:
@@ -141,7 +141,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
             environment allows (50,000,000 where it is not set).
     """
     try:
-        data = read_regular(path, _MOST_BYTES)
+        data = read_regular(Path(path), _MOST_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         got = getattr(error, "strerror", None) or str(error)
         raise PictureError(str(path), got=got, expected="a picture that can be read") from error
