@@ -1,7 +1,28 @@
-"""Conversion: a run to a bundle, every format from one quantised graph, with proof."""
+"""Conversion: a trained model to a bundle, every format from one quantized graph, with proof.
+
+    from linnet_convert import convert, verify
+
+Importing this package imports neither TensorFlow nor an engine: each name is loaded when it is first used. Everything
+else in the package is internal.
+"""
+
+from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-# OpenVINO's converter would tell its maker of every conversion, from forked processes that may hang when the program
-# ends; without this package it keeps silent.
+if TYPE_CHECKING:
+    from linnet_convert.api import convert, verify
+
+__all__ = ["convert", "verify"]
+
+# OpenVINO's converter reports each conversion to its maker, from forked processes that may hang when the program ends.
+# Without this package it reports nothing.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("linnet_convert.api"), name)

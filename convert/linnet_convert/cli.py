@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+import linnet_convert
 from linnet_convert.clients.api import Exported
 from linnet_convert.clients.command import CLIENT_NAMES, as_rows, named_clients, show
 from linnet_convert.clients.export import export
-from linnet_convert.facts import FORMATS
-from linnet_convert.options import model_options
-from linnet_convert.sources.signature import Flags
-from linnet_devices.api import Format, LinnetError
-from linnet_devices.chatter import no_chatter, quiet_tensorflow
-from linnet_runtime.bundle import MANIFEST, Artifact
+from linnet_convert.errors import ConversionError
+from linnet_convert.options import as_options, model_options
+from linnet_devices.api import LinnetError
+from linnet_runtime.bundle import Artifact
 from linnet_runtime.commands.options import json_option, max_drop_option, overwrite_option
 from linnet_runtime.commands.tables import plain_table, print_table
-from linnet_runtime.files import refuse_existing
 from linnet_runtime.owned_directory import own_temporary_folder
 from linnet_runtime.proof.gates import gate_words
 from linnet_runtime.proof.report import FOLDER, PAGE
@@ -59,40 +58,27 @@ def convert(
     source: Path,
     out: Path,
     formats: str | None,
-    flags: Flags,
-    data: Path | None,
-    calibrate: Path | None,
     check: str | None,
     clients: str | None,
     no_canary_photos: bool,
-    max_drop: float | None,
     overwrite: bool,
     as_json: bool,
+    **arguments: Any,
 ) -> None:
-    """Converts and shows the parity; the command's help is above."""
-    refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
+    """Calls ``linnet_convert.convert`` and shows the parity; the command's help is above."""
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whose converter it is, whatever the model was trained on
-    quiet_tensorflow()
-    with no_chatter():  # imports TensorFlow: seconds that --help need not take, and a page of greetings
-        from linnet_convert.conversion import convert_source
-        from linnet_convert.readiness import ACCELERATORS
-        from linnet_convert.sources.open import open_source
-
-    named = _named("--formats", formats, FORMATS)
-    accelerators = _named("--check", check, ACCELERATORS) or set()
     wanted_by = named_clients(clients) if clients is not None else []
     # Standard error is held back while the converter writes to it; this console writes to a copy.
-    with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status:
-        opened = open_source(source, flags, data=data, calibrate=calibrate)
-        converted = convert_source(
-            opened,
+    with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status, _options_named():
+        converted = linnet_convert.convert(
+            source,
             out,
-            formats=_reachable(source, named, opened.about.formats),
+            formats=None if formats is None else _names(formats),
+            check=() if check is None else _names(check),
             canary_photos=not no_canary_photos,
             overwrite=overwrite,
-            accelerators=[name for name in ACCELERATORS if name in accelerators],
             on_step=status.update,
-            max_drop=max_drop,
+            **arguments,
         )
     exported = export(out, wanted_by)
     _show(converted, exported, as_json=as_json)
@@ -100,6 +86,21 @@ def convert(
         raise LinnetError(
             f"--check {','.join(unready)}", got=f"requirements that {out}, which is written, does not meet"
         )
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+@contextmanager
+def _options_named() -> Iterator[None]:
+    """Names the options that cure an error, in place of the arguments of the function."""
+    try:
+        yield
+    except ConversionError as error:
+        what = f"--{error.what}" if error.what in ("formats", "check", "std") else error.what
+        fix = as_options(error.arguments) if error.arguments else error.fix
+        raise ConversionError(what, got=error.got, expected=error.expected, fix=fix) from error
 
 
 def _show(converted: Conversion, exported: list[Exported], *, as_json: bool) -> None:
@@ -123,27 +124,6 @@ def _show(converted: Conversion, exported: list[Exported], *, as_json: bool) -> 
             print_table(_requirements(readiness))
         if exported:
             show(exported)
-
-
-def _named(option: str, names: str | None, known: tuple[str, ...]) -> set[str] | None:
-    """What an option names, with commas between; None where it is left out."""
-    if names is None:
-        return None
-    named = {name.strip() for name in names.split(",")}
-    if unknown := named - set(known):
-        raise LinnetError(option, got=", ".join(sorted(unknown)) or "''", expected="some of " + ",".join(known))
-    return named
-
-
-def _reachable(source: Path, named: set[str] | None, reachable: tuple[Format, ...]) -> list[Format]:
-    """Those that are wanted, in order. Raises LinnetError where the source cannot become one of them."""
-    if named is not None and (out_of_reach := named - set(reachable)):
-        raise LinnetError(
-            f"--formats for {source}",
-            got=",".join(sorted(out_of_reach)),
-            expected="some of " + ",".join(reachable) + ": it cannot become another",
-        )
-    return [format for format in reachable if named is None or format in named]
 
 
 def _requirements(readiness: Readiness) -> Table:

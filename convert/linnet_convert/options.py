@@ -1,19 +1,18 @@
-"""The options for a model made elsewhere, as one ``flags: Flags``, and its photos."""
+"""The options of ``linnet convert`` that state what a model made elsewhere does not, and those for its photos. Each
+has the name of an argument of ``linnet_convert.convert``.
+"""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import click
 
 from linnet_convert.facts import CHANNELS, Triple, triple
-from linnet_convert.sources.signature import Flags
 
-Function = TypeVar("Function", bound=Callable[..., None])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _triple(_ctx: click.Context, option: click.Parameter, text: str | None) -> Triple | None:
@@ -29,34 +28,49 @@ def _triple(_ctx: click.Context, option: click.Parameter, text: str | None) -> T
 
 
 _OPTIONS = (
-    click.option("--labels", type=click.Path(path_type=Path), help="Of a model file: its labels, one a line."),
+    click.option("--labels", type=click.Path(path_type=Path), help="The labels of a model file, one a line."),
     click.option(
         "--mean", callback=_triple, metavar="R,G,B", help="A model file's input is (pixel - mean) / std; pixel 0..255."
     ),
-    click.option("--std", callback=_triple, metavar="R,G,B", help="See --mean. 1, with a mean of 0: the pixels."),
-    click.option("--layout", type=click.Choice(["NHWC", "NCHW"]), help="Of a model file's input."),
-    click.option("--color", type=click.Choice(["rgb", "bgr"]), help="The order of colours that a model file wants."),
+    click.option("--std", callback=_triple, metavar="R,G,B", help="See --mean. Mean 0 and std 1 are the pixels."),
+    click.option("--layout", type=click.Choice(["NHWC", "NCHW"]), help="The order of a model file's input axes."),
+    click.option("--color", type=click.Choice(["rgb", "bgr"]), help="The order of a model file's input channels."),
     click.option(
         "--crop", type=click.Choice(["centre", "stretch"]), help="How a picture is fitted.  [default: centre]"
     ),
-    click.option("--size", type=click.IntRange(min=1), help="Of a model file that takes any size: pixels a side."),
     click.option(
-        "--data", type=click.Path(path_type=Path), help="Labelled photos to compare a model file on; noise without."
+        "--size", type=click.IntRange(min=1), help="Height and width in pixels, for a model file that takes any."
     ),
     click.option(
-        "--calibrate", type=click.Path(path_type=Path), help="Training photos, for int8 from a float model file."
+        "--data",
+        type=click.Path(path_type=Path),
+        help="Labelled photos to compare a model file on.  [default: noise]",
+    ),
+    click.option(
+        "--calibrate", type=click.Path(path_type=Path), help="Calibration photos, for int8 from a float model file."
     ),
 )
+_METAVARS = {
+    **{"labels": "FILE", "mean": "R,G,B", "std": "R,G,B", "layout": "NHWC|NCHW", "color": "rgb|bgr"},
+    **{"size": "PIXELS", "data": "DATA", "calibrate": "DATA"},
+}
 
 
 def model_options(function: Function) -> Function:
-    """``--data`` and ``--calibrate``, and the others as one ``flags``."""
-    names = [field.name for field in fields(Flags)]
-
-    @functools.wraps(function)
-    def command(*args: Any, **options: Any) -> None:
-        function(*args, flags=Flags(**{name: options.pop(name) for name in names}), **options)
-
+    """Adds them to a command, as keyword arguments."""
     for option in reversed(_OPTIONS):
-        command = option(command)
-    return cast("Function", command)
+        function = option(function)
+    return function
+
+
+def as_options(arguments: dict[str, Any]) -> str:
+    """The ``arguments`` of a ConversionError as options: ``--labels FILE --formats tflite without --calibrate``."""
+    return " ".join(_as_option(name, value) for name, value in arguments.items())
+
+
+def _as_option(name: str, value: Any) -> str:
+    if value is None:
+        return f"without --{name}"
+    if value is ...:
+        return f"--{name} {_METAVARS[name]}"
+    return f"--{name} {','.join(value)}"

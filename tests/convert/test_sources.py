@@ -215,9 +215,9 @@ def test_linnets_own_file_says_all_itself(path: str, bundle_folder: Path, tmp_pa
 REFUSED = {
     "nothing is said": ("mobile.onnx", (), "Fix: --labels FILE --mean R,G,B --std R,G,B --color rgb|bgr"),
     "nor the size": ("open.onnx", (), "Fix: --labels FILE --size PIXELS --mean R,G,B --std R,G,B --color rgb|bgr"),
-    "a layout that it has not": ("mobile.onnx", ("--layout", "NHWC"), "got --layout NHWC, expected NCHW, from its"),
-    "a size that it has not": ("mobile.onnx", ("--size", 64), "got --size 64, expected none: it is 32x32 pixels"),
-    "half a normalisation": ("mobile.onnx", ("--mean", "0"), "--mean and --std: got one of them, expected both"),
+    "a layout that it has not": ("mobile.onnx", ("--layout", "NHWC"), "got layout NHWC, expected NCHW, from its"),
+    "a size that it has not": ("mobile.onnx", ("--size", 64), "got size 64, expected none: it is 32x32 pixels"),
+    "half a normalisation": ("mobile.onnx", ("--mean", "0"), "mean and std: got one of them, expected both"),
     "a normalisation by nothing": (
         "mobile.onnx",
         ("--mean", "0", "--std", "0"),
@@ -243,4 +243,5 @@ def test_what_cannot_be_is_one_line(case: str, models: Path, tmp_path: Path, pro
 
 def test_a_run_takes_no_flags_of_model_files(tiny_run: Path, tmp_path: Path, program: Program) -> None:
     done = program("convert", tiny_run, "--out", tmp_path / "x.linnet", "--color", "bgr", status=1)
-    assert one_line_error(done) == f"{tiny_run} is a run: got --color, expected none of them: the run says it all"
+    said = "got color, expected nothing that the run states. Fix: without --color"
+    assert one_line_error(done) == f"{tiny_run} is a run: {said}"

@@ -36,7 +36,7 @@ def onnx_to_keras(model: onnx.ModelProto, layout: str) -> keras.Model:
             f"operator {', '.join(unknown)}",
             got="no translation to Keras",
             expected="one of " + ", ".join(OPERATORS),
-            fix="--formats onnx,openvino, without --calibrate",
+            arguments={"formats": ("onnx", "openvino"), "calibrate": None},
         )
     (given,) = graph.input
     shape = [side.dim_value for side in given.type.tensor_type.shape.dim]

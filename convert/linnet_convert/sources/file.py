@@ -72,7 +72,7 @@ class FileSource(ABC):
                 str(self.path),
                 got=f"{type(error).__name__}: {error}",
                 expected="a model that can be translated",
-                fix=f"--formats {self.copied[0]}" if self.copied else None,
+                arguments={"formats": (self.copied[0],)} if self.copied else None,
             ) from error
 
     @abstractmethod

@@ -43,10 +43,13 @@ def open_source(path: Path, flags: Flags, *, data: Path | None, calibrate: Path 
     if kind is None:
         if not path.exists():
             raise ConversionError(str(path), got="no such file or folder", expected=_EXPECTED)
-        given = flags.given() + [name for name, folder in (("--data", data), ("--calibrate", calibrate)) if folder]
+        given = flags.given() + [name for name, folder in (("data", data), ("calibrate", calibrate)) if folder]
         if given:
             raise ConversionError(
-                f"{path} is a run", got=", ".join(given), expected="none of them: the run says it all"
+                f"{path} is a run",
+                got=", ".join(given),
+                expected="nothing that the run states",
+                arguments=dict.fromkeys(given),
             )
         with no_chatter():  # TensorFlow is imported, which model files do not need
             from linnet_convert.sources.run import load_run
@@ -63,7 +66,9 @@ def open_source(path: Path, flags: Flags, *, data: Path | None, calibrate: Path 
     facts = examine(kind, path)
     if calibrate is not None and (facts.precision == "int8" or kind == "openvino"):
         got = "a model that is int8 already" if facts.precision == "int8" else "an IR, which becomes nothing else"
-        raise ConversionError(f"--calibrate for {path}", got=got, expected="none")
+        raise ConversionError(
+            f"calibration photos for {path}", got=got, expected="a float model", arguments={"calibrate": None}
+        )
     said = signature(str(path), facts, flags)
     validation = load_labelled_photos(data, said.labels, said.preprocess) if data else None
     calibration = load_calibration(calibrate, said.labels, said.preprocess) if calibrate else None

@@ -25,7 +25,7 @@ _RANGE_STEPS = 1.5  # a quantised range is rounded to its steps, and its zero po
 class Flags:
     """What a user says of a model: the options of the same names; None where one is not given."""
 
-    labels: Path | None = None
+    labels: tuple[str, ...] | Path | None = None
     mean: Triple | None = None
     std: Triple | None = None
     layout: Literal["NHWC", "NCHW"] | None = None
@@ -34,8 +34,8 @@ class Flags:
     size: int | None = None
 
     def given(self) -> list[str]:
-        """The names of those that are given, as they are typed."""
-        return [f"--{field.name}" for field in fields(self) if getattr(self, field.name) is not None]
+        """The names of those that are given."""
+        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ def signature(what: str, facts: Facts, flags: Flags) -> Signature:
     Raises:
         ConversionError: what nobody says, all of it at once; or flags that contradict the file.
     """
-    missing: dict[str, str] = {}
-    labels = _labels(flags.labels) if flags.labels else facts.metadata.labels
+    missing: dict[str, str] = {}  # what the file does not state, by the argument that does
+    labels = facts.metadata.labels if flags.labels is None else _labels(flags.labels)
     if labels is None:
-        missing["--labels FILE"] = "labels"
+        missing["labels"] = "labels"
     elif len(labels) != facts.output.shape[-1]:
         raise ConversionError(
-            str(flags.labels or f"labels in {what}"),
+            str(flags.labels) if isinstance(flags.labels, Path) else f"labels of {what}",
             got=f"{len(labels)} labels",
             expected=f"{facts.output.shape[-1]}, one a line for each output of the model",
             fix="a first line such as background, where the model has a class for none"
@@ -74,18 +74,19 @@ def signature(what: str, facts: Facts, flags: Flags) -> Signature:
         )
     layout = _layout(what, facts, flags)
     if layout is None:
-        missing["--layout NHWC|NCHW"] = "order of its axes"
+        missing["layout"] = "order of its axes"
     height, width = _size(what, facts, flags, layout or "NHWC")
     if height is None or width is None:
-        missing["--size PIXELS"] = "size"
+        missing["size"] = "size"
     normalization = _normalization(what, facts, flags)
     if normalization is None:
-        missing["--mean R,G,B --std R,G,B"] = "normalization"
+        missing |= {"mean": "normalization", "std": ""}
     color = flags.color or facts.metadata.color
     if color is None:
-        missing["--color rgb|bgr"] = "colour order"
+        missing["color"] = "color order"
     if labels is None or layout is None or height is None or width is None or normalization is None or color is None:
-        raise ConversionError(what, got="no " + ", ".join(missing.values()) + " in the file", fix=" ".join(missing))
+        words = ", ".join(filter(None, missing.values()))
+        raise ConversionError(what, got=f"no {words} in the file", arguments=dict.fromkeys(missing, ...))
     shape = (1, height, width, CHANNELS) if layout == "NHWC" else (1, CHANNELS, height, width)
     mean, std = (None, None) if normalization == IDENTITY else normalization
     is_float = facts.input.dtype == "float32"
@@ -124,7 +125,9 @@ def _dtype(what: str, found: str) -> Literal["uint8", "int8", "float32"]:
     raise ConversionError(what, got=f"a tensor of {found}", expected=" or ".join(_DTYPES))
 
 
-def _labels(path: Path) -> tuple[str, ...]:
+def _labels(path: tuple[str, ...] | Path) -> tuple[str, ...]:
+    if isinstance(path, tuple):
+        return path
     try:
         if path.stat().st_size > _MOST_LABEL_BYTES:
             raise ConversionError(str(path), got="a larger file", expected=f"at most {_MOST_LABEL_BYTES} bytes")
@@ -147,7 +150,7 @@ def _layout(what: str, facts: Facts, flags: Flags) -> Literal["NHWC", "NCHW"] | 
     if wanted is None:
         return possible[0] if len(possible) == 1 else None  # type: ignore[return-value]  # of the two
     if wanted not in possible:
-        raise ConversionError(what, got=f"--layout {wanted}", expected=f"{possible[0]}, from its shape {list(shape)}")
+        raise ConversionError(what, got=f"layout {wanted}", expected=f"{possible[0]}, from its shape {list(shape)}")
     return wanted
 
 
@@ -155,23 +158,23 @@ def _size(what: str, facts: Facts, flags: Flags, layout: str) -> tuple[int | Non
     shape = facts.input.shape
     height, width = shape[1:3] if layout == "NHWC" else shape[2:4]
     if flags.size is not None and {height, width} - {None, flags.size}:
-        raise ConversionError(what, got=f"--size {flags.size}", expected=f"none: it is {height}x{width} pixels")
+        raise ConversionError(what, got=f"size {flags.size}", expected=f"none: it is {height}x{width} pixels")
     return height or flags.size, width or flags.size
 
 
 def _normalization(what: str, facts: Facts, flags: Flags) -> tuple[Triple, Triple] | None:
     """Mean and standard deviation; the identity where a pixel goes in as it is."""
     if (flags.mean is None) != (flags.std is None):
-        raise ConversionError("--mean and --std", got="one of them", expected="both or neither")
+        raise ConversionError("mean and std", got="one of them", expected="both or neither")
     if flags.std is not None and min(flags.std) <= 0:
-        raise ConversionError("--std", got=flags.std, expected="more than 0")
+        raise ConversionError("std", got=flags.std, expected="more than 0")
     mean, std = (flags.mean, flags.std) if flags.mean else (facts.metadata.mean, facts.metadata.std)
     tensor = facts.input
     if mean is not None and std is not None:
         if (mean, std) == IDENTITY or _is_pixel(tensor, mean, std):
             return IDENTITY
         if tensor.dtype != "float32" and tensor.scale is None:
-            raise ConversionError(what, got=f"--mean and --std for a {tensor.dtype} input without a scale")
+            raise ConversionError(what, got=f"mean and std for a {tensor.dtype} input without a scale")
         return mean, std
     if tensor.dtype == "float32":
         return None
