@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -56,3 +57,10 @@ def test_pages_fetch_nothing_from_other_servers(site: Path) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_in_the_reference(site: Path, command: str) -> None:
     assert f'id="linnet-{command}"' in (site / "reference" / "commands.html").read_text()
+
+
+@pytest.mark.parametrize("package", ["linnet_devices", "linnet_runtime", "linnet_train", "linnet_convert"])
+def test_every_public_name_is_in_the_python_reference(site: Path, package: str) -> None:
+    page = (site / "reference" / "python.html").read_text()
+    names = getattr(importlib.import_module(package), "__all__", [])
+    assert [name for name in names if f'.{name}"' not in page] == []
