@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from linnet_devices.errors import LinnetError
+from linnet_devices.errors import LinnetError, Setting
 
 
 class ConversionError(LinnetError):
@@ -17,11 +17,11 @@ class ConversionError(LinnetError):
 
     def __init__(
         self,
-        what: str,
+        what: str | Setting,
         *,
         got: object | None = None,
         expected: object | None = None,
-        fix: str | None = None,
+        fix: str | Setting | tuple[str | Setting, ...] | None = None,
         arguments: dict[str, Any] | None = None,
     ) -> None:
         self.arguments = arguments or {}

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
+from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError, Setting
 
 __all__ = [
     "Device",
@@ -28,6 +28,7 @@ __all__ = [
     "Placement",
     "Probe",
     "Session",
+    "Setting",
     "TensorSpec",
 ]
 
@@ -148,9 +149,9 @@ class OpenOptions:
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
-            raise LinnetError("threads", got=self.threads, expected="at least 1", fix="--threads 1")
+            raise LinnetError(Setting("threads"), got=self.threads, expected="at least 1", fix=Setting("threads", 1))
         if not 0 <= self.require_placement <= 1:
-            raise LinnetError("require_placement", got=self.require_placement, expected="a share of 0 to 1")
+            raise LinnetError(Setting("require_placement"), got=self.require_placement, expected="a share of 0 to 1")
 
 
 class Session(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import re
 
-from linnet_devices.api import DeviceError, Model, OpenOptions, Probe
+from linnet_devices.api import DeviceError, Model, OpenOptions, Probe, Setting
 from linnet_devices.delegate import ExternalDelegate
 from linnet_devices.litert import LiteRTSession, operation_names
 from linnet_devices.presets import EDGETPU, EDGETPU_OP
@@ -26,7 +26,7 @@ class Coral(ExternalDelegate):
         found = _NAME.fullmatch(name)
         if found is None:
             raise DeviceError(
-                "--device", got=repr(name), expected="coral, coral:usb, coral:usb:N, coral:pci or coral:pci:N"
+                Setting("device"), got=repr(name), expected="coral, coral:usb, coral:usb:N, coral:pci or coral:pci:N"
             )
         self._bus, self._index = found["bus"], int(found["index"] or 0)
         super().__init__(name, EDGETPU, {"device": found["device"]} if found["device"] else {})

@@ -7,7 +7,7 @@ import difflib
 import os
 from urllib.parse import unquote
 
-from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Probe
+from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Probe, Setting
 from linnet_devices.litert import LiteRT, LiteRTSession, create_delegate
 from linnet_devices.presets import PRESETS, Preset
 from linnet_devices.session import check_placement
@@ -79,7 +79,7 @@ def named(name: str) -> ExternalDelegate:
     for pair in query.split("&") if query else ():
         key, equals, value = pair.partition("=")
         if not key or not equals:
-            raise DeviceError(f"options of --device {name}", got=repr(pair), expected="option=value")
+            raise DeviceError(Setting("device", name), got=f"the option {pair!r}", expected="option=value")
         options[unquote(key)] = unquote(value)
     if target in PRESETS:
         return ExternalDelegate(name, PRESETS[target], options)
@@ -92,8 +92,8 @@ def named(name: str) -> ExternalDelegate:
         return ExternalDelegate(name, preset, options)
     nearest = difflib.get_close_matches(target, PRESETS, n=1) or ["/path/lib.so"]
     raise DeviceError(
-        "--device",
+        Setting("device"),
         got=repr(name),
         expected=f"a library's path or one of {', '.join(PRESETS)} after delegate:",
-        fix=f"--device {PREFIX}{nearest[0]}",
+        fix=Setting("device", PREFIX + nearest[0]),
     )

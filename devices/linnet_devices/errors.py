@@ -2,7 +2,7 @@
 
 LinnetError
 ├── DeviceError            a device that cannot do what was asked
-│   ├── DeviceUnavailable  it is not here: no library, no hardware, no permission
+│   ├── DeviceUnavailable  no library, no hardware or no permission
 │   ├── DeviceCrashed      its process ended: an abort, a segmentation fault
 │   └── DeviceHung         it gave no answer in time
 ├── BundleError            a bundle that is damaged, incomplete or too new      (linnet_runtime.bundle)
@@ -16,6 +16,8 @@ LinnetError
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 
@@ -29,36 +31,77 @@ def printable(text: str) -> str:
     return _NOT_UTF8.sub(lambda surrogate: f"\\x{ord(surrogate[0]) & 0xFF:02x}", text)
 
 
-class LinnetError(Exception):
-    """A mistake that the user can fix, or a fault that the user must know of.
+@dataclass(frozen=True)
+class Setting:
+    """A parameter of Linnet's Python functions, named in an error. The program shows it as its own option."""
 
-    Args:
-        what: the thing that is wrong, with its name: ``"photos/bolt"``.
-        got: what was found.
-        expected: what would have been right.
-        fix: the next thing to type or do.
-    """
+    name: str
+    value: str | float | bool | None = None
+
+    def __str__(self) -> str:
+        """``device`` or ``device='cpu'``."""
+        return self.name if self.value is None else f"{self.name}={self.value!r}"
+
+    @property
+    def option(self) -> str:
+        """``--device`` or ``--device cpu``."""
+        option = "--" + self.name.replace("_", "-")
+        return option if self.value is None or self.value is True else f"{option} {self.value}"
+
+
+class LinnetError(Exception):
+    """A mistake that the user can fix, or a fault that the user must know of."""
+
+    what: str | Setting
+    """The thing that is wrong, with its name: ``"photos/bolt"``."""
+    got: object | None
+    """What was found."""
+    expected: object | None
+    """What would have been right."""
+    fix: str | Setting | tuple[str | Setting, ...] | None
+    """The next thing to type or do; several are alternatives."""
+    reasons: tuple[str | LinnetError, ...]
+    """What was found, where that is several errors, one for each thing that was tried."""
 
     def __init__(
-        self, what: str, *, got: object | None = None, expected: object | None = None, fix: str | None = None
+        self,
+        what: str | Setting,
+        *,
+        got: object | None = None,
+        expected: object | None = None,
+        fix: str | Setting | tuple[str | Setting, ...] | None = None,
+        reasons: Iterable[str | LinnetError] = (),
     ) -> None:
         self.what, self.got, self.expected, self.fix = what, got, expected, fix
-        line = what
+        self.reasons = tuple(reasons)
+        super().__init__(self.line())
+
+    def line(self, *, options: bool = False) -> str:
+        """The error in one line; with ``options`` each ``Setting`` is an option of the program."""
+
+        def shown(part: object) -> str:
+            if isinstance(part, LinnetError):
+                return part.line(options=options)
+            return part.option if options and isinstance(part, Setting) else str(part)
+
+        line = shown(self.what)
+        got = "; ".join(map(shown, self.reasons)) if self.reasons else self.got
         if got is not None:
             line += f": got {got}"
-        if expected is not None:
-            line += f", expected {expected}" if got is not None else f": expected {expected}"
-        if fix is not None:
-            line += f". Fix: {fix}"
-        super().__init__(printable(" ".join(line.split())))
+        if self.expected is not None:
+            line += f", expected {self.expected}" if got is not None else f": expected {self.expected}"
+        if self.fix is not None:
+            fixes = self.fix if isinstance(self.fix, tuple) else (self.fix,)
+            line += f". Fix: {', or '.join(map(shown, fixes))}"
+        return printable(" ".join(line.split()))
 
 
 class DeviceError(LinnetError):
-    """A device that is here but cannot do what was asked of it."""
+    """A device that cannot do what was asked of it."""
 
 
 class DeviceUnavailable(DeviceError):  # noqa: N818  # the state's name says it
-    """A device that is not here: its library, hardware or permission is missing."""
+    """A device whose library, hardware or permission is missing."""
 
 
 class DeviceCrashed(DeviceError):  # noqa: N818  # see above

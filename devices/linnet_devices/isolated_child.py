@@ -27,6 +27,7 @@ from linnet_devices.api import (
     Placement,
     Session,
 )
+from linnet_devices.errors import Setting
 from linnet_devices.lifeline import end_with
 from linnet_devices.registry import load_device
 from linnet_devices.session import InputAdapter, check_placement
@@ -53,10 +54,10 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     """Its answer where that failed, and to a run that failed: the parts of a LinnetError."""
 
     kind: Literal["unavailable", "error"]
-    what: str
+    what: str | Setting
     got: str | None = None
     expected: str | None = None
-    fix: str | None = None
+    fix: str | Setting | tuple[str | Setting, ...] | None = None
 
     @classmethod
     def of(cls, error: Exception, device: str) -> Failed:

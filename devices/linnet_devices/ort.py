@@ -7,7 +7,7 @@ from typing import Any
 import onnxruntime
 from numpy.typing import NDArray
 
-from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Placement, Probe
+from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Placement, Probe, Setting
 from linnet_devices.session import EngineSession, check_placement, thread_count
 
 _CPU = "CPUExecutionProvider"
@@ -49,7 +49,9 @@ class OnnxRuntimeProvider:
         wanted = name.partition(":")[2]
         known = {provider.removesuffix(_SUFFIX): provider for provider in onnxruntime.get_all_providers()}
         if wanted not in known:
-            raise DeviceError("--device", got=repr(name), expected=f"one of {', '.join(sorted(known))} after ort:")
+            raise DeviceError(
+                Setting("device"), got=repr(name), expected=f"one of {', '.join(sorted(known))} after ort:"
+            )
         self._short, self._provider = wanted, known[wanted]
 
     def probe(self) -> Probe:

@@ -72,7 +72,7 @@ PRESETS = {
         hardware="Android's accelerators",
         unavailable="NNAPI belongs to Android, deprecated since Android 15; its delegate is compiled into apps, and "
         "there is no library to load",
-        fix="--device delegate:vx, which replaced NNAPI on NXP's Linux, or the delegate of the accelerator's maker",
+        fix="delegate:vx, which replaced NNAPI on NXP's Linux, or the delegate of the accelerator's maker",
         source="developer.android.com: NNAPI Migration Guide; NXP IMXMLUG",
     ),
     "qnn": Preset(

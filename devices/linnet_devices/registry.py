@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
-from linnet_devices.api import Device, DeviceError, DeviceUnavailable, Probe
+from linnet_devices.api import Device, DeviceError, DeviceUnavailable, Probe, Setting
 from linnet_devices.presets import PRESETS
 
 ENTRY_POINT_GROUP = "linnet.devices"
@@ -128,7 +128,7 @@ def probe(name: str) -> Probe:
     try:
         return load_device(name).probe()
     except DeviceError as error:
-        return Probe(False, _one_line(str(error.got or error)), error.fix or "")
+        return Probe(False, _one_line(str(error.got or error)), str(error.fix or ""))
     except Exception as error:  # a plug-in's fault must not hide the other devices
         return Probe(False, _one_line(f"{type(error).__name__}: {error}"), _PLUGIN_FIX)
 
@@ -166,8 +166,8 @@ def _load_plugin(name: str) -> Device:
     names = known_names()
     nearest = difflib.get_close_matches(name, names, n=1)
     raise DeviceError(
-        "--device",
+        Setting("device"),
         got=repr(name),
         expected="one of " + ", ".join(names),
-        fix=f"--device {nearest[0]}" if nearest else "linnet devices lists what is here",
+        fix=Setting("device", nearest[0]) if nearest else "linnet devices lists the available ones",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -21,6 +22,7 @@ from linnet_devices.api import (
     Pixels,
     Placement,
     Session,
+    Setting,
     TensorSpec,
 )
 
@@ -183,9 +185,11 @@ def check_placement(session: AnySession, options: OpenOptions, *, whole: bool = 
     """
     placement, least = session.placement, options.require_placement
     if not options.allow_fallback and (whole or not placement.on_device):
-        passed, expected, fix = placement.share == 1, "all of them" if whole else "some of them", "--allow-fallback"
+        passed, expected = placement.share == 1, "all of them" if whole else "some of them"
+        setting = Setting("allow_fallback", True)
     else:
-        passed, expected, fix = placement.share >= least, f"at least {least:.1%}", "a smaller --require-placement"
+        passed, expected = placement.share >= least, f"at least {least:.1%}"
+        setting = Setting("require_placement", math.floor(placement.share * 100) / 100)
     if passed:
         return session
     session.close()
@@ -195,5 +199,5 @@ def check_placement(session: AnySession, options: OpenOptions, *, whole: bool = 
         f"{session.model.path} on {placement.device}",
         got=f"{placement.on_device} of {placement.total} operations on it" + (f" ({named})" if named else ""),
         expected=expected,
-        fix=f"a model that the device takes, or {fix}",
+        fix=("a model that the device takes", setting),
     )

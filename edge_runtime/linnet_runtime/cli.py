@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
         with signals_stop():
             linnet.main(args=arguments or ["--help"], prog_name="linnet", standalone_mode=False)
     except LinnetError as error:
-        return _fail(str(error), 1)
+        return _fail(error.line(options=True), 1)
     except click.ClickException as error:
         hint = f". Fix: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
         return _fail(error.format_message().rstrip(".") + hint, error.exit_code)

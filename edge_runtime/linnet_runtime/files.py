@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from linnet_devices.api import LinnetError
+from linnet_devices.api import LinnetError, Setting
 from linnet_runtime.owned_directory import owned_directory
 from linnet_runtime.rename import exchange, rename_new
 
@@ -61,16 +61,18 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
 def refuse_existing(path: Path, *, overwrite: bool, marker: str) -> None:
     """Raises LinnetError where ``path`` exists and must not be replaced; asked before a long job, not after it.
 
-    ``marker`` is a file that is in every directory of the kind that may be replaced: a wrong --out with --overwrite
+    ``marker`` is a file that is in every directory of the kind that may be replaced: a wrong name with ``overwrite``
     must not cost a user's own folder.
     """
     if path.exists() and not path.is_dir():
-        raise LinnetError(str(path), got="a file of that name", expected="a new name", fix="another --out")
+        raise LinnetError(str(path), got="a file of that name", expected="a new name", fix="another name")
     if path.exists() and not overwrite:
-        raise LinnetError(str(path), got="it exists", expected="a new name", fix="--overwrite, or another --out")
+        raise LinnetError(
+            str(path), got="it exists", expected="a new name", fix=(Setting("overwrite", True), "another name")
+        )
     if path.exists() and not (path / marker).is_file() and any(path.iterdir()):
         raise LinnetError(
-            str(path), got=f"a directory without {marker}", expected="one that linnet made", fix="another --out"
+            str(path), got=f"a directory without {marker}", expected="one that linnet made", fix="another name"
         )
 
 

@@ -9,7 +9,7 @@ import logging
 import threading
 from typing import Literal
 
-from linnet_devices.api import Device, DeviceUnavailable, Format, Model, OpenOptions, Session
+from linnet_devices.api import Device, DeviceUnavailable, Format, Model, OpenOptions, Session, Setting
 from linnet_devices.isolated import OPEN_S, RUN_S, IsolatedSession
 from linnet_devices.registry import expand, load_device
 from linnet_devices.session import check_placement
@@ -33,7 +33,7 @@ def choose_precision(bundle: Bundle, wanted: PrecisionChoice | None) -> Precisio
     if wanted is not None and wanted not in held:
         other = "float" if wanted == "int8" else "int8"
         raise BundleError(
-            bundle.name, got=f"only {other} models", expected=f"one in {wanted}", fix=f"precision {other}"
+            bundle.name, got=f"only {other} models", expected=f"one in {wanted}", fix=Setting("precision", other)
         )
     return wanted or "int8"
 
@@ -54,8 +54,8 @@ def open_session(bundle: Bundle, device_name: str, *, precision: PrecisionChoice
             check_artifact(artifact)
             return open_model(device, artifact.model(), options)
         except DeviceUnavailable as error:
-            reasons.append(str(error))
-    raise DeviceUnavailable(f"--device {device_name} for {bundle.name}", got="; ".join(reasons))
+            reasons.append(error)
+    raise DeviceUnavailable(Setting("device", device_name), reasons=reasons)
 
 
 def is_isolated(name: str) -> bool:

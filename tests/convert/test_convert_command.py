@@ -143,7 +143,7 @@ def test_a_bundle_that_is_there_is_kept_and_nothing_is_begun(tmp_path: Path, pro
     out = tmp_path / "x.linnet"
     out.mkdir()
     error = one_line_error(program("convert", tmp_path / "not even a run", "--out", out, status=1))
-    assert error == f"{out}: got it exists, expected a new name. Fix: --overwrite, or another --out"
+    assert error == f"{out}: got it exists, expected a new name. Fix: --overwrite, or another name"
 
 
 def test_overwrite_replaces_the_whole_bundle(

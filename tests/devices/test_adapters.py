@@ -208,7 +208,7 @@ def test_a_placements_share_is_of_all_operations() -> None:
 def test_fewer_threads_than_one_are_refused(threads: int) -> None:
     with pytest.raises(LinnetError) as error:
         OpenOptions(threads=threads)
-    assert str(error.value) == f"threads: got {threads}, expected at least 1. Fix: --threads 1"
+    assert str(error.value) == f"threads: got {threads}, expected at least 1. Fix: threads=1"
 
 
 def test_an_engine_gets_the_threads_that_were_asked_for() -> None:

@@ -48,10 +48,10 @@ def test_a_name_says_which_library_with_which_options(
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("delegate:vxx", "Fix: --device delegate:vx"),  # a slip
-        ("delegate:", "Fix: --device delegate:/path/lib.so"),
-        ("delegate:/opt/libnpu.so?fast", "got 'fast', expected option=value"),
-        ("delegate:/opt/libnpu.so?=1", "got '=1', expected option=value"),
+        ("delegate:vxx", "Fix: device='delegate:vx'"),  # a slip
+        ("delegate:", "Fix: device='delegate:/path/lib.so'"),
+        ("delegate:/opt/libnpu.so?fast", "got the option 'fast', expected option=value"),
+        ("delegate:/opt/libnpu.so?=1", "got the option '=1', expected option=value"),
     ],
 )
 def test_a_wrong_name_is_one_line(name: str, line: str) -> None:

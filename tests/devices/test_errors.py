@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
+from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError, Setting
 
 
 @pytest.mark.parametrize(
@@ -16,10 +16,10 @@ from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
         ({"got": 0}, "threads: got 0"),
         ({"expected": "at least 1"}, "threads: expected at least 1"),
         ({"got": 0, "expected": "at least 1"}, "threads: got 0, expected at least 1"),
-        ({"fix": "--threads 1"}, "threads. Fix: --threads 1"),
+        ({"fix": "fewer"}, "threads. Fix: fewer"),
         (
-            {"got": 0, "expected": "at least 1", "fix": "--threads 1"},
-            "threads: got 0, expected at least 1. Fix: --threads 1",
+            {"got": 0, "expected": "at least 1", "fix": "fewer"},
+            "threads: got 0, expected at least 1. Fix: fewer",
         ),
         ({"got": "first\n  second\tthird  "}, "threads: got first second third"),  # an engine's own words
     ],
@@ -29,8 +29,28 @@ def test_the_line_has_what_is_known(parts: dict[str, Any], line: str) -> None:
 
 
 def test_the_parts_stay_apart_for_those_who_show_them_otherwise() -> None:
-    error = DeviceError("threads", got=0, expected="at least 1", fix="--threads 1")
-    assert (error.what, error.got, error.expected, error.fix) == ("threads", 0, "at least 1", "--threads 1")
+    error = DeviceError("threads", got=0, expected="at least 1", fix="fewer")
+    assert (error.what, error.got, error.expected, error.fix) == ("threads", 0, "at least 1", "fewer")
+
+
+def test_a_parameter_is_shown_as_python_has_it_or_as_an_option_of_the_program() -> None:
+    error = DeviceError(
+        Setting("device", "coral"),
+        got="2 of 3 operations on it",
+        fix=("a model that the device takes", Setting("allow_fallback", True), Setting("require_placement", 0.66)),
+    )
+    line = "device='coral': got 2 of 3 operations on it. Fix: a model that the device takes, "
+    assert str(error) == line + "or allow_fallback=True, or require_placement=0.66"
+    line = "--device coral: got 2 of 3 operations on it. Fix: a model that the device takes, "
+    assert error.line(options=True) == line + "or --allow-fallback, or --require-placement 0.66"
+
+
+def test_the_errors_of_several_tries_are_one_line() -> None:
+    """Each is shown in the same way as the whole."""
+    missing = DeviceUnavailable("no such board", fix=Setting("device", "cpu"))
+    error = DeviceUnavailable(Setting("device", "auto"), reasons=[missing, "npu: no driver"])
+    assert str(error) == "device='auto': got no such board. Fix: device='cpu'; npu: no driver"
+    assert error.line(options=True) == "--device auto: got no such board. Fix: --device cpu; npu: no driver"
 
 
 def test_one_except_clause_takes_every_error_of_linnet() -> None:

@@ -50,7 +50,7 @@ def test_a_delegate_that_takes_nothing_is_an_error(fault_library: Path, int8_mod
     with pytest.raises(DeviceError) as error:
         load_device(device_name(fault_library, ops="ADD")).open(int8_model, OpenOptions())
     assert "got 0 of 6 operations on it (2 QUANTIZE: CPU, 1 CONV_2D: CPU, 1 " in str(error.value)
-    assert "--allow-fallback" in str(error.value)
+    assert "allow_fallback=True" in str(error.value)
 
 
 def test_a_fallback_that_was_allowed_says_that_the_cpu_ran(fault_library: Path, int8_model: Model) -> None:

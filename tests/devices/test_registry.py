@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from linnet_devices.api import DeviceError, DeviceUnavailable
+from linnet_devices.api import DeviceError, DeviceUnavailable, Setting
 from linnet_devices.fake import Fake
 from linnet_devices.presets import PRESETS
 from linnet_devices.registry import DEVICES, GROUPS, expand, known_names, load_device, probe, probe_all
@@ -86,17 +86,17 @@ def test_a_device_with_a_package_of_its_own_says_how_to_install_it(name: str) ->
 @pytest.mark.parametrize(
     ("name", "fix"),
     [
-        ("cpu:onx", "--device cpu:onnx"),  # a slip
-        ("CPU:litert", "--device cpu:litert"),  # names are lower case
-        ("litert", "--device cpu:litert"),  # the engine alone
-        ("zzz", "linnet devices lists what is here"),  # near nothing
-        ("", "linnet devices lists what is here"),
+        ("cpu:onx", Setting("device", "cpu:onnx")),  # a slip
+        ("CPU:litert", Setting("device", "cpu:litert")),  # names are lower case
+        ("litert", Setting("device", "cpu:litert")),  # the engine alone
+        ("zzz", "linnet devices lists the available ones"),  # near nothing
+        ("", "linnet devices lists the available ones"),
     ],
 )
-def test_an_unknown_name_gets_the_nearest(name: str, fix: str) -> None:
+def test_an_unknown_name_gets_the_nearest(name: str, fix: str | Setting) -> None:
     with pytest.raises(DeviceError) as error:
         load_device(name)
-    assert str(error.value).startswith(f"--device: got {name!r}, expected one of ")
+    assert str(error.value).startswith(f"device: got {name!r}, expected one of ")
     assert error.value.fix == fix
     assert all(known in str(error.value) for known in known_names())
 
@@ -116,7 +116,7 @@ def test_a_plugin_is_a_device_like_any_other() -> None:
 def test_a_plugins_name_is_the_nearest_too() -> None:
     with pytest.raises(DeviceError) as error:
         load_device("god:one")
-    assert error.value.fix == "--device good:one"
+    assert error.value.fix == Setting("device", "good:one")
 
 
 @pytest.mark.usefixtures("plugins")

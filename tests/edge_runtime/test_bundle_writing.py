@@ -217,7 +217,9 @@ def test_overwrite_does_not_take_a_folder_that_is_no_bundle(tmp_path: Path) -> N
 
 
 def test_an_existing_bundle_needs_overwrite(small_bundle: Path) -> None:
-    with pytest.raises(LinnetError, match=r"small\.linnet: got it exists, expected a new name\. Fix: --overwrite"):
+    with pytest.raises(
+        LinnetError, match=r"small\.linnet: got it exists, expected a new name\. Fix: overwrite=True, or another name"
+    ):
         write_small_bundle(small_bundle, labels=("new", "newer", "newest"))
     assert_whole(small_bundle, LABELS)
     write_small_bundle(small_bundle, overwrite=True, labels=("new", "newer", "newest"))

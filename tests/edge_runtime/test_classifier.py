@@ -117,13 +117,13 @@ def test_auto_without_a_device_gives_the_reasons_of_the_cpu_engines_only(small_b
     """Most machines lack most accelerators, and a page about them would come before the reason."""
     with pytest.raises(DeviceUnavailable) as refused:
         Classifier.open(small_bundle)
-    assert str(refused.value).startswith("--device auto for small: got ")
+    assert str(refused.value).startswith("device='auto': got ")
     assert "cpu:onnx reads onnx and the bundle has none in int8" in str(refused.value)
     assert "libedgetpu" not in str(refused.value)
 
 
 def test_an_unknown_device_is_an_error_that_names_the_nearest(small_bundle: Path) -> None:
-    with pytest.raises(DeviceError, match=r"got 'cpu:litrt', expected one of .*cpu:onnx.*\. Fix: --device cpu:litert"):
+    with pytest.raises(DeviceError, match=r"got 'cpu:litrt', expected one of .*cpu:onnx.*\. Fix: device='cpu:litert'"):
         Classifier.open(small_bundle, "cpu:litrt")
 
 
@@ -135,7 +135,7 @@ def test_a_bundle_without_the_devices_format_says_which_formats_it_reads(small_b
 def test_a_precision_that_the_bundle_lacks_is_one_short_line(small_bundle: Path) -> None:
     with pytest.raises(BundleError) as refused:
         Classifier.open(small_bundle, "auto", precision="float")
-    assert str(refused.value) == "small: got only int8 models, expected one in float. Fix: precision int8"
+    assert str(refused.value) == "small: got only int8 models, expected one in float. Fix: precision='int8'"
 
 
 def test_a_bundle_without_int8_runs_its_float_model_and_a_warning_says_so(

@@ -227,7 +227,7 @@ def test_when_all_have_failed_for_long_the_reasons_are_the_error(
         with pytest.raises(DeviceUnavailable) as error:
             next(results)
         assert [event.what for event in events_of(classifier)] == ["crash", "error"]
-    assert str(error.value).startswith("--device first,second: got device first: got its process was ended by SIGABRT")
+    assert str(error.value).startswith("device='first,second': got device first: got its process was ended by SIGABRT")
     assert str(error.value).endswith("; device second: got RuntimeError: the firmware says no")
 
 
@@ -239,7 +239,7 @@ def test_a_ladder_of_which_nothing_is_here_is_an_error_with_each_reason(
     with pytest.raises(DeviceUnavailable) as error:
         Classifier.open(bundle_folder, "first,second")
     reason = "no such board on the bus. Fix: plug it in"
-    assert str(error.value) == f"--device first,second: got first: {reason}; second: {reason}"
+    assert str(error.value) == f"device='first,second': got first: {reason}; second: {reason}"
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_ladder_of_which_nothing_is_here_is_an_error_with_each_reason(
 def test_a_slip_in_a_ladder_is_an_error_and_no_absent_device(
     device: str, got: str, accelerators: Accelerators, bundle_folder: Path
 ) -> None:
-    with pytest.raises(DeviceError, match=f"--device: got {got}"):
+    with pytest.raises(DeviceError, match=f"device: got {got}"):
         Classifier.open(bundle_folder, device)
     assert not accelerators.opened()
 

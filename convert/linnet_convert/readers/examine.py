@@ -86,7 +86,7 @@ def _answer(kind: str, path: Path) -> Facts | Refusal:
         return facts
     except LinnetError as error:
         got, expected = (None if part is None else str(part) for part in (error.got, error.expected))
-        return Refusal(error.what, got, expected, error.fix)
+        return Refusal(str(error.what), got, expected, None if error.fix is None else str(error.fix))
     except ModuleNotFoundError:
         raise
     except Exception as error:  # the readers of damaged files raise all sorts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from linnet_devices.api import DeviceError, DeviceUnavailable, OpenOptions, Session
+from linnet_devices.api import DeviceError, DeviceUnavailable, LinnetError, OpenOptions, Session, Setting
 from linnet_devices.registry import GROUPS, expand, probe
 from linnet_runtime.bundle import Bundle
 from linnet_runtime.failover.checked import Limits, Wanted, open_checked
@@ -41,7 +41,7 @@ def open_ladder(
     if names == [AUTO]:
         return _open_auto(wanted)
     if AUTO in names:
-        raise DeviceError("--device", got="auto in a list", expected="auto alone, or the devices by name")
+        raise DeviceError(Setting("device"), got="auto in a list", expected="auto alone, or the devices by name")
     return SupervisedSession(device, [_rung(name, wanted) for name in names], limits)
 
 
@@ -51,7 +51,7 @@ def _rung(name: str, wanted: Wanted) -> Rung:
 
 
 def _open_auto(wanted: Wanted) -> Session:
-    reasons = []
+    reasons: list[str | LinnetError] = []
     for name in GROUPS[AUTO]:
         found = probe(name)
         if not found.available:
@@ -66,7 +66,7 @@ def _open_auto(wanted: Wanted) -> Session:
                 return checked.session
             session = SupervisedSession(AUTO, [_rung(name, wanted), _rung(_LAST_RESORT, wanted)], wanted.limits)
         except DeviceError as error:
-            reasons.append(str(error))
+            reasons.append(error)
             logger.info("auto: %s is left out: %s", name, error)
             continue
         if reason := session.left_out(name):
@@ -75,4 +75,4 @@ def _open_auto(wanted: Wanted) -> Session:
             continue
         logger.info("auto: %s is taken", name)
         return session
-    raise DeviceUnavailable(f"--device {AUTO} for {wanted.bundle.name}", got="; ".join(reasons))
+    raise DeviceUnavailable(Setting("device", AUTO), reasons=reasons)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from linnet_devices.api import DeviceError, DeviceUnavailable
+from linnet_devices.api import DeviceError, DeviceUnavailable, LinnetError
 from linnet_devices.errors import DeviceCrashed, DeviceHung
 from linnet_runtime.failover.checked import CheckedSession, Limits, TooSlow, WrongAnswers
 
@@ -51,7 +51,7 @@ class Rung:
         self.open = opener
         self.session: CheckedSession | None = None
         self.opening = True
-        self.reason = ""
+        self.reason: str | LinnetError = ""
         self.retry_at = 0.0
         self._limits = limits
         self._backoff_s = limits.first_backoff_s
@@ -64,7 +64,8 @@ class Rung:
         now = time.monotonic()
         if self.session is not None and now - self._opened_at >= self._limits.longest_backoff_s:
             self._backoff_s = self._limits.first_backoff_s
-        self.session, self.reason, self.retry_at = None, str(error), now + self._backoff_s
+        self.session, self.retry_at = None, now + self._backoff_s
+        self.reason = error if isinstance(error, LinnetError) else str(error)
         self._backoff_s = min(2 * self._backoff_s, self._limits.longest_backoff_s)
 
 

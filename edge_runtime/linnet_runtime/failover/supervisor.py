@@ -16,7 +16,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from linnet_devices.api import DeviceError, DeviceUnavailable, Logits, Model, Pixels, Placement
+from linnet_devices.api import DeviceError, DeviceUnavailable, LinnetError, Logits, Model, Pixels, Placement, Setting
 from linnet_runtime.failover.checked import CheckedSession, Limits
 from linnet_runtime.failover.rung import Event, Rung, failure
 
@@ -105,7 +105,7 @@ class SupervisedSession:
                 self._drop(rung, session.slowness)
             return logits
 
-    def left_out(self, name: str) -> str:
+    def left_out(self, name: str) -> str | LinnetError:
         """Why a device of the ladder does not answer; empty where it does, or may when it has been opened."""
         rung = next(rung for rung in self._rungs if rung.name == name)
         return "" if rung.session or rung.opening else rung.reason
@@ -156,7 +156,7 @@ class SupervisedSession:
             for rung in self._rungs:
                 if rung.opening and rung.session is None:
                     rung.reason = f"{rung.name}: not open after {start_s:g} s"
-                    self.events.append(Event(rung.name, "late", rung.reason, time.time()))
+                    self.events.append(Event(rung.name, "late", str(rung.reason), time.time()))
 
     def _open(self, rung: Rung) -> None:
         """The first try."""
@@ -176,7 +176,7 @@ class SupervisedSession:
     def _best(self, patience_s: float) -> tuple[Rung, CheckedSession]:
         """The first rung that is well, and its session; waits for one to come back. Raises DeviceUnavailable."""
         if self._stop.is_set():
-            raise DeviceError(f"--device {self._name}", got="run() after close()", expected="an open session")
+            raise DeviceError(Setting("device", self._name), got="run() after close()", expected="an open session")
         with self._changed:
             found = self._changed.wait_for(
                 lambda: next(((rung, rung.session) for rung in self._rungs if rung.session is not None), None),
@@ -185,8 +185,7 @@ class SupervisedSession:
         if found is None:
             self.events.extend(self._unanswered)
             self._unanswered.clear()
-            reasons = "; ".join(rung.reason for rung in self._rungs)
-            raise DeviceUnavailable(f"--device {self._name}", got=reasons)
+            raise DeviceUnavailable(Setting("device", self._name), reasons=[rung.reason for rung in self._rungs])
         return found
 
     def _drop(self, rung: Rung, error: DeviceError) -> None:

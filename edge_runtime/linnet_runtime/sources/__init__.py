@@ -15,6 +15,7 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 
+from linnet_devices.errors import Setting
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
 from linnet_runtime.sources.api import Frame, Source, SourceError
 
@@ -53,11 +54,11 @@ def _target(uri: str) -> str:
     if path.is_file():
         return _PICTURES if path.suffix.lower() in PICTURE_SUFFIXES else _VIDEO
     if "://" in uri:
-        raise SourceError("--source", got=repr(uri), expected="a scheme of " + ", ".join(sorted(_SCHEMES)))
+        raise SourceError(Setting("source"), got=repr(uri), expected="a scheme of " + ", ".join(sorted(_SCHEMES)))
     if glob.has_magic(uri):
         return _PICTURES
     raise SourceError(
-        "--source",
+        Setting("source"),
         got=f"{uri!r}, which is not here",
         expected="a file, a folder, a camera's number, rtsp://, http://, picamera2:// or synthetic:",
     )

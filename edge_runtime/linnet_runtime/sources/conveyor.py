@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from linnet_devices.errors import Setting
 from linnet_runtime.sources.api import Frame, SourceError
 from linnet_runtime.synthetic.photos import conveyor_frames
 
@@ -34,5 +35,5 @@ class ConveyorSource:
 def open_conveyor(uri: str) -> ConveyorSource:
     """``synthetic:`` and nothing after it."""
     if uri.removeprefix("synthetic:").strip("/"):
-        raise SourceError("--source", got=repr(uri), expected="synthetic: and nothing after it")
+        raise SourceError(Setting("source"), got=repr(uri), expected="synthetic: and nothing after it")
     return ConveyorSource()

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet_devices.errors import Setting
 from linnet_runtime.sources.api import Frame, SourceError
 
 _SIZE = (640, 480)
@@ -60,7 +61,9 @@ def open_picamera(uri: str) -> PicameraSource:
     """``picamera2://0``: the camera of that number."""
     number = uri.removeprefix("picamera2:").removeprefix("//") or "0"
     if not number.isdecimal():
-        raise SourceError("--source", got=repr(uri), expected="picamera2://NUMBER", fix="--source picamera2://0")
+        raise SourceError(
+            Setting("source"), got=repr(uri), expected="picamera2://NUMBER", fix=Setting("source", "picamera2://0")
+        )
     try:
         from picamera2 import Picamera2
     except ImportError as error:
