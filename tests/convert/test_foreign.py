@@ -67,7 +67,7 @@ def test_corals_mobilenets_name_real_photos_on_every_engine(
     *others, openvino = json.loads((out / "report" / "integer.json").read_bytes())["artifacts"]
     assert [row["kind"] for row in others] == ["fully integer", "integer inside"]
     reasons = {row["kind"]: (row["count"], row["why"]) for row in openvino["in_float"]}
-    zero_points = "its weights have a zero point, which OpenVINO's integer kernels do not take"
+    zero_points = "its weights have a zero point, which OpenVINO's integer kernels do not support"
     assert reasons["Convolution"] == (convolutions, zero_points)
     assert reasons["Softmax"] == (1, "OpenVINO has no Softmax in integers")
 

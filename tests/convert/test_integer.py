@@ -194,12 +194,12 @@ def test_dynamic_range_is_no_int8(name: str, made: dict[str, Path]) -> None:
     assert report.kind == "dynamic range"
     with pytest.raises(ConversionError) as error:
         refuse_dynamic_range(artifact(made[name], "int8"), report)
-    assert f"{name}, which is said to be int8: got not integer: dynamic range only, " in str(error.value)
+    assert f"{name}, an int8 model: got not integer: dynamic range only, " in str(error.value)
     refuse_dynamic_range(artifact(made[name], "float32"), report)  # nobody said that it is int8
 
 
 def test_a_float_model_that_is_called_int8_is_refused(made: dict[str, Path]) -> None:
-    with pytest.raises(ConversionError, match="which is said to be int8: got not integer: a float model of "):
+    with pytest.raises(ConversionError, match="an int8 model: got not integer: a float model of "):
         refuse_dynamic_range(artifact(made["float.onnx"], "int8"), report_of(made["float.onnx"]))
 
 

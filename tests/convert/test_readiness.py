@@ -33,13 +33,13 @@ def test_our_int8_models_meet_everything(bundle_folder: Path) -> None:
 
 
 def test_the_edge_tpu_takes_integers_only(bundle_folder: Path) -> None:
-    assert {"8-bit integers only", "operators that it maps"} <= set(
+    assert {"8-bit integers only", "operators that the compiler maps"} <= set(
         unmet(check_edgetpu(bundle_folder / "model.fp32.tflite"))
     )
 
 
 def test_a_float_ir_is_not_quantised_for_the_npu(bundle_folder: Path) -> None:
-    assert set(unmet(check_npu(bundle_folder / "openvino" / "fp16.xml"))) == {"quantised activations", "8-bit weights"}
+    assert set(unmet(check_npu(bundle_folder / "openvino" / "fp16.xml"))) == {"quantized activations", "8-bit weights"}
 
 
 def _tflite(path: Path, shape: tuple[int | None, ...], compute: object) -> Path:
@@ -52,8 +52,8 @@ def _tflite(path: Path, shape: tuple[int | None, ...], compute: object) -> Path:
     ("shape", "compute", "what", "found"),
     [
         ((None, 4, 4, 3), lambda x: x + 1.0, "static shapes", "x [-1, 4, 4, 3]"),
-        ((2, 4, 4, 3), lambda x: x + 1.0, "batch 1, three innermost sides", "[2, 4, 4, 3]"),
-        ((1, 4, 4, 3), lambda x: tf.math.floor(x), "operators that it maps", "FLOOR"),
+        ((2, 4, 4, 3), lambda x: x + 1.0, "batch 1, three innermost dimensions", "[2, 4, 4, 3]"),
+        ((1, 4, 4, 3), lambda x: tf.math.floor(x), "operators that the compiler maps", "FLOOR"),
         ((1, 4, 4, 3), lambda x: tf.nn.relu(tf.nn.max_pool2d(x, 2, 2, "SAME")), "the operators' limits", "MAX_POOL_2D"),
         ((1, 20_000), tf.nn.softmax, "the operators' limits", "SOFTMAX of more than 16000"),
     ],
@@ -76,8 +76,8 @@ def test_an_operator_newer_than_the_compiler_is_named(
     builder.Finish(model.Pack(builder), b"TFL3")
     (tmp_path / "model.tflite").write_bytes(builder.Output())
     found = unmet(check_edgetpu(tmp_path / "model.tflite"))
-    assert set(found) == ({"versions that it knows"} if refused else set())
-    assert not refused or "CONV_2D version 6, above 5" in found["versions that it knows"]
+    assert set(found) == ({"versions that the compiler knows"} if refused else set())
+    assert not refused or "CONV_2D version 6, above 5" in found["versions that the compiler knows"]
 
 
 def test_parameters_that_do_not_fit_on_the_chip_are_a_note(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on what it runs in integers: the graph that it writes after its optimisations, which is what it runs."""
+"""What ONNX Runtime computes in integers: the graph that it writes after its optimizations is the one that it runs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.integer.report import INTEGERS, Findings, Operation
 
 _CPU = "CPUExecutionProvider"
-_ERRORS_ONLY = 3  # it says that the file fits this machine alone
+_ERRORS_ONLY = 3  # it warns that the optimized file fits this machine only
 _QUANTIZE = {"QuantizeLinear": "quantize", "DequantizeLinear": "dequantize"}
 _CASTS = (*_QUANTIZE, "Cast", "DynamicQuantizeLinear")
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "FusedConv", "FusedGemm", "FusedMatMul", "NhwcFusedConv")
-# What they give, whatever they read. The first two multiply with integers that they made of floats for the occasion.
+# The data type of their output, whatever they read.
 _GIVES = {
     "DynamicQuantizeMatMul": "float32",
     "MatMulIntegerToFloat": "float32",
@@ -33,8 +33,8 @@ _DYNAMIC = ("DynamicQuantizeMatMul", "MatMulIntegerToFloat", "ConvInteger", "Mat
 
 
 def read(path: Path) -> Findings:
-    """Raises ConversionError where the file is no .onnx."""
-    graph = _optimised(path).graph
+    """The findings in an .onnx. Raises ConversionError where ONNX Runtime cannot read it."""
+    graph = _optimized(path).graph
     types = {value.name: _name(value.type.tensor_type.elem_type) for value in (*graph.input, *graph.output)}
     types |= {value.name: _name(value.type.tensor_type.elem_type) for value in graph.value_info}
     stored = {tensor.name: tensor for tensor in graph.initializer}
@@ -47,7 +47,7 @@ def read(path: Path) -> Findings:
         for name in node.output:
             types[name] = dtype
             maker[name] = None if constant else node
-        if constant:  # weights on their way to an operation, done once
+        if constant:  # weights that are converted once, when the model is loaded
             if node.op_type == "DequantizeLinear" and len(stored[node.input[0]].dims) > 1:
                 weights["per channel" if _elements(stored[node.input[1]]) > 1 else "per tensor"] += 1
             continue
@@ -73,9 +73,9 @@ def read(path: Path) -> Findings:
     )
 
 
-def _optimised(path: Path) -> onnx.ModelProto:
+def _optimized(path: Path) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
-        written = Path(folder) / "optimised.onnx"
+        written = Path(folder) / "optimized.onnx"
         options = onnxruntime.SessionOptions()
         options.optimized_model_filepath = str(written)
         options.log_severity_level = _ERRORS_ONLY
@@ -87,7 +87,7 @@ def _optimised(path: Path) -> onnx.ModelProto:
 
 
 def _output_type(node: Any, types: dict[str, str], stored: dict[str, Any]) -> str:
-    """What a node gives: ONNX's own inference of types does not know the operations that ONNX Runtime puts in."""
+    """The data type of a node's output: ONNX's own type inference does not know the operations of ONNX Runtime."""
     kind = node.op_type
     if kind in _GIVES:
         return _GIVES[kind]
@@ -96,7 +96,7 @@ def _output_type(node: Any, types: dict[str, str], stored: dict[str, Any]) -> st
     if kind == "QuantizeLinear":
         return _type_of(node.input[2], types, stored) if len(node.input) > 2 else "uint8"
     if kind == "QGemm" and (len(node.input) < 9 or not node.input[8]):
-        return "float32"  # with no scale of its output it gives floats
+        return "float32"  # without a scale of its output
     return _type_of(node.input[0] or node.input[1], types, stored)
 
 
@@ -107,7 +107,7 @@ def _operation(
     if kind in _CASTS:
         return Operation(kind, name, dtype, converts=True)
     if kind in _DYNAMIC:
-        why = "dynamic range: its input is quantised anew for each picture"
+        why = "dynamic range: its input is quantized anew for each picture"
         return Operation(kind, name, "float32", hybrid=True, float_because=why)
     if dtype in INTEGERS:
         return Operation(kind, name, dtype)
@@ -117,7 +117,7 @@ def _operation(
     readable = [name for name in node.input if name and name not in stored and types.get(name) not in INTEGERS]
     behind = [maker[name] for name in readable if maker.get(name) is not None]
     if any(before.op_type == "DequantizeLinear" for before in behind):
-        why = "its integer input is dequantised for it: no integer kernel, or no range of its output"
+        why = "its integer input is dequantized: it has no integer kernel, or its output no range"
         return Operation(kind, name, dtype, float_because=why)
     why = f"it reads what {behind[0].op_type} computes in float" if behind else "it reads the model's float input"
     return Operation(kind, name, dtype, hybrid=hybrid, float_because=why)

@@ -1,4 +1,4 @@
-"""OpenVINO on what it runs in integers: the runtime model of its CPU plug-in, with each operation's precision."""
+"""What OpenVINO computes in integers: the runtime model of its CPU plug-in states each operation's precision."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FLOAT_ONLY = ("Softmax",)  # the CPU plug-in's node takes f32, bf16 and f16, wh
 
 
 def read(path: Path) -> Findings:
-    """Raises ConversionError where the file is no IR."""
+    """The findings in an IR. Raises ConversionError where OpenVINO cannot read it."""
     core = the_core()
     try:
         model = core.read_model(path)
@@ -35,7 +35,7 @@ def read(path: Path) -> Findings:
         before = [source.get_source_output().get_node() for source in op.inputs()]
         kind = info["layerType"]
         if kind == "Const" or (before and all(node.get_friendly_name() in constant for node in before)):
-            constant.add(op.get_friendly_name())  # weights on their way to an operation, done once
+            constant.add(op.get_friendly_name())  # weights that are converted once, when the model is compiled
         elif kind not in _NOT_COMPUTED:
             if kind in _CONVERSIONS:
                 conversions[_CONVERSIONS[kind]] += 1
@@ -57,7 +57,7 @@ def _operation(
     dtype, name = _dtype(info["runtimePrecision"]), info["originalLayersNames"].partition(",")[0]
     if kind in _MOVES or (kind == "Subgraph" and _changes_type_at_an_end(op, info, before)):
         return Operation(kind, name, dtype, converts=True)
-    # Where the plug-in computes in float, the weights' precision is what it names.
+    # Where the plug-in computes in float, it may state the precision of the weights.
     if dtype == "float16" or (dtype in ("int8", "uint8") and _gives_float_of_float(info, before, constant)):
         dtype = "float32"
     if not dtype.startswith("float") and dtype != "bfloat16":
@@ -69,27 +69,27 @@ def _operation(
     if kind in _FLOAT_ONLY:
         why = f"OpenVINO has no {kind} in integers"
     elif uneven & set(info["originalLayersNames"].split(",")):
-        why = "its weights have a zero point, which OpenVINO's integer kernels do not take"
+        why = "its weights have a zero point, which OpenVINO's integer kernels do not support"
     return Operation(kind, name, dtype, hybrid=bool(set(stored) & set(_STORED)), float_because=why)
 
 
 def _changes_type_at_an_end(op: Any, info: dict[str, str], before: list[Any]) -> bool:
-    """Whether a Subgraph only quantises the model's float input, or dequantises into its float output."""
+    """Whether a Subgraph only quantizes the model's float input, or dequantizes its output."""
     behind = [target.get_node() for output in op.outputs() for target in output.get_target_inputs()]
-    quantises = info["outputPrecisions"] in _STORED and all(_info(node, "layerType") == "Input" for node in before)
+    quantizes = info["outputPrecisions"] in _STORED and all(_info(node, "layerType") == "Input" for node in before)
     reads = {_info(node, "outputPrecisions") for node in before}
-    dequantises = reads <= {*_STORED, "f32"} and all(_info(node, "layerType") == "Output" for node in behind)
-    return quantises or (dequantises and bool(reads & set(_STORED)))
+    dequantizes = reads <= {*_STORED, "f32"} and all(_info(node, "layerType") == "Output" for node in behind)
+    return quantizes or (dequantizes and bool(reads & set(_STORED)))
 
 
 def _gives_float_of_float(info: dict[str, str], before: list[Any], constant: set[str]) -> bool:
-    """Whether an operation named by its integer weights reads and gives floats."""
+    """Whether an operation with integer weights reads and gives floats."""
     reads = {_info(node, "outputPrecisions") for node in before if node.get_friendly_name() not in constant}
     return bool(reads) and reads <= {"f32", "f16", "bf16"} and info["outputPrecisions"] in ("f32", "f16", "bf16")
 
 
 def _weights(model: Any) -> dict[str, int]:
-    """Stored integer weights by whether their scale, the Multiply behind them, has a value a channel."""
+    """The number of stored integer weights whose scale, a Multiply behind them, is per channel and per tensor."""
     counts: Counter[str] = Counter()
     for op in model.get_ops():
         if op.get_type_name() != "Constant" or op.get_element_type().get_type_name() not in _STORED:
@@ -126,7 +126,7 @@ def _info(node: Any, key: str) -> str:
 
 
 def _maker(node: Any) -> str:
-    """The kind of the operation whose values a node passes on."""
+    """The kind of the operation that computes the values of a node."""
     while _info(node, "layerType") == "Reorder":
         node = node.input_value(0).get_node()
     return _info(node, "layerType")

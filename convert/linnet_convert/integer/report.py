@@ -1,4 +1,4 @@
-"""What an integer report says, whatever the format: which operations compute in integers, and whether all do."""
+"""Integer reports, whatever the format: which operations compute in integers, and whether all do."""
 
 from __future__ import annotations
 
@@ -12,30 +12,32 @@ from linnet_runtime.bundle import Artifact
 
 Kind = Literal["fully integer", "integer inside", "partly integer", "dynamic range", "float", "compiled"]
 INTEGERS = frozenset({"int4", "int8", "uint8", "int16", "uint16", "int32", "int64", "bool"})
-# They compute nothing, so that it says nothing where they are in float, as behind the last dequantisation.
+# They compute nothing, so their data type does not matter: behind the last dequantization they are in float.
 _MOVES = frozenset(
     {
         *("FLATTEN", "RESHAPE", "TRANSPOSE", "SQUEEZE", "UNSQUEEZE", "IDENTITY", "EXPANDDIMS", "EXPAND_DIMS"),
         *("REORDER", "REORDERINPUT", "REORDEROUTPUT"),
     }
 )
-_MOST_LISTED = 40  # of the operations in float, on a page that people read
+_MOST_LISTED = 40  # rows of operations in float, on a page that people read
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation as its engine runs it: ``dtype`` is that of what it computes.
-
-    ``converts``: it only quantises, dequantises or casts what another computes. ``float_because`` says why one is in
-    float. ``hybrid``: its stored weights are integers and what it computes with them is not.
-    """
+    """An operation as its engine runs it."""
 
     kind: str
+    """Its name in the engine: "CONV_2D", "QLinearConv"."""
     name: str
+    """Its own name in the graph."""
     dtype: str
+    """The data type of what it computes."""
     converts: bool = False
+    """Whether it only quantizes, dequantizes or casts what another operation computes."""
     hybrid: bool = False
+    """Whether its stored weights are integers and what it computes with them is not."""
     float_because: str = ""
+    """Why it computes in float; "" where it does not."""
 
     @property
     def is_integer(self) -> bool:
@@ -49,66 +51,82 @@ class Operation:
 
 @dataclass(frozen=True)
 class InFloat:
-    """Operations of one kind that are in float for one reason, and the first of their names."""
+    """Operations of one kind that compute in float for one reason."""
 
     kind: str
+    """As ``Operation.kind``."""
     count: int
+    """How many there are."""
     first: str
+    """The name of the first one."""
     why: str
+    """The reason."""
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """The graph under an accelerating library: in how many pieces it takes it, and what it leaves out, by kind. A piece
-    more is an interruption more: "fully integer" is not yet fast.
+    """How a library that accelerates an engine divides the graph: each boundary between its pieces and the operations
+    that it leaves to the engine costs time, so that a model that is fully integer may still be slow.
     """
 
     library: str
+    """The library: "XNNPACK"."""
     count: int
+    """The number of pieces that it runs."""
     left_out: dict[str, int]
+    """The number of operations that it leaves to the engine, by kind."""
 
 
 @dataclass(frozen=True)
 class IntegerReport:
-    """What one artifact computes in. ``path`` is relative to the bundle; ``engine`` read it.
-
-    ``operations`` counts by kind and then by data type. ``conversions`` are the quantise and dequantise operations that
-    are left, ``quantize`` and ``dequantize``. ``weights`` counts the quantised weights "per channel" and "per tensor".
-    ``foreign`` are operations that only another library computes: Select-TF's (Flex), an Edge TPU's. ``verdict`` is the
-    whole in words.
-    """
+    """What one artifact computes in."""
 
     path: str
+    """The artifact, relative to the bundle."""
     engine: str
+    """The engine that was asked, with its version where it has one."""
     input: str
+    """Data type and shape of the input: "uint8 [1, 160, 160, 3]"."""
     output: str
+    """Data type and shape of the output."""
     kind: Kind
+    """The verdict in a word."""
     verdict: str
+    """The verdict in a sentence."""
     operations: dict[str, dict[str, int]]
+    """The number of operations by kind and then by data type."""
     in_float: tuple[InFloat, ...]
+    """The operations in float, most frequent first; at most 40 rows."""
     conversions: dict[str, int]
+    """The number of operations that only convert: "quantize" and "dequantize"."""
     weights: dict[str, int]
+    """The number of quantized weights that are "per channel" and "per tensor"."""
     foreign: tuple[str, ...] = ()
+    """Operations that only another library computes: TensorFlow's own (Flex), an Edge TPU's."""
     pieces: Pieces | None = None
+    """How a library divides the graph; None where there is none, or it cannot run the model."""
 
 
 @dataclass
 class Findings:
-    """What a format's reader gathers. ``input`` and ``output`` are data types."""
+    """What the reader of a format finds in an artifact; see ``IntegerReport``."""
 
     engine: str
     input: str
+    """The data type of the input."""
     output: str
+    """The data type of the output."""
     operations: list[Operation]
     conversions: dict[str, int]
     weights: dict[str, int]
     foreign: tuple[str, ...] = ()
     pieces: Pieces | None = None
     shapes: tuple[tuple[int, ...], tuple[int, ...]] = field(default=((), ()))
+    """The shapes of the input and the output."""
 
 
-def summarise(path: str, found: Findings) -> IntegerReport:
-    """The report of what was found in the file ``path``."""
+def summarize(path: str, found: Findings) -> IntegerReport:
+    """The report of the findings in the artifact ``path``."""
     kind = _kind(found)
     table: dict[str, dict[str, int]] = {}
     for (operation, dtype), count in sorted(Counter((op.kind, op.dtype) for op in found.operations).items()):
@@ -130,13 +148,13 @@ def summarise(path: str, found: Findings) -> IntegerReport:
 
 
 def refuse_dynamic_range(artifact: Artifact, report: IntegerReport) -> None:
-    """Raises ConversionError for an artifact that is called int8 and whose weights alone are integers."""
+    """Raises ConversionError for an int8 artifact of which only the weights are integers."""
     if artifact.is_int8 and report.kind in ("dynamic range", "float"):
         raise ConversionError(
-            f"{artifact.path}, which is said to be int8",
+            f"{artifact.path}, an int8 model",
             got=report.verdict,
             expected="activations in integers too",
-            fix="quantise it with calibration photos, or call it float",
+            fix="quantize it with calibration photos",
         )
 
 
@@ -169,7 +187,7 @@ def _verdict(kind: Kind, found: Findings) -> str:
     operations = f"{len(computing)} operation{'s' * (len(computing) != 1)}"
     needs = f"; another library computes {', '.join(found.foreign)}" if found.foreign else ""
     if kind == "compiled":
-        return "compiled for an Edge TPU, which computes in integers; what it computes cannot be read"
+        return "compiled for an Edge TPU, which computes in integers; the compiled operations cannot be read"
     if kind == "float":
         return f"not integer: a float model of {operations}{needs}"
     if kind == "dynamic range":

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's interpreter on what it runs in integers, and in how many pieces XNNPACK takes it."""
+"""What TensorFlow Lite's interpreter computes in integers, and in how many pieces XNNPACK runs it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from linnet_devices.presets import EDGETPU_OP
 
 _CONVERSIONS = {"QUANTIZE": "quantize", "DEQUANTIZE": "dequantize"}
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D", "BATCH_MATMUL")
-_FLEX = "Flex"  # the prefix of TensorFlow's own operators, which "Select TF ops" links in
+_FLEX = "Flex"  # the prefix of TensorFlow's own operators, which a "Select TF ops" build adds
 
 
 def read(path: Path) -> Findings:
-    """Raises ConversionError where the file is no .tflite."""
+    """The findings in a .tflite. Raises ConversionError where TensorFlow Lite cannot read it."""
     try:
         with no_chatter():
             plain = Interpreter(
@@ -47,7 +47,7 @@ def read(path: Path) -> Findings:
 
 
 class _Reader:
-    """The graph of an interpreter; a tensor that nothing computes and nobody gives is a constant."""
+    """The graph of an interpreter. A tensor that is neither computed nor an input is a constant."""
 
     def __init__(self, tensors: dict[int, Any], operations: list[dict[str, Any]], given: set[int]) -> None:
         self._tensors = tensors
@@ -63,7 +63,7 @@ class _Reader:
         return Operation(kind, output["name"].partition(";")[0], dtype, converts, hybrid, why)
 
     def weights(self) -> dict[str, int]:
-        """Quantised weights by whether each channel has a scale of its own."""
+        """The number of quantized weights with a scale for each channel, and with one for the tensor."""
         counts: dict[str, int] = {}
         for operation in self._operations:
             if operation["op_name"] not in _WEIGHTED:
@@ -82,7 +82,7 @@ class _Reader:
         return weights is not None and _dtype(weights) in ("int4", "int8", "uint8")
 
     def _stored_weights(self, operation: dict[str, Any]) -> Any | None:
-        """The weights as the file holds them, before a DEQUANTIZE of theirs; None where they are computed."""
+        """The weights as the file stores them, before a DEQUANTIZE; None where they are computed."""
         index = int(operation["inputs"][1])
         maker = self._maker.get(index)
         if maker is not None and maker["op_name"] == "DEQUANTIZE":
@@ -93,22 +93,22 @@ class _Reader:
         if operation["op_name"].startswith(_FLEX):
             return "a Select-TF operator, which TensorFlow's own float kernel computes"
         if operation["op_name"] == EDGETPU_OP:
-            return "an Edge TPU computes it"
+            return "the Edge TPU computes it"
         if hybrid:
             return "dynamic range: its weights are stored in 8 bits and its input is float"
         for index in map(int, operation["inputs"]):
             maker = self._maker.get(index)
             if index in self._given:
-                return "it reads the model's float input, which nothing quantises"
+                return "it reads the model's float input, which is not quantized"
             if maker is not None and _dtype(self._tensors[index]) not in INTEGERS:
                 if maker["op_name"] == "DEQUANTIZE":
-                    return "its integer input is dequantised for it: it has no integer kernel, or its output no range"
+                    return "its integer input is dequantized: it has no integer kernel, or its output no range"
                 return f"it reads what {maker['op_name']} computes in float"
         return "its output has no range"
 
 
 def _pieces(path: Path) -> Pieces | None:
-    """What XNNPACK takes; None where the interpreter lacks an operation and runs nothing of it."""
+    """The pieces that XNNPACK runs; None where the interpreter lacks an operation, so that the model cannot run."""
     try:
         with no_chatter():
             fast = Interpreter(str(path))

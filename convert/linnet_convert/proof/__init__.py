@@ -1,1 +1,1 @@
-"""The evidence in a bundle: parity, layer by layer, range coverage."""
+"""The evidence in a bundle: parity, comparison layer by layer, coverage of the quantization ranges."""

@@ -1,4 +1,4 @@
-"""How well the ranges of a quantised model fit what its tensors hold: what is clipped, and what is left unused."""
+"""How well the ranges of a quantized model fit the values of its tensors: what is clipped, and what is unused."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Coverage:
-    """A stored tensor, by the layer that rounds it: its range ``low`` to ``high``, the ``smallest`` and the ``largest``
-    value seen, the share of values ``outside`` the range, which are clipped, and the share of the range ``used``.
-    """
+    """The range of one stored tensor, and the values that it had on photos."""
 
     layer: str
+    """The layer that rounds the tensor."""
     low: float
+    """The lower end of the range."""
     high: float
+    """The upper end of the range."""
     smallest: float
+    """The smallest value before rounding."""
     largest: float
+    """The largest value before rounding."""
     outside: float
+    """The share of values outside the range, which are clipped."""
     used: float
+    """The share of the range between the smallest and the largest value."""
 
     @classmethod
     def of(cls, layer: str, low: float, high: float, rows: list[tuple[float, float, int, int]]) -> Coverage:
-        """From rows of batches: the smallest and the largest value, how many are outside, how many there are."""
+        """From a row for each batch: smallest value, largest value, number of values outside, number of values."""
         smallest, largest = min(row[0] for row in rows), max(row[1] for row in rows)
         return cls(
             layer=layer,
@@ -45,11 +50,11 @@ class Coverage:
 
 
 def measure_coverage(model: keras.Model, pixels: Pixels) -> tuple[Coverage, ...]:
-    """Every tensor whose range was calibrated or learned; a few are what they are, as a softmax's 0 to 1.
+    """The coverage of every tensor whose range was calibrated or learned; a few are fixed, as a softmax's 0 to 1.
 
     Args:
-        model: quantised, from ``linnet_train.quantization``.
-        pixels: uint8 [N, H, W, 3] of photos that set no range; the first 64 are used.
+        model: quantized, from ``linnet_train.quantization``.
+        pixels: uint8 [N, H, W, 3], photos that did not set the ranges; the first 64 are used.
     """
     seen: dict[str, list[tuple[float, float, int, int]]] = {}
     layers: dict[str, FakeQuantize] = {}
@@ -57,7 +62,7 @@ def measure_coverage(model: keras.Model, pixels: Pixels) -> tuple[Coverage, ...]
     def stored(layer: FakeQuantize, inputs: Any) -> Any:
         if layer.fixed is None:
             values = np.asarray(layer.unrounded(inputs))
-            # What lies below the beginning of a range that is given makes no difference.
+            # A range that begins at a given value clips what is below it without effect.
             below = 0 if layer.begins_at is not None else np.count_nonzero(values < float(layer.minimum))
             above = np.count_nonzero(values > float(layer.maximum))
             layers[layer.name] = layer

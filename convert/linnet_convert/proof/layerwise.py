@@ -1,7 +1,7 @@
-"""Layer by layer: each tensor that a .tflite stores against what the quantised Keras model computes in its place.
+"""Comparison layer by layer: each tensor that a .tflite stores against the same tensor of the quantized Keras model.
 
-Keras's layers read what the .tflite stored before them, not what they computed themselves: errors that only add up on
-the way do not count, and a tensor that leaves its tolerance names the very layer that is wrong.
+Each Keras layer receives what the .tflite stored before it, not what Keras computed. So errors do not accumulate, and a
+tensor outside its tolerance names the layer that is wrong.
 """
 
 from __future__ import annotations
@@ -24,27 +24,32 @@ from linnet_devices.chatter import no_chatter
 from linnet_train.quantization import FakeQuantize, Rounding, compute, roundings
 
 PHOTOS = 8
-# On the same inputs only rounding differs, by a step now and then. MobileNetV2 came out at 0.1, and hard swish at 0.3.
+# On the same inputs only rounding differs, by a step now and then: 0.1 was measured for MobileNetV2, and 0.3 with hard
+# swish.
 _MOST_MEAN_STEPS = 0.75
 _SAME_SCALE = 1e-3
 
 
 @dataclass(frozen=True)
 class LayerDifference:
-    """A stored tensor of the .tflite and Keras's: ``layer`` is Keras's last in it, ``operator`` TensorFlow Lite's.
-
-    ``mean`` and ``p99`` are of the absolute differences, in steps of the tensor; ``step`` is one of them, and
-    ``keras_step`` what it is in Keras. ``within`` says whether the mean and the step are as they should be.
-    """
+    """One stored tensor of the .tflite against the same tensor in Keras."""
 
     layer: str
+    """The Keras layer that rounds the tensor."""
     operator: str
+    """The TensorFlow Lite operator that stores it."""
     tensor: str
+    """Its name in the .tflite."""
     step: float
+    """Its quantization step, which is its scale."""
     keras_step: float
+    """The step in Keras."""
     mean: float
+    """The mean absolute difference, in steps."""
     p99: float
+    """The 99th percentile of the absolute difference, in steps."""
     within: bool
+    """Whether the mean is within its tolerance, and the two steps are equal."""
 
     def __str__(self) -> str:
         said = f"{self.operator} of layer {self.layer} is off by {self.mean:.3g} steps on average"
@@ -54,11 +59,11 @@ class LayerDifference:
 
 
 def compare_layers(model: keras.Model, tflite: Path, pixels: Pixels) -> tuple[LayerDifference, ...]:
-    """Every tensor that both have, in the order in which they are computed.
+    """The difference of every tensor that both have, in the order in which they are computed.
 
     Args:
-        model: quantised, from ``linnet_train.quantization``.
-        tflite: what was made of it.
+        model: quantized, from ``linnet_train.quantization``.
+        tflite: the .tflite that was made from it.
         pixels: uint8 [N, H, W, 3]; the first ``PHOTOS`` are used.
     """
     graph = read_graph(tflite)
@@ -89,12 +94,12 @@ def compare_layers(model: keras.Model, tflite: Path, pixels: Pixels) -> tuple[La
 
 
 def first_to_leave(differences: Sequence[LayerDifference]) -> LayerDifference | None:
-    """The first tensor that is not within its tolerance."""
+    """The first tensor outside its tolerance; None where there is none."""
     return next((row for row in differences if not row.within), None)
 
 
 def keeping_interpreter(path: Path) -> Interpreter:
-    """One that keeps every tensor, and without a delegate, which would keep them to itself."""
+    """An interpreter that keeps every tensor. It has no delegate: a delegate's tensors cannot be read."""
     resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     with no_chatter():
         interpreter = Interpreter(
@@ -105,10 +110,10 @@ def keeping_interpreter(path: Path) -> Interpreter:
 
 
 def _operators(found: list[Rounding], graph: Graph) -> list[Operator | None]:
-    """The operator that stores each rounding: the one whose tensor's name is made of the names of its layers. None:
-    the converter found a way without.
+    """The operator that stores each rounding: the one whose tensor's name contains the names of its layers. None where
+    the converter did not need it.
 
-    TensorFlow numbers a layer's name where it traces it again, all of a model's with one number.
+    TensorFlow appends one number to all layer names of a model that it traces again.
     """
     words = [set(re.split("[/;]", graph.tensors[operator.outputs[0]].name)) for operator in graph.operators]
 

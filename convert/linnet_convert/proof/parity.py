@@ -1,4 +1,4 @@
-"""Every artifact against the model that it came from, through the very sessions that a device will use."""
+"""Every artifact against the model that it was made from, through the sessions that a device uses."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ from linnet_runtime.sessions import cpu_engine
 if TYPE_CHECKING:
     import keras
 
-# Of the probabilities on noise, where no class is meant and top-1 is a matter of rounding.
+# The largest total variation distance on noise, where top-1 depends on rounding.
 MOST_VARIATION = {"int8": 0.1, "float16": 0.02, "float32": 0.02}
 _BATCH = 64
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What models are compared on: ``pixels`` uint8 [N, H, W, 3] of photos with their true ``labels`` int64 [N], or of
-    noise, which has none; ``class_names`` are the model's.
-    """
+    """What models are compared on: labelled photos, or noise."""
 
     pixels: Pixels
+    """uint8 [N, H, W, 3]."""
     labels: NDArray[np.int64] | None
+    """The true labels, int64 [N]; None for noise."""
     class_names: tuple[str, ...]
+    """The model's labels."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Originals:
 
 
 def keras_logits(model: keras.Model, pixels: Pixels | NDArray[np.float32]) -> Logits:
-    """uint8 [N, H, W, 3], or what else the model takes, to the Keras model's float32 logits [N, classes]."""
+    """The Keras model's logits, float32 [N, classes], for uint8 [N, H, W, 3] or float32 inputs."""
     return np.asarray(model.predict(pixels, batch_size=_BATCH, verbose=0), dtype=np.float32)
 
 
@@ -110,7 +111,7 @@ def measure_parity(
     name: str,
     max_drop: float | None = None,
 ) -> tuple[tuple[Artifact, ...], ParityReport]:
-    """The artifacts with their parity filled in, and the report, which says whether they passed.
+    """Compares each artifact with the model that it was made from.
 
     Args:
         artifacts: below ``root``; one that is compiled for an accelerator cannot be read here and stays as it is.
@@ -121,6 +122,9 @@ def measure_parity(
         name: of the bundle.
         max_drop: points of accuracy that an artifact may lose, if that is a gate; see ``shortcomings``. An int8
             artifact may not lose more against ``originals.before_quantization`` either.
+
+    Returns:
+        The artifacts with their parity, and the report, which states whether they passed.
     """
     measured: list[Artifact] = []
     rows: list[Compared] = []
@@ -161,7 +165,7 @@ def _failed(
         return shortcomings(comparison, artifact.precision, max_drop)
     variation = total_variation(expected, found)
     if variation > MOST_VARIATION[artifact.precision]:
-        return (f"moves {variation:.3f} of the probability on noise",)
+        return (f"differs by {variation:.3f} in total variation of the probabilities on noise",)
     return ()
 
 

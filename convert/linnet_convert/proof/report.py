@@ -1,4 +1,4 @@
-"""The reports of a conversion: parity, integers, layers and calibration, as JSON and as one page, in the bundle."""
+"""A bundle's reports on its conversion: parity, integers, layers and calibration, as JSON and as one page."""
 
 from __future__ import annotations
 
@@ -28,27 +28,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Proof:
-    """What is known of a conversion. ``layers`` are there where Keras's quantised model is."""
+    """The findings of a conversion."""
 
     parity: ParityReport
+    """Each artifact against the model that it was made from."""
     integers: tuple[IntegerReport, ...]
+    """What each artifact computes in."""
     layers: tuple[LayerDifference, ...]
+    """The int8 .tflite against Keras, layer by layer; () where there is no quantized Keras model."""
     calibration: dict[str, Any]
+    """The calibration photos by hash, and how well the ranges fit; {} where no range was set."""
 
 
 def refuse_failed(parity: ParityReport, layers: tuple[LayerDifference, ...]) -> None:
-    """Raises ConversionError where an artifact missed its gates: each with its figures, and the layer to look at."""
+    """Raises ConversionError where artifacts missed their gates, with figures and the first layer that differs."""
     if parity.passed:
         return
     got = "; ".join(f"{row.path} {words}" for row in parity.artifacts for words in row.failed)
     if layers and any(row.failed and row.precision == "int8" for row in parity.artifacts):
-        from linnet_convert.proof.layerwise import first_to_leave  # see above
+        from linnet_convert.proof.layerwise import first_to_leave  # imports Keras
 
         first = first_to_leave(layers)
         if first is not None:
             got += f"; the first tensor to leave its tolerance in the .tflite: {first}"
         else:
-            got += "; each layer of the .tflite computes what Keras's does of the same inputs"
+            got += "; on the same inputs each layer of the .tflite agrees with Keras"
     raise ConversionError("parity", got=got, expected=parity.gate)
 
 
@@ -57,8 +61,8 @@ def write_reports(root: Path, proof: Proof, pixels: Pixels | None) -> None:
 
     Args:
         root: the bundle's directory.
-        proof: what to say.
-        pixels: the photos of the parity report; None: no picture may be in the bundle.
+        proof: the findings.
+        pixels: the photos of the parity report; None: the report has no pictures.
     """
     folder = root / FOLDER
     folder.mkdir()

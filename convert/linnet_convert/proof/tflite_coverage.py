@@ -1,4 +1,4 @@
-"""How well the ranges of an int8 .tflite fit, where no Keras model can be asked: by the tensors of the float .tflite
+"""How well the ranges of an int8 .tflite fit where there is no Keras model: measured on the tensors of the float .tflite
 that the same converter made.
 """
 
@@ -16,12 +16,12 @@ from linnet_convert.readers.tflite_graph import Tensor, read_graph
 
 
 def measure_tflite_coverage(int8: Path, floats: Path, inputs: NDArray[np.float32]) -> tuple[Coverage, ...]:
-    """Every computed tensor that both files have under one name and that int8 stores in one range.
+    """The coverage of every computed tensor that has the same name in both files, and one range in the int8 file.
 
     Args:
-        int8: the quantised .tflite.
+        int8: the quantized .tflite.
         floats: the float one.
-        inputs: float32 [N, ...] as the float one takes them, of photos; the first 64 are used.
+        inputs: photos as the float .tflite takes them, float32 [N, ...]; the first 64 are used.
     """
     ranges = {tensor.name: tensor for tensor in read_graph(int8).tensors if _has_range(tensor)}
     interpreter = keeping_interpreter(floats)
@@ -34,7 +34,7 @@ def measure_tflite_coverage(int8: Path, floats: Path, inputs: NDArray[np.float32
         for name, rows in seen.items():
             values = interpreter.get_tensor(places[name])
             low, high = _range(ranges[name])
-            half = (high - low) / 510  # what rounds to the last step is not clipped
+            half = (high - low) / 510  # half a step: what rounds to the last step is not clipped
             outside = np.count_nonzero((values < low - half) | (values > high + half))
             rows.append((float(values.min()), float(values.max()), int(outside), values.size))
     return tuple(Coverage.of(name.split(";")[0], *_range(ranges[name]), rows) for name, rows in seen.items() if rows)

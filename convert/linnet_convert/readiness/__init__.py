@@ -1,5 +1,5 @@
-"""Whether an accelerator's compiler will take a model: what its documentation asks for, requirement by requirement, and
-what the compiler itself says where it is installed.
+"""Whether an accelerator's compiler accepts a model: the requirements of its documentation one by one, and what the
+compiler itself reports where it is installed.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from linnet_convert.readiness.api import Readiness, Requirement
-from linnet_convert.readiness.compiler import compile_for_edgetpu, compiler_here
+from linnet_convert.readiness.compiler import compile_for_edgetpu, has_compiler
 from linnet_convert.readiness.edgetpu import check_edgetpu
 from linnet_convert.readiness.npu import check_npu
 from linnet_runtime.bundle import Artifact
@@ -25,15 +25,15 @@ ACCELERATORS = tuple(_CHECKS)
 def check_readiness(
     accelerator: str, artifacts: Iterable[Artifact], root: Path
 ) -> tuple[Readiness, tuple[Artifact, ...]]:
-    """Looks at the int8 artifact that the accelerator would run, and compiles it where its compiler is installed.
+    """Checks the int8 artifact that the accelerator would run, and compiles it where its compiler is installed.
 
     Args:
         accelerator: one of ``ACCELERATORS``.
-        artifacts: a bundle's.
-        root: its directory.
+        artifacts: all artifacts of a bundle.
+        root: the bundle's directory.
 
     Returns:
-        What it found, and the artifact that it has compiled, if any.
+        The findings, and the compiled artifact, if any.
 
     Raises:
         ConversionError: the compiler refuses a model that meets all requirements.
@@ -43,9 +43,9 @@ def check_readiness(
         if artifact.format == form and artifact.is_int8 and artifact.compiled_for in (None, accelerator):
             readiness = Readiness(accelerator, artifact.path, tuple(check(root / artifact.path)))
             compilable = accelerator == "edgetpu" and artifact.compiled_for is None and readiness.is_ready
-            if not compilable or not compiler_here():
+            if not compilable or not has_compiler():
                 return readiness, ()
             compiled, compilation = compile_for_edgetpu(artifact, root)
             return readiness.with_requirement(compilation.requirement()), (compiled,)
-    missing = Requirement("an int8 model", "not met", f"the bundle has none for {form}")
+    missing = Requirement("an int8 model", "not met", f"the bundle has none in {form}")
     return Readiness(accelerator, None, (missing,)), ()

@@ -1,4 +1,4 @@
-"""What a check of readiness says."""
+"""The findings of a readiness check."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Requirement:
-    """One thing that a compiler asks for; "note" is for what it does without, more slowly."""
+    """One requirement of a compiler."""
 
     what: str
+    """The requirement in words."""
     verdict: Literal["met", "not met", "note"]
+    """"note": the compiler accepts the model, which will run more slowly."""
     found: str
+    """What was found in the model."""
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """A model against the requirements of one accelerator; ``path`` is None where there is no model for it."""
+    """A model against the requirements of one accelerator."""
 
     accelerator: str
+    """The accelerator: "edgetpu", "npu"."""
     path: str | None
+    """The artifact, relative to the bundle; None where the bundle has no model in its format."""
     requirements: tuple[Requirement, ...]
+    """Each requirement and whether it is met."""
 
     @property
     def is_ready(self) -> bool:
@@ -32,7 +38,7 @@ class Readiness:
 
 
 def requirement(what: str, offenders: list[str], met: str) -> Requirement:
-    """Met where nothing offends; ``met`` then says what was looked at."""
+    """A requirement that is met where there are no ``offenders``; ``met`` then states what was checked."""
     if not offenders:
         return Requirement(what, "met", met)
     names = sorted(set(offenders))

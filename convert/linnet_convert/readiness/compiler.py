@@ -1,4 +1,4 @@
-"""edgetpu_compiler, where it is installed: an int8 .tflite compiled for the Edge TPU, and what its log says."""
+"""edgetpu_compiler, where it is installed: an int8 .tflite compiled for the Edge TPU, and the compiler's log."""
 
 from __future__ import annotations
 
@@ -26,26 +26,23 @@ _FIELDS = {
 
 
 class Compilation(msgspec.Struct, frozen=True, kw_only=True):
-    """What the compiler says of a model.
-
-    Args:
-        version: the compiler's.
-        on_edge_tpu: operations that will run there.
-        total: operations in all.
-        elsewhere: the others: "OPERATOR (count): the compiler's reason".
-        on_chip: memory for parameters on the chip, as the log has it ("3.21MiB").
-        off_chip: parameters that stream at each inference, likewise.
-    """
+    """What the compiler's log states about a model."""
 
     version: str
+    """The compiler's version."""
     on_edge_tpu: int
+    """The number of operations that run on the Edge TPU."""
     total: int
+    """The number of operations in all."""
     elsewhere: tuple[str, ...]
+    """The other operations: "OPERATOR (count): the compiler's reason"."""
     on_chip: str
+    """Memory for parameters on the chip, as the log has it: "3.21MiB"."""
     off_chip: str
+    """Parameters that are streamed at each inference, likewise."""
 
     def requirement(self) -> Requirement:
-        """As a line among the requirements."""
+        """As a row among the requirements."""
         elsewhere = f"; on the CPU: {', '.join(self.elsewhere)}" if self.elsewhere else ""
         return Requirement(
             f"edgetpu_compiler {self.version}",
@@ -55,7 +52,7 @@ class Compilation(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def compiler_here() -> bool:
+def has_compiler() -> bool:
     """Whether edgetpu_compiler is on the PATH."""
     return shutil.which(_COMPILER) is not None
 
@@ -64,18 +61,18 @@ def compile_for_edgetpu(artifact: Artifact, root: Path) -> tuple[Artifact, Compi
     """Writes ``model.int8_edgetpu.tflite`` beside an int8 .tflite of the bundle's directory ``root``.
 
     Raises:
-        ConversionError: the compiler refuses the model, with its own words, or maps none of it.
+        ConversionError: the compiler refuses the model, in its own words, or maps none of it.
     """
     source = root / artifact.path
     command = [_COMPILER, "--show_operations", "--out_dir", str(source.parent), str(source)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise ConversionError(_COMPILER, got=f"no end in {_WITHIN_S} s", expected="a compiled model") from error
+        raise ConversionError(_COMPILER, got=f"no result in {_WITHIN_S} s", expected="a compiled model") from error
     compiled = model_path(root, "tflite", artifact.precision, compiled_for="edgetpu")
     said = done.stdout + done.stderr
     compilation = read_log(said)
-    compiled.with_suffix(".log").unlink(missing_ok=True)  # the same rows once more
+    compiled.with_suffix(".log").unlink(missing_ok=True)  # the rows that it printed
     if done.returncode or not compiled.exists() or not compilation.on_edge_tpu:
         reasons = [line for line in said.splitlines() if "ERROR" in line or "ailed" in line] or said.splitlines()[-1:]
         reasons += [f"on the CPU: {', '.join(compilation.elsewhere)}"] if compilation.elsewhere else []
@@ -92,7 +89,7 @@ def compile_for_edgetpu(artifact: Artifact, root: Path) -> tuple[Artifact, Compi
 
 
 def read_log(text: str) -> Compilation:
-    """The compiler's output; what it does not say is "unknown"."""
+    """The compiler's output as a value; a field that the output lacks is "unknown"."""
     found = {name: pattern.search(text) for name, pattern in _FIELDS.items()}
     rows = [match for line in text.splitlines() if (match := _ROW.fullmatch(line.strip()))]
     mapped = sum(int(row["count"]) for row in rows if row["status"] == _MAPPED)

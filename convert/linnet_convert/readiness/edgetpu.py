@@ -1,7 +1,7 @@
-"""Coral's Edge TPU: what edgetpu_compiler 16.0, its last version, documents of the models that it takes.
+"""Coral's Edge TPU: the documented requirements of edgetpu_compiler 16.0, its last version.
 
-https://coral.ai/docs/edgetpu/models-intro: requirements and operations. The compiler knows the operators' versions of
-mid 2021 and refuses a whole model for one newer version; the highest that it takes are known from such refusals only.
+https://coral.ai/docs/edgetpu/models-intro lists requirements and operations. The compiler knows the operator versions
+of mid 2021 and refuses a whole model for one newer version. The highest accepted ones are known only from refusals.
 """
 
 from __future__ import annotations
@@ -67,25 +67,27 @@ _HIGHEST_VERSION = {
     "TRANSPOSE_CONV": 3,  # issues/845
 }
 _INTEGERS = {np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.int64)}
-_INNERMOST = 3  # sides of a tensor that may be more than 1
+_INNERMOST = 3  # dimensions of a tensor that may be more than 1
 _SOFTMAX_MOST = 16_000
-# Of the 8 MiB on the chip the compiler's logs leave some 7 for parameters (issues/60, issues/393).
+# By the compiler's logs about 7 of the chip's 8 MiB are available for parameters (issues/60, issues/393).
 _CACHE_BYTES = 7 << 20
 
 
 def check_edgetpu(path: Path) -> list[Requirement]:
-    """The requirements, of an int8 .tflite. One that the compiler has made is recognised by its custom operator."""
+    """The requirements for an int8 .tflite. A compiled one is recognized by its custom operator."""
     graph = read_graph(path)
     if any(operator.name == EDGETPU_OP for operator in graph.operators):
-        return [Requirement("compiled", "met", f"the compiler has made it: {EDGETPU_OP}")]
+        return [Requirement("compiled", "met", f"it has {EDGETPU_OP}")]
     kinds = sorted({operator.name for operator in graph.operators})
     return [
         requirement("8-bit integers only", _float_tensors(graph), f"{len(graph.tensors)} tensors"),
-        requirement("static shapes", _open_shapes(path), "no side is open"),
-        requirement("batch 1, three innermost sides", _large_tensors(graph), "no tensor has more"),
-        requirement("operators that it maps", [kind for kind in kinds if kind not in _OPERATORS], ", ".join(kinds)),
+        requirement("static shapes", _open_shapes(path), "no dimension is open"),
+        requirement("batch 1, three innermost dimensions", _large_tensors(graph), "no tensor has more"),
+        requirement(
+            "operators that the compiler maps", [kind for kind in kinds if kind not in _OPERATORS], ", ".join(kinds)
+        ),
         requirement("the operators' limits", [found for op in graph.operators for found in _limits(graph, op)], "kept"),
-        requirement("versions that it knows", _newer_versions(graph), _versions(graph)),
+        requirement("versions that the compiler knows", _newer_versions(graph), _versions(graph)),
         _cache(graph),
     ]
 
@@ -95,7 +97,7 @@ def _float_tensors(graph: Graph) -> list[str]:
 
 
 def _open_shapes(path: Path) -> list[str]:
-    """An open side is 1 in the tensor's shape, and -1 in its signature only."""
+    """An open dimension is -1 in the tensor's shape signature; its shape has 1 there."""
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     signatures = {tensor.name: tensor.shapeSignature for tensor in model.subgraphs[0].tensors}
     return [
@@ -114,7 +116,7 @@ def _large_tensors(graph: Graph) -> list[str]:
 
 
 def _limits(graph: Graph, operator: Operator) -> list[str]:
-    """What an operator does that the documentation rules out."""
+    """What an operator does that the documentation excludes."""
     name, options = operator.name, operator.options
     found = []
     if name in _NO_FUSED_ACTIVATION and options.get("fusedActivationFunction", "NONE") != "NONE":
@@ -143,8 +145,8 @@ def _versions(graph: Graph) -> str:
 
 def _cache(graph: Graph) -> Requirement:
     size = sum(tensor.data.nbytes for tensor in graph.tensors if tensor.data is not None)
-    found = f"{size / 2**20:.2f} MiB of constants; about {_CACHE_BYTES >> 20} of the chip's 8 MiB are for them"
+    found = f"{size / 2**20:.2f} MiB of constants; the chip has room for about {_CACHE_BYTES >> 20} MiB"
     fits = size <= _CACHE_BYTES
     return Requirement(
-        "parameters on the chip", "met" if fits else "note", found if fits else found + ": the rest streams"
+        "parameters on the chip", "met" if fits else "note", found if fits else found + ", so the rest is streamed"
     )

@@ -1,7 +1,7 @@
-"""Intel's NPU through OpenVINO: static shapes, and int8 in the form that its compiler keeps in integers.
+"""Intel's NPU through OpenVINO: static shapes, and int8 in the form that its compiler runs in integers.
 
-https://docs.openvino.ai, "NPU Device": models of static shape; float16, and quantised models of u8 and i8. In an IR a
-quantised convolution reads a FakeQuantize of up to 256 levels and 8-bit weights that are multiplied by their scale.
+https://docs.openvino.ai, "NPU Device": static shapes; float16, and quantized models in u8 and i8. In an IR a quantized
+convolution reads a FakeQuantize of up to 256 levels and 8-bit weights that are multiplied by their scale.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _EIGHT_BITS = {"i8", "u8"}
 
 
 def check_npu(path: Path) -> list[Requirement]:
-    """The requirements, of an int8 IR."""
+    """The requirements for an int8 IR."""
     model = openvino.Core().read_model(path)
     operations = model.get_ordered_ops()
     compute = [operation for operation in operations if operation.get_type_name() in _COMPUTE]
@@ -42,7 +42,7 @@ def check_npu(path: Path) -> list[Requirement]:
     return [
         requirement("static shapes", shapes, f"{len(operations)} operations"),
         requirement("batch 1", batches, "input and output"),
-        requirement("quantised activations", activations, f"{len(compute)} convolutions and products"),
+        requirement("quantized activations", activations, f"{len(compute)} convolutions and products"),
         requirement("8-bit weights", weights, f"{len(compute)} convolutions and products"),
     ]
 
@@ -52,7 +52,7 @@ def _label(operation: Any) -> str:
 
 
 def _is_quantized(operation: Any) -> bool:
-    """Whether the values are those of a FakeQuantize, however they are moved after it."""
+    """Whether the values come from a FakeQuantize, perhaps moved or scaled behind it."""
     if operation.get_type_name() == "FakeQuantize":
         return operation.get_attributes()["levels"] <= _MOST_LEVELS
     moved = operation.get_type_name() in _MOVES and operation.get_input_size() > 0
