@@ -1,4 +1,4 @@
-"""The photos that set the ranges of an int8 model: of the training part alone, the classes in turn, known by hash."""
+"""Calibration photos, which set the ranges of an int8 model: from the training part only, balanced over the classes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ logger = logging.getLogger("linnet")
 
 @dataclass(frozen=True)
 class Calibration(Photos):
-    """Photos with where they are from (``source``), the ``seed`` that chose them, and their files' names where they are
-    known.
-    """
+    """Calibration photos, and how they were chosen."""
 
     source: str
+    """The name of the run or the folder that they are from."""
     seed: int
+    """The seed of the random choice."""
     names: tuple[str, ...] = ()
+    """The file of each photo, relative to the folder; () where it is not known."""
 
     def summary(self, labels: tuple[str, ...]) -> dict[str, object]:
-        """As JSON: how many of each class, and each photo by the SHA-256 of its pixels; no picture."""
+        """For JSON: the number of photos of each class, and the SHA-256 of each photo's pixels; no picture."""
         counts = np.bincount(self.labels, minlength=len(labels)).tolist()
         return {
             "source": self.source,
@@ -45,10 +46,10 @@ class Calibration(Photos):
 def load_calibration(
     data: Path, labels: tuple[str, ...], spec: Preprocess, *, most: int = run_files.CALIBRATION_PHOTOS, seed: int = 0
 ) -> Calibration:
-    """Up to ``most`` photos of a run's or a folder's training part: of each class as many as of any other, as far as
-    it has them. A folder without parts is training photos as a whole.
+    """Up to ``most`` photos of the training part of a run or a folder: the same number of each class, or all where a
+    class has fewer. A folder without parts consists of training photos.
 
-    Photos of classes that the model does not know, and unreadable ones, are left out with a warning.
+    Photos that cannot be read, or whose class is not one of ``labels``, are left out with a warning.
 
     Raises:
         ConversionError: the folder shares no class with the model.
@@ -101,7 +102,7 @@ def calibration_of_run(run: Path, spec: Preprocess) -> Calibration:
 
 
 def _in_turn(files: list[PhotoFile], seed: int) -> list[PhotoFile]:
-    """In a random order, the k-th photo of each class before any (k+1)-th."""
+    """In random order, but the k-th photo of each class before the (k+1)-th of any."""
     of_class: dict[str, list[PhotoFile]] = defaultdict(list)
     for i in np.random.default_rng(seed).permutation(len(files)):
         of_class[files[i].label].append(files[i])

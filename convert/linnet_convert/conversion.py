@@ -65,18 +65,18 @@ def convert_source(
     Args:
         source: the run, or the model made elsewhere.
         out: the bundle's directory.
-        formats: of the source's own.
-        canary_photos: whether photos of the validation part may be in the bundle, as canaries and on the report's
-            page; noise takes the canaries' place.
+        formats: some of those that the source can become.
+        canary_photos: whether validation photos may be in the bundle, as canaries and on the report's page. If not, the
+            canaries are noise.
         overwrite: whether ``out`` may be replaced.
         on_step: called with each step that starts.
-        max_drop: points of accuracy that an artifact may lose, if that is a gate; see ``shortcomings``.
+        max_drop: points of accuracy that an artifact may lose; None: there is no such gate. See ``shortcomings``.
         accelerators: those of ``ACCELERATORS`` whose requirements are checked. The Edge TPU's compiler is run where it
             is installed, and the model that it compiles joins the bundle.
 
     Raises:
-        ConversionError: an artifact cannot be made, is not the int8 that it is said to be, or does not agree with its
-            original; no bundle is written then.
+        ConversionError: an artifact cannot be made, does not compute in int8 though it should, or does not agree with
+            its original. No bundle is written.
     """
     name, about = out.name.removesuffix(".linnet"), source.about
     sample = _sample(about)
@@ -120,7 +120,7 @@ def _noise(size: Preprocess) -> Pixels:
 def _write_artifacts(
     source: Source, wanted: set[Format], sample: Sample, root: Path, on_step: OnStep
 ) -> tuple[tuple[Artifact, ...], tuple[LayerDifference, ...]]:
-    """Writes those that are wanted, and compares the int8 .tflite layer by layer, though it be but a step on the way.
+    """Writes the artifacts, and compares the int8 .tflite layer by layer, also where it is a step to another format.
 
     Returns:
         The artifacts by format, int8 first, with metadata for other programs in them; and the comparison.

@@ -177,7 +177,7 @@ def _noise_gate() -> str:
 def total_variation(reference: Logits, logits: Logits) -> float:
     """The total variation distance, 0 to 1, between the probabilities of two models: the mean over pictures.
 
-    It is the share of the probability that stands at another class.
+    It is the share of the probability that is given to other classes.
     """
     difference = softmax(reference) - softmax(logits)
     return float(np.abs(difference).sum(axis=1).mean() / 2)

@@ -1,5 +1,5 @@
-"""How well the ranges of an int8 .tflite fit where there is no Keras model: measured on the tensors of the float .tflite
-that the same converter made.
+"""How well the ranges of an int8 .tflite fit where there is no Keras model: by the tensors of the float
+.tflite that the same converter made.
 """
 
 from __future__ import annotations

@@ -14,13 +14,13 @@ from linnet_runtime.bundle import Artifact
 def write_from_tflite(
     tflite: Path, precision: Precision, root: Path, formats: set[Format], on_step: OnStep
 ) -> list[Artifact]:
-    """Writes those of ``formats`` that are made from a .tflite, and the .onnx on the way to an IR.
+    """Writes those of ``formats`` that are made from a .tflite; an IR is made from an .onnx, which is written too.
 
     Args:
         tflite: one picture in, one row of logits out.
         precision: of the .tflite. Float weights are stored in half precision in an IR.
         root: the bundle's directory.
-        formats: what is wanted.
+        formats: those that are wanted.
         on_step: called with each step that starts.
 
     Raises:

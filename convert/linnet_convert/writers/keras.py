@@ -16,13 +16,13 @@ from linnet_runtime.bundle import Artifact
 def write_artifacts(
     models: dict[Precision, keras.Model], photos: Pixels, root: Path, formats: set[Format], on_step: OnStep
 ) -> tuple[Artifact, ...]:
-    """Writes the artifacts of models whose input is uint8 RGB pixels, and those on the way; see ``Source.write``.
+    """Writes artifacts of models whose input is uint8 RGB pixels; see ``Source.write``.
 
     Args:
         models: by "int8" (``linnet_train.quantization``) and "float32", or one of them.
-        photos: uint8 [N, H, W, 3], for the converter's question.
+        photos: uint8 [N, H, W, 3]; see ``to_tflite``.
         root: the bundle's directory.
-        formats: what is wanted.
+        formats: those that are wanted.
         on_step: called with each step that starts.
 
     Raises:

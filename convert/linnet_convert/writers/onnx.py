@@ -1,9 +1,9 @@
-"""A .tflite to ONNX: the same integers, the same scales, in the form that engines run in integers.
+"""A .tflite to ONNX: the same integers and scales, in a form that engines run in integers.
 
 Every stored activation is a QuantizeLinear and DequantizeLinear pair in uint8, weights are int8 with a scale for each
-channel, and the layout is NCHW from the first transpose to the last flatten. ONNX Runtime then fuses every
-convolution, addition and pooling (with int8 activations it leaves those with two readers in float), and OpenVINO runs
-every convolution in int8 (it leaves the depthwise ones in float when it reads the .tflite itself).
+channel, and the layout is NCHW from the first transpose to the last flatten. In this form ONNX Runtime fuses every
+convolution, addition and pooling; with int8 activations it leaves those with two readers in float. OpenVINO runs every
+convolution in int8; when it reads the .tflite itself it leaves the depthwise ones in float.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from linnet_devices.api import Precision
 from linnet_runtime.bundle import Artifact
 
 STORED_IN_IR: dict[Precision, Precision] = {"int8": "int8", "float16": "float16", "float32": "float16"}
-"""What an IR stores the weights of an ONNX model in, by the precision of that: float ones are halved."""
+"""The precision of an IR's weights, by that of the ONNX model: float weights are stored in half precision."""
 
 
 def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path) -> Artifact:
@@ -27,7 +27,7 @@ def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path) -> A
         root: the bundle's directory.
 
     Raises:
-        ConversionError: with OpenVINO's own words.
+        ConversionError: OpenVINO fails, in its own words.
     """
     path = model_path(root, "openvino", precision)
     write_ir(onnx, path, half=precision == "float16")
@@ -48,7 +48,7 @@ def write_ir(onnx: Path, path: Path, *, half: bool) -> None:
         raise ConversionError(f"{onnx.name} by OpenVINO", got=str(error)) from error
     try:
         openvino.save_model(model, path, compress_to_fp16=half)
-    except RuntimeError as error:  # of a full disk it says no more than "iostream error"
+    except RuntimeError as error:  # for a full disk it is only "iostream error"
         raise ConversionError(
             str(path), got=str(error), expected="a file that can be written, and room for it"
         ) from error

@@ -1,5 +1,5 @@
-"""An artifact's file name and its entry in the bundle: in Linnet's one signature (uint8 RGB [1, H, W, 3] in, logits
-[1, classes] out), or in that of a model made elsewhere.
+"""The file name of an artifact, and its entry in the manifest: with Linnet's own signature (uint8 RGB [1, H, W, 3] in,
+logits [1, classes] out), or with that of a model made elsewhere.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _STEMS: dict[Precision, str] = {"int8": "int8", "float16": "fp16", "float32": "f
 
 
 def model_path(root: Path, kind: Format, precision: Precision, *, compiled_for: str | None = None) -> Path:
-    """Where a bundle has a model: ``model.int8.tflite``, ``openvino/fp16.xml``, ``model.int8_edgetpu.tflite``. The
-    folder that it is in exists afterwards.
+    """The path of a model in the bundle's directory ``root``: ``model.int8.tflite``, ``openvino/fp16.xml``,
+    ``model.int8_edgetpu.tflite``. Makes the folder that it is in.
     """
     stem = _STEMS[precision] + (f"_{compiled_for}" if compiled_for else "")
     path = root / (f"openvino/{stem}.xml" if kind == "openvino" else f"model.{stem}.{kind}")
@@ -36,16 +36,16 @@ def describe_artifact(
     weights: Path | None = None,
     requires: dict[str, str] | None = None,
 ) -> Artifact:
-    """The entry of a file below the bundle's directory ``root``.
+    """The manifest's entry of a model file.
 
     Args:
         root: the bundle's directory.
-        path: the artifact.
+        path: the file, in that directory.
         kind: its format.
         precision: its precision.
         ends: its input and its output.
-        weights: the file beside it that it needs.
-        requires: what a reader must have.
+        weights: the second file of an IR.
+        requires: see ``Model.requires``.
     """
     file = describe_file(path, root)
     return Artifact(
@@ -72,18 +72,18 @@ def linnet_artifact(
     weights: Path | None = None,
     requires: dict[str, str] | None = None,
 ) -> Artifact:
-    """The entry of a file that is a .tflite's graph, or was made from it and keeps its shapes and its quantisation.
+    """The manifest's entry of a .tflite, or of a file that was made from it with the same shapes and quantization.
 
     Args:
         root: the bundle's directory.
-        path: the artifact.
+        path: the file, in that directory.
         kind: its format.
         precision: its precision.
-        graph: the .tflite's.
-        names: of its input and its output; that is uint8 in a .tflite, where MediaPipe expects it, and float32
-            elsewhere, where programs expect numbers.
-        weights: the file beside it that it needs.
-        requires: what a reader must have.
+        graph: of the .tflite.
+        names: of the file's input and output. An int8 .tflite's output is uint8, as MediaPipe expects; in other formats
+            it is float32.
+        weights: the second file of an IR.
+        requires: see ``Model.requires``.
     """
     pixels, logits = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     if kind != "tflite":

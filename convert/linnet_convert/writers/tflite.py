@@ -23,19 +23,19 @@ def to_tflite(model: keras.Model, precision: Precision, photos: Pixels, root: Pa
     """Writes ``model.PRECISION.tflite`` into a bundle's directory, with uint8 RGB pixels [1, H, W, 3] as its input.
 
     Args:
-        model: float32 for "float32", or fake-quantised (``linnet_train.quantization``) for "int8"; its first layer
-            normalises uint8 pixels.
+        model: in float for "float32", fake-quantized (``linnet_train.quantization``) for "int8"; its first layer
+            normalizes uint8 pixels.
         precision: "int8" or "float32".
-        photos: uint8 [N, H, W, 3]. The converter asks for some with int8; every range comes from the model, and a
-            test shows that these photos decide none.
+        photos: uint8 [N, H, W, 3], which TensorFlow's converter requires for int8. Every range comes from the model; a
+            test shows that the photos change none.
         root: the bundle's directory.
 
     Raises:
-        ConversionError: with the converter's own words.
+        ConversionError: the converter fails, in its own words.
     """
     path = model_path(root, "tflite", precision)
     with warnings.catch_warnings(), no_chatter():
-        warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # which the representative photos are for
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # the model has its ranges
         try:
             data = _convert_int8(model, photos) if precision == "int8" else _converter(model, tf.uint8).convert()
         except Exception as error:  # the converter raises a class of its own that TensorFlow does not export
@@ -47,12 +47,12 @@ def to_tflite(model: keras.Model, precision: Precision, photos: Pixels, root: Pa
 
 
 def _convert_int8(model: keras.Model, photos: Pixels) -> bytes:
-    # The pixel is the quantised value, so the graph begins behind the normalisation, where the input's range is.
+    # The pixel is the quantized value, so the graph begins behind the normalization, where the input's range is.
     pixels_range = next(layer for layer in model.layers if isinstance(layer, FakeQuantize))
-    normalise = keras.Model(model.input, pixels_range.input)
+    normalize = keras.Model(model.input, pixels_range.input)
     converter = _converter(keras.Model(pixels_range.input, model.output), tf.float32)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    representative = normalise.predict(photos[:_REPRESENTATIVE_PHOTOS], verbose=0)
+    representative = normalize.predict(photos[:_REPRESENTATIVE_PHOTOS], verbose=0)
     converter.representative_dataset = lambda: ([photo[None]] for photo in representative)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8
@@ -61,9 +61,9 @@ def _convert_int8(model: keras.Model, photos: Pixels) -> bytes:
 
 
 def _converter(model: keras.Model, dtype: tf.DType) -> tf.lite.TFLiteConverter:
-    """Of one picture: ``model.export`` leaves the batch open even where the model fixes it."""
+    """A converter with batch 1: ``model.export`` leaves the batch open even where the model fixes it."""
     signature = tf.TensorSpec((1, *model.input_shape[1:]), dtype, name="pixels")
     function = tf.function(lambda pixels: {"logits": model(pixels, training=False)}, input_signature=[signature])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)
-    converter.experimental_lower_to_saved_model = False  # by way of the disk it takes five times as long
+    converter.experimental_lower_to_saved_model = False  # which takes five times as long
     return converter
