@@ -26,7 +26,7 @@ from onnx import TensorProto, helper
 
 from foreign import NORMALISED, mobile
 from linnet_convert.errors import ConversionError
-from linnet_convert.facts import Kind
+from linnet_convert.facts import Kind, OpenSides
 from linnet_convert.readers.examine import examine
 from linnet_convert.readers.keras_config import check_layers
 from program import one_line_error
@@ -82,7 +82,7 @@ def test_a_damaged_file_is_refused_or_read_but_kills_nobody(
         path.with_suffix(".bin").write_bytes(whole[kind].with_suffix(".bin").read_bytes())
     for seed in range(cases):
         path.write_bytes(damaged(data, seed))
-        line = refusal(lambda: examine(kind, path))
+        line = refusal(lambda: examine(kind, path, OpenSides()))
         if line is not None:
             refused += 1
             assert line.startswith(str(path))
@@ -108,8 +108,9 @@ def test_a_reader_that_crashes_takes_nobody_along(tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "from pathlib import Path\n"
+        "from linnet_convert.facts import OpenSides\n"
         "from linnet_convert.readers.examine import examine\n"
-        "try:\n    examine('tflite', Path('model.tflite'))\n"
+        "try:\n    examine('tflite', Path('model.tflite'), OpenSides())\n"
         "except Exception as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -195,17 +196,17 @@ def test_a_model_of_another_task_is_named_by_its_tensors(
     onnx.save(another_task(inputs, outputs), tmp_path / "model.onnx")
     error = one_line_error(program("convert", tmp_path / "model.onnx", "--out", tmp_path / "x.linnet", status=1))
     assert f"model.onnx: got {got}" in error
-    assert error.endswith("expected a classifier: one picture of three colours in, [1, classes] out")
+    assert error.endswith("expected a classifier: one picture of three colors in, [1, classes] out")
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"a\nb\n", "got 2 labels, expected 3, one a line for each output of the model. Fix: a first line such as"),
-        (b"a\nb\nc\nd\n", "got 4 labels, expected 3, one a line for each output of the model"),
-        (b"", "got 0 labels, expected 3"),
-        (b"\xff\xfe\x00", "got other than UTF-8 text, expected labels, one a line"),
-        (None, "got No such file or directory, expected labels, one a line"),
+        (b"a\nb\n", ": got 2 labels, expected 3, one for each output of the model. Fix: a first line such as"),
+        (b"a\nb\nc\nd\n", ": got 4 labels, expected 3, one for each output of the model"),
+        (b"", ": got 0 labels, expected 3"),
+        (b"\xff\xfe\x00", " line 1: got bytes that are not UTF-8, expected UTF-8 text"),
+        (None, ": got No such file or directory, expected one label a line, in the order of the model's outputs"),
     ],
 )
 def test_labels_that_do_not_fit_get_one_line(
@@ -216,7 +217,7 @@ def test_labels_that_do_not_fit_get_one_line(
         labels.write_bytes(content)
     out = tmp_path / "x.linnet"
     done = program("convert", whole["onnx"], "--out", out, "--labels", labels, *SAYS, status=1)
-    assert one_line_error(done).startswith(f"{labels}: {says}")
+    assert one_line_error(done).startswith(f"{labels}{says}")
     assert not out.exists()
 
 

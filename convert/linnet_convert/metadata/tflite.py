@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import flatbuffers
+import msgspec
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from linnet_convert.errors import ConversionError
 from linnet_convert.facts import CHANNELS, Metadata, triple
+from linnet_convert.metadata.labels import parse_labels
 from linnet_convert.metadata.tflite_schema import (
     ASSOCIATED_FILE,
     AXIS_LABELS,
@@ -45,12 +48,13 @@ _ALIGNMENT = 16  # of the model's buffers, which the schema asks for
 _MOST_LABEL_BYTES = 10_000_000
 
 
-def read_tflite(path: Path, model: Any) -> Metadata:
+def read_tflite(path: Path, model: Any, outputs: int | None) -> Metadata:
     """The metadata of a .tflite.
 
     Args:
         path: of the file.
         model: its content, a ``ModelT`` of ``schema_py_generated``.
+        outputs: how many labels it needs; None where that is not known yet, and no label is read.
 
     Returns:
         What the metadata says; an empty ``Metadata`` where there is none.
@@ -63,7 +67,8 @@ def read_tflite(path: Path, model: Any) -> Metadata:
         pixels = subgraph.tables("input_tensor_metadata", TENSOR)[:1]
         logits = subgraph.tables("output_tensor_metadata", TENSOR)[:1]
         mean, std = _read_normalization(pixels)
-        return Metadata(labels=_read_labels(path, logits), mean=mean, std=std, color="rgb" if _is_rgb(pixels) else None)
+        found = Metadata(mean=mean, std=std, color="rgb" if _is_rgb(pixels) else None)
+        return found if outputs is None else _with_labels(found, path, logits, outputs)
     return Metadata()
 
 
@@ -84,12 +89,17 @@ def _is_rgb(tensors: list[TableReader]) -> bool:
     return False
 
 
-def _read_labels(path: Path, tensors: list[TableReader]) -> tuple[str, ...] | None:
+def _with_labels(found: Metadata, path: Path, tensors: list[TableReader], outputs: int) -> Metadata:
     for file in (file for tensor in tensors for file in tensor.tables("associated_files", ASSOCIATED_FILE)):
         if file.enum("type") == AXIS_LABELS and zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive, archive.open(file.text("name")) as labels:
-                return tuple(labels.read(_MOST_LABEL_BYTES).decode().splitlines())
-    return None
+            name = file.text("name")
+            with zipfile.ZipFile(path) as archive, archive.open(name) as labels:
+                data = labels.read(_MOST_LABEL_BYTES)
+            try:
+                return msgspec.structs.replace(found, labels=parse_labels(data, f"{name} in {path}", outputs))
+            except ConversionError as error:
+                return msgspec.structs.replace(found, labels_error=str(error))
+    return found
 
 
 def write_tflite(path: Path, artifact: Artifact, labels: tuple[str, ...], preprocess: Preprocess) -> None:

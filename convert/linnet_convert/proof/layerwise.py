@@ -15,12 +15,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from linnet_convert.readers.tflite_graph import Graph, Operator, read_graph
+from linnet_convert.readers.tflite_graph import Graph, Operator, keeping_interpreter, read_graph
 from linnet_devices.api import Pixels
-from linnet_devices.chatter import no_chatter
 from linnet_train.quantization import FakeQuantize, Rounding, compute, roundings
 
 PHOTOS = 8
@@ -96,17 +94,6 @@ def compare_layers(model: keras.Model, tflite: Path, pixels: Pixels) -> tuple[La
 def first_to_leave(differences: Sequence[LayerDifference]) -> LayerDifference | None:
     """The first tensor outside its tolerance; None where there is none."""
     return next((row for row in differences if not row.within), None)
-
-
-def keeping_interpreter(path: Path) -> Interpreter:
-    """An interpreter that keeps every tensor. It has no delegate: a delegate's tensors cannot be read."""
-    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    with no_chatter():
-        interpreter = Interpreter(
-            str(path), experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=True
-        )
-        interpreter.allocate_tensors()
-    return interpreter
 
 
 def _operators(found: list[Rounding], graph: Graph) -> list[Operator | None]:

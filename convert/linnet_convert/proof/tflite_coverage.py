@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_convert.proof.coverage import PHOTOS, Coverage
-from linnet_convert.proof.layerwise import keeping_interpreter
-from linnet_convert.readers.tflite_graph import Tensor, read_graph
+from linnet_convert.readers.tflite_graph import Tensor, keeping_interpreter, read_graph
 
 
 def measure_tflite_coverage(int8: Path, floats: Path, inputs: NDArray[np.float32]) -> tuple[Coverage, ...]:

@@ -1,7 +1,7 @@
-"""Reads a model file in a process of its own, because the libraries that parse one may crash on a damaged file.
+"""Reads a model file in a separate process, because the libraries that parse one may crash on a damaged file.
 
-``examine`` starts it; as ``python -m linnet_convert.readers.examine KIND PATH`` it prints the ``Facts`` as JSON, or an
-error's parts.
+``examine`` starts it; as ``python -m linnet_convert.readers.examine KIND PATH SIDES`` it prints the ``Facts`` as JSON,
+or an error's parts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from linnet_convert.errors import ConversionError
-from linnet_convert.facts import Facts, Kind
+from linnet_convert.facts import Facts, Kind, OpenSides
 from linnet_devices.api import LinnetError
 from linnet_devices.chatter import is_chatter, quiet_tensorflow
 
@@ -42,13 +42,13 @@ class Refusal(msgspec.Struct, frozen=True, tag=True):
     fix: str | None
 
 
-def examine(kind: Kind, path: Path) -> Facts:
-    """What a model says of itself, read and run once in a child process.
+def examine(kind: Kind, path: Path, sides: OpenSides) -> Facts:
+    """What a model says of itself, with its open dimensions closed, read and run once in a child process.
 
     Raises:
         ConversionError: it cannot be read, is no classifier, or its library crashed on it.
     """
-    command = [sys.executable, "-P", "-m", __name__, kind, str(path)]
+    command = [sys.executable, "-P", "-m", __name__, kind, str(path), msgspec.json.encode(sides).decode()]
     try:
         done = subprocess.run(
             command,
@@ -80,9 +80,9 @@ def _ending(done: subprocess.CompletedProcess[bytes]) -> str:
     return f"ended with status {done.returncode}: {said[-1].decode(errors='replace') if said else 'no word'}"
 
 
-def _answer(kind: str, path: Path) -> Facts | Refusal:
+def _answer(kind: str, path: Path, sides: OpenSides) -> Facts | Refusal:
     try:
-        facts: Facts = importlib.import_module(_READERS[kind]).read(path)
+        facts: Facts = importlib.import_module(_READERS[kind]).read(path, sides)
         return facts
     except LinnetError as error:
         got, expected = (None if part is None else str(part) for part in (error.got, error.expected))
@@ -96,13 +96,13 @@ def _answer(kind: str, path: Path) -> Facts | Refusal:
 
 def main() -> None:
     """Prints the answer as the last line on standard output."""
-    kind, path = sys.argv[1:]
+    kind, path, sides = sys.argv[1:]
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     limit = _MOST_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, _MOST_MEMORY_BYTES)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     quiet_tensorflow()
-    answer = _answer(kind, Path(path))
+    answer = _answer(kind, Path(path), msgspec.json.decode(sides, type=OpenSides))
     sys.stdout.flush()
     print(msgspec.json.encode(answer).decode(), flush=True)
 

@@ -13,15 +13,23 @@ from linnet_convert.errors import ConversionError
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MOST_CONFIG_BYTES = 100_000_000
+_NETWORKS = ("Functional", "Policy")  # what else Keras 2 names without a module
 _OWN = "linnet>"  # the package under which Linnet registers its layers
 
 
 def check_layers(path: Path) -> None:
-    """Looks at a .keras before Keras does, which imports what the file names.
+    """Looks at a .keras or an .h5 before Keras does, which imports what the file names.
 
     Raises:
-        ConversionError: not a .keras, or layers that are neither Keras's nor Linnet's, with the nearest names.
+        ConversionError: not such a file, or layers that are neither Keras's nor Linnet's, with the nearest names.
     """
+    if path.suffix.lower() == ".keras":
+        _check_classes(path, _config_of_keras(path))
+    else:
+        _check_classes(path, _config_of_h5(path))
+
+
+def _config_of_keras(path: Path) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             size = archive.getinfo(_CONFIG).file_size
@@ -34,6 +42,27 @@ def check_layers(path: Path) -> None:
         raise ConversionError(str(path), got=str(error), expected="a .keras that model.save wrote") from error
     if damaged is not None:
         raise ConversionError(str(path), got=f"a damaged {damaged} in it", expected="a .keras that is whole")
+    return config
+
+
+def _config_of_h5(path: Path) -> Any:
+    """The configuration in an .h5, whose classes have names alone where Keras 2 wrote it."""
+    import h5py  # comes with Keras, which other models do without
+
+    expected = "an .h5 that model.save wrote"
+    try:
+        with h5py.File(path) as file:
+            found = file.attrs.get("model_config")
+            if found is None:
+                fix = "model.save('model.keras') in place of save_weights"
+                raise ConversionError(str(path), got="weights without the network", expected=expected, fix=fix)
+            return json.loads(found)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConversionError(str(path), got=" ".join(str(error).split()), expected=expected) from error
+
+
+def _check_classes(path: Path, config: Any) -> None:
+    """Raises ConversionError where a configuration names other classes than Keras's and Linnet's."""
     for name, module, registered in _classes(config):
         if name in ("Lambda", "__lambda__"):
             raise ConversionError(
@@ -42,7 +71,7 @@ def check_layers(path: Path) -> None:
                 expected="no code in the file: it is not run",
                 fix="build the model of Keras's own layers",
             )
-        if not (registered or "").startswith(_OWN) and (module or "").partition(".")[0] not in ("keras", "builtins"):
+        if not (registered or "").startswith(_OWN) and not _is_of_keras(path, name, module):
             import keras  # takes seconds, which only this line is worth
 
             nearest = difflib.get_close_matches(name, dir(keras.layers), n=3)
@@ -50,8 +79,19 @@ def check_layers(path: Path) -> None:
                 str(path),
                 got=f"the layer {registered or name}",
                 expected="layers of Keras's own" + (f", such as {' or '.join(nearest)}" if nearest else ""),
-                fix="build the model of those, or export it as a SavedModel: model.export(FOLDER)",
+                fix="build the model of those, or export it where it was made: tf.saved_model.save(model, 'FOLDER')",
             )
+
+
+def _is_of_keras(path: Path, name: str, module: str | None) -> bool:
+    if module is not None or path.suffix.lower() == ".keras":
+        # In an .h5 the layers of Keras 2 are looked up by their names; nothing is imported from its package.
+        known = ("keras", "builtins") if path.suffix.lower() == ".keras" else ("keras", "builtins", "tf_keras")
+        return (module or "").partition(".")[0] in known
+    import keras  # see above
+
+    places = (keras.layers, keras.models, keras.initializers, keras.regularizers, keras.constraints)
+    return name in _NETWORKS or any(hasattr(place, name) for place in places)
 
 
 def _classes(config: Any) -> Iterator[tuple[str, str | None, str | None]]:

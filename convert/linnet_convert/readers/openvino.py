@@ -9,37 +9,72 @@ import msgspec
 import numpy as np
 import openvino
 
-from linnet_convert.facts import Facts, TensorFacts, check_task
+from linnet_convert.facts import (
+    Facts,
+    Layout,
+    OpenSides,
+    TensorFacts,
+    Values,
+    check_classes,
+    check_picture,
+    close_sides,
+)
 from linnet_convert.metadata.model_info import KEYS, read_model_info
+from linnet_convert.readers.closing import noise, sums_to_one
 from linnet_devices.api import Precision
 from linnet_devices.openvino import the_core
 
 _STEPS = 255
 _MOVES = {"Transpose", "Reshape", "Squeeze", "Convert", "FakeQuantize", "Result"}
+_VALUES: dict[str, Values] = {
+    "Softmax": "probabilities",
+    "SoftMax": "probabilities",
+    "Sigmoid": "independent_probabilities",
+}
 
 
-def read(path: Path) -> Facts:
-    """Reads it, and runs it once. Raises as ``read_tflite.read``."""
-    core = the_core()
-    model = core.read_model(path)
-    given, wanted = check_task(
+def load(path: Path, shape: tuple[int, ...] | None = None) -> Any:
+    """The model, for one input of a shape where it leaves sides open. Raises RuntimeError where OpenVINO does not take
+    it.
+    """
+    model = the_core().read_model(path)
+    if shape is not None and model.is_dynamic():
+        model.reshape(list(shape))
+    return model
+
+
+def read(path: Path, sides: OpenSides) -> Facts:
+    """Reads it, closes what it leaves open, and runs it once. Raises as ``readers.tflite.read``."""
+    model = load(path)
+    given, wanted = check_picture(
         str(path), *([_tensor(port) for port in ports] for ports in (model.inputs, model.outputs))
     )
-    layout = model.get_parameters()[0].get_layout().to_string().strip("[]").replace(",", "")
-    if None not in given.shape[1:]:
-        model.reshape([1, *(side or 1 for side in given.shape[1:])])
-        core.compile_model(model, "CPU")([np.zeros(model.inputs[0].shape, given.dtype)])
-        wanted = _tensor(model.outputs[0])
     info = {key: str(model.get_rt_info(["model_info", key]).astype(str)) for key in KEYS if _has(model, key)}
-    metadata = read_model_info(info)
+    metadata, layout = read_model_info(info), _layout(model)
+    metadata = msgspec.structs.replace(metadata, layout=layout)
+    said = OpenSides(size=sides.size, layout=sides.layout or layout)
+    given, values = msgspec.structs.replace(given, shape=close_sides(given.shape, said)), _values(model)
+    if None not in given.shape:
+        model = load(path, given.shape)  # type: ignore[arg-type]  # no side is None
+        compiled = the_core().compile_model(model, "CPU")
+        outputs = compiled([noise(model.inputs[0].shape, given.dtype)])[compiled.outputs[0]]
+        wanted = msgspec.structs.replace(_tensor(model.outputs[0]), shape=outputs.shape)
+        check_classes(str(path), given, wanted)
+        if values == "logits" and sums_to_one(outputs):
+            values = "probabilities"
     return Facts(
         kind="openvino",
         precision=_precision(model),
         input=given,
         output=_with_steps(wanted, model),
-        softmax=_ends_in_softmax(model),
-        metadata=msgspec.structs.replace(metadata, layout=layout if layout in ("NHWC", "NCHW") else None),
+        values=values,
+        metadata=metadata,
     )
+
+
+def _layout(model: Any) -> Layout | None:
+    layout = model.get_parameters()[0].get_layout().to_string().strip("[]").replace(",", "")
+    return layout if layout in ("NHWC", "NCHW") else None
 
 
 def _has(model: Any, key: str) -> bool:
@@ -78,8 +113,8 @@ def _with_steps(wanted: TensorFacts, model: Any) -> TensorFacts:
     return msgspec.structs.replace(wanted, scale=scale, zero_point=round(lowest - low / scale))
 
 
-def _ends_in_softmax(model: Any) -> bool:
+def _values(model: Any) -> Values:
     operation = model.outputs[0].node
     while operation.get_type_name() in _MOVES:
         operation = operation.input_value(0).get_node()
-    return operation.get_type_name() in {"Softmax", "SoftMax", "Sigmoid"}
+    return _VALUES.get(operation.get_type_name(), "logits")

@@ -5,36 +5,48 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from linnet_convert.errors import ConversionError
-from linnet_convert.facts import Facts, TensorFacts, check_task
+from linnet_convert.facts import Facts, OpenSides, TensorFacts, Values, check_classes, check_picture, close_sides
+from linnet_convert.readers.closing import noise, sums_to_one
 
-_PICTURES = 4
-_SUM_WITHIN = 1e-3
+_MOVES = {"Identity", "Reshape", "Squeeze", "Cast"}
+_VALUES: dict[str, Values] = {"Softmax": "probabilities", "Sigmoid": "independent_probabilities"}
 # Operators that reach out of the model, to files or to code. Those with which weights are restored are left out.
 _REACHES_OUT = ("File", "Py", "Print", "Save", "Checkpoint", "Socket", "Http", "Debug")
 _OF_RESTORING = {"SaveV2", "MergeV2Checkpoints", "ShardedFilename", "ShardedFilespec"}
 
 
-def read(path: Path) -> Facts:
-    """Reads it, and runs it on a few pictures of noise. Raises as ``read_tflite.read``."""
+def read(path: Path, sides: OpenSides) -> Facts:
+    """Reads it, closes what it leaves open, and runs it once. Raises as ``readers.tflite.read``."""
     _check_operators(path)
     loaded = tf.saved_model.load(path)
     function, given_name, wanted_name = signature_of(path, loaded)
     given = _tensor(given_name, function.structured_input_signature[1][given_name])
     wanted = _tensor(wanted_name, function.structured_outputs[wanted_name])
-    given, wanted = check_task(str(path), [given], [wanted])
-    outputs = _outputs(function, given, wanted_name) if None not in given.shape[1:] else np.zeros((1, 1))
-    return Facts(
-        kind="saved_model",
-        precision="float32",
-        input=given,
-        output=wanted,
-        softmax=bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=1) - 1) < _SUM_WITHIN).all()),
-    )
+    given, wanted = check_picture(str(path), [given], [wanted])
+    given = msgspec.structs.replace(given, shape=close_sides(given.shape, sides))
+    values = _values(function)
+    if None not in given.shape:
+        outputs = np.asarray(function(**{given_name: tf.constant(noise(given.shape, given.dtype))})[wanted_name])  # type: ignore[arg-type]
+        wanted = msgspec.structs.replace(wanted, shape=outputs.shape)
+        check_classes(str(path), given, wanted)
+        if values == "logits" and sums_to_one(outputs):
+            values = "probabilities"
+    return Facts(kind="saved_model", precision="float32", input=given, output=wanted, values=values)
+
+
+def _values(function: Any) -> Values:
+    """By the last operator behind those that only move values; functions within the function are spelt out."""
+    (tensor,) = convert_variables_to_constants_v2(function).outputs
+    while tensor.op.type in _MOVES:
+        tensor = tensor.op.inputs[0]
+    return _VALUES.get(tensor.op.type, "logits")
 
 
 def signature_of(path: Path, loaded: Any) -> tuple[Any, str, str]:
@@ -53,7 +65,7 @@ def signature_of(path: Path, loaded: Any) -> tuple[Any, str, str]:
     inputs, outputs = function.structured_input_signature[1], function.structured_outputs
     if len(inputs) != 1 or len(outputs) != 1:
         every = [[_tensor(name, tensor) for name, tensor in ends.items()] for ends in (inputs, outputs)]
-        check_task(str(path), *every)
+        check_picture(str(path), *every)
     return function, next(iter(inputs)), next(iter(outputs))
 
 
@@ -66,16 +78,6 @@ def _check_operators(path: Path) -> None:
         for operator in sorted({node.op for node in nodes} - _OF_RESTORING):
             if any(word in operator for word in _REACHES_OUT):
                 raise ConversionError(str(path), got=f"the operator {operator}", expected="a model that only computes")
-
-
-def _outputs(function: Any, given: TensorFacts, wanted: str) -> np.ndarray[Any, Any]:
-    rng = np.random.default_rng(0)
-    shape = [side or 1 for side in given.shape]
-    rows = [
-        function(**{given.name: tf.constant(rng.integers(0, 256, shape).astype(given.dtype))})[wanted]
-        for _ in range(_PICTURES)
-    ]
-    return np.concatenate([np.asarray(row, np.float32).reshape(1, -1) for row in rows])
 
 
 def _tensor(name: str, spec: Any) -> TensorFacts:

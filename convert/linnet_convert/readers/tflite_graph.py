@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from linnet_convert.errors import ConversionError
+from linnet_devices.chatter import no_chatter
 
 _DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.FLOAT32: np.dtype(np.float32),
+    schema.TensorType.FLOAT16: np.dtype(np.float16),
+    schema.TensorType.INT16: np.dtype(np.int16),
     schema.TensorType.INT32: np.dtype(np.int32),
     schema.TensorType.UINT8: np.dtype(np.uint8),
     schema.TensorType.INT8: np.dtype(np.int8),
@@ -55,6 +59,8 @@ class Tensor:
     dtype: np.dtype[Any]
     quantization: Quantization | None
     data: NDArray[Any] | None
+    signature: tuple[int, ...]
+    """The shape, with -1 for a side that the file leaves open."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,29 @@ def read_graph(path: Path) -> Graph:
     )
 
 
+def keeping_interpreter(model: Path | bytes, shape: tuple[int, ...] | None = None) -> Interpreter:
+    """An interpreter that keeps every tensor. It has no delegate: a delegate's tensors cannot be read.
+
+    Args:
+        model: a .tflite, or the bytes of one.
+        shape: of its first input, where the file leaves sides open.
+
+    Raises:
+        RuntimeError, ValueError: the interpreter's own, for a file that it cannot run.
+    """
+    source = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
+    with no_chatter():
+        interpreter = Interpreter(
+            **source,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_preserve_all_tensors=True,
+        )
+        if shape is not None:
+            interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], shape)
+        interpreter.allocate_tensors()
+    return interpreter
+
+
 def plain_ends(graph: Graph) -> Graph:
     """The graph with NHWC for an input that is NCHW and turned at once, and with an int8 input or output as uint8, the
     zero point moved along: the same steps of the same values.
@@ -126,7 +155,8 @@ def _tensor(packed: Any, buffers: list[Any]) -> Tensor:
     shape = tuple(int(side) for side in packed.shape) if packed.shape is not None else ()
     raw = buffers[packed.buffer].data
     data = np.frombuffer(bytes(raw), dtype).reshape(shape) if raw is not None and len(raw) else None
-    return Tensor(name, shape, dtype, _quantization(packed.quantization), data)
+    signature = shape if packed.shapeSignature is None else tuple(int(side) for side in packed.shapeSignature)
+    return Tensor(name, shape, dtype, _quantization(packed.quantization), data, signature)
 
 
 def _quantization(packed: Any) -> Quantization | None:

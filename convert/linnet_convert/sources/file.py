@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +20,8 @@ from linnet_convert.progress import OnStep
 from linnet_convert.proof.parity import Original, Originals, model_logits
 from linnet_convert.sources.api import About
 from linnet_convert.sources.signature import Signature
-from linnet_devices.api import Format, LinnetError, Logits, Model, Pixels, Precision
+from linnet_devices.api import Format, LinnetError, Logits, Model, Pixels, Precision, TensorSpec
+from linnet_devices.session import OutputAdapter
 from linnet_runtime.bundle import Artifact
 from linnet_runtime.photos import Photos
 
@@ -72,7 +75,7 @@ class FileSource(ABC):
                 str(self.path),
                 got=f"{type(error).__name__}: {error}",
                 expected="a model that can be translated",
-                arguments={"formats": (self.copied[0],)} if self.copied else None,
+                arguments={"formats": (self.facts.kind,)} if self.facts.kind in FORMATS else None,
             ) from error
 
     @abstractmethod
@@ -91,16 +94,21 @@ class FileSource(ABC):
         """See ``Source.coverage``."""
         return ()
 
-    def run_file(self, pixels: Pixels, format: Format) -> Original:
-        """The file itself, with its logits for uint8 [N, H, W, 3] on the CPU engine that reads it."""
-        model = Model(
-            path=str(self.path.resolve()),
-            format=format,
-            precision=self.facts.precision,
-            input=self.signature.input,
-            output=self.signature.output,
-        )
-        return Original(self.path.name, model_logits(model, pixels))
+    def run_file(self, pixels: Pixels, format: Format, copy: Callable[[Path], Path]) -> Original:
+        """The file itself, with its logits for uint8 [N, H, W, 3] on the CPU engine that reads it.
+
+        ``copy`` writes it below a bundle's directory as the bundle has it, with its open dimensions closed, which its
+        reader has compared with the file as it is.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            model = Model(
+                path=str(copy(Path(folder))),
+                format=format,
+                precision=self.facts.precision,
+                input=self.signature.input,
+                output=self.signature.output,
+            )
+            return Original(self.path.name, model_logits(model, pixels))
 
     def adapted(self, artifact: Artifact, *, takes_pixels: bool = False) -> Artifact:
         """The entry of an artifact that was translated from the file, with the meaning of the file's input and output;
@@ -109,9 +117,10 @@ class FileSource(ABC):
         given, wanted = self.signature.input, self.signature.output
         mean, std = (None, None) if takes_pixels else (given.mean, given.std)
         meant = msgspec.structs.replace(artifact.input, color=given.color, mean=mean, std=std)
-        return msgspec.structs.replace(
-            artifact, input=meant, output=msgspec.structs.replace(artifact.output, values=wanted.values)
-        )
+        output = msgspec.structs.replace(artifact.output, values=wanted.values)
+        if not takes_pixels and output.scale is None:  # steps that the file's own operators turn into floats
+            output = msgspec.structs.replace(output, scale=wanted.scale, zero_point=wanted.zero_point)
+        return msgspec.structs.replace(artifact, input=meant, output=output)
 
     def normalized(self, pixels: Pixels) -> NDArray[np.float32]:
         """uint8 RGB [N, H, W, 3] to what the file's float input wants, NHWC."""
@@ -123,7 +132,8 @@ class FileSource(ABC):
         return pixels if self.signature.input.color == "rgb" else np.ascontiguousarray(pixels[..., ::-1])
 
     def as_logits(self, outputs: Logits) -> Logits:
-        """Outputs float32 [N, classes] of the file as logits: probabilities become their logarithms."""
-        if not self.facts.softmax:
-            return outputs
-        return np.log(np.maximum(outputs, np.float32(1e-7)))
+        """Outputs float32 [N, classes] of the file as logits, as a session gives them."""
+        row = (1, outputs.shape[1])
+        spec = TensorSpec(name="outputs", shape=row, dtype="float32", layout="NC", values=self.facts.values)
+        adapter = OutputAdapter(spec)
+        return np.concatenate([adapter(output.reshape(row)) for output in outputs])

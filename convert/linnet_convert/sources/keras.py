@@ -10,6 +10,7 @@ import keras
 from linnet_convert.facts import FORMATS
 from linnet_convert.progress import OnStep
 from linnet_convert.proof.parity import Original, Originals, keras_logits
+from linnet_convert.readers.keras import load
 from linnet_convert.sources.network import NetworkSource
 from linnet_devices.api import Format, Pixels, Precision
 from linnet_runtime.bundle import Artifact
@@ -25,7 +26,7 @@ class KerasSource(NetworkSource):
     @cached_property
     def network(self) -> keras.Model:
         """The model in the file."""
-        return keras.saving.load_model(self.path, compile=False, safe_mode=True)
+        return load(self.path)
 
     @cached_property
     def models(self) -> dict[Precision, keras.Model]:

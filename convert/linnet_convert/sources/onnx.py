@@ -11,7 +11,7 @@ import onnx
 from linnet_convert.facts import FORMATS
 from linnet_convert.progress import OnStep
 from linnet_convert.proof.parity import Originals
-from linnet_convert.readers.onnx import load
+from linnet_convert.readers.onnx import close, load
 from linnet_convert.sources.network import NetworkSource
 from linnet_convert.writers.openvino import STORED_IN_IR, write_ir
 from linnet_convert.writers.specs import describe_artifact, model_path
@@ -27,6 +27,8 @@ class OnnxSource(NetworkSource):
 
     @property
     def formats(self) -> tuple[Format, ...]:
+        if self.facts.dynamic_range:
+            return ("onnx",)
         return ("onnx", "openvino") if self.facts.precision == "int8" else FORMATS
 
     @cached_property
@@ -36,13 +38,16 @@ class OnnxSource(NetworkSource):
         return onnx_to_keras(self._loaded(), self.signature.input.layout)
 
     def _loaded(self) -> onnx.ModelProto:
-        size = self.signature.preprocess
-        return load(self.path, (size.height, size.width))
+        return close(load(self.path), self.signature.input.shape)
+
+    def _copy(self, root: Path) -> Path:
+        path = model_path(root, "onnx", self.facts.precision)
+        onnx.save(self._loaded(), path)
+        return path
 
     def _write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         on_step(f"copying {self.path.name}")
-        path = model_path(root, "onnx", self.facts.precision)
-        onnx.save(self._loaded(), path)
+        path = self._copy(root)
         ends = (self.signature.input, self.signature.output)
         artifacts = [describe_artifact(root, path, "onnx", self.facts.precision, ends, requires=self.facts.requires)]
         if "openvino" in formats:
@@ -64,7 +69,7 @@ class OnnxSource(NetworkSource):
         return describe_artifact(root, xml, "openvino", stored, ends, weights=xml.with_suffix(".bin"))
 
     def originals(self, pixels: Pixels) -> Originals:
-        own = self.run_file(pixels, "onnx")
+        own = self.run_file(pixels, "onnx", self._copy)
         if self.facts.precision == "int8":
             return Originals(int8=own)
         return Originals.of_quantized_here(self.quantized_original(pixels), own)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from pathlib import Path
 
 from linnet_convert.calibration import load_calibration
 from linnet_convert.errors import ConversionError
 from linnet_convert.facts import Kind
 from linnet_convert.readers.examine import examine
-from linnet_convert.readers.keras_config import check_layers
 from linnet_convert.sources.api import Source
 from linnet_convert.sources.file import FileSource
 from linnet_convert.sources.signature import Flags, signature
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.labelled_photos import load_labelled_photos
 
-_SUFFIXES: dict[str, Kind] = {".tflite": "tflite", ".onnx": "onnx", ".xml": "openvino", ".keras": "keras"}
+logger = logging.getLogger("linnet")
+
+_SUFFIXES: dict[str, Kind] = {
+    ".tflite": "tflite",
+    ".onnx": "onnx",
+    ".xml": "openvino",
+    ".keras": "keras",
+    ".h5": "keras",
+}
 _SOURCES = {
     "tflite": "linnet_convert.sources.tflite:TfliteSource",
     "onnx": "linnet_convert.sources.onnx:OnnxSource",
@@ -61,15 +69,15 @@ def open_source(path: Path, flags: Flags, *, data: Path | None, calibrate: Path 
             file.read(1)
     except OSError as error:
         raise ConversionError(str(path), got=error.strerror, expected=_EXPECTED) from error
-    if kind == "keras":
-        check_layers(path)
-    facts = examine(kind, path)
+    facts = examine(kind, path, flags.sides)
     if calibrate is not None and (facts.precision == "int8" or kind == "openvino"):
         got = "a model that is int8 already" if facts.precision == "int8" else "an IR, which becomes nothing else"
         raise ConversionError(
             f"calibration photos for {path}", got=got, expected="a float model", arguments={"calibrate": None}
         )
     said = signature(str(path), facts, flags)
+    for warning in facts.warnings():
+        logger.warning("%s: %s", path, warning)
     validation = load_labelled_photos(data, said.labels, said.preprocess) if data else None
     calibration = load_calibration(calibrate, said.labels, said.preprocess) if calibrate else None
     module, _, name = _SOURCES[kind].partition(":")
@@ -86,6 +94,5 @@ def _kind(path: Path) -> Kind | None:
         return None
     if path.suffix.lower() not in _SUFFIXES:
         got = "no such file" if not path.exists() else f"a file {path.suffix or 'without a suffix'}"
-        fix = "model.save('model.keras')" if path.suffix in (".h5", ".hdf5") else None
-        raise ConversionError(str(path), got=got, expected=_EXPECTED, fix=fix)
+        raise ConversionError(str(path), got=got, expected=_EXPECTED)
     return _SUFFIXES[path.suffix.lower()]

@@ -13,7 +13,7 @@ from keras import layers
 from linnet_convert.facts import CHANNELS, IDENTITY
 from linnet_convert.onnx_to_keras.graph import affine
 from linnet_convert.progress import OnStep
-from linnet_convert.readers.keras import first_layer
+from linnet_convert.readers.keras_input import split_beginning
 from linnet_convert.sources.signature import Signature
 from linnet_convert.writers.keras import write_artifacts
 from linnet_devices.api import Format, Pixels, Precision
@@ -31,10 +31,12 @@ def takes_pixels(network: keras.Model, signature: Signature) -> keras.Model:
     One mean and one standard deviation are a Rescaling. Those by channel stand behind one about zero, as a
     BatchNormalization, so that the quantized value is still the pixel.
     """
-    size, (mean, std) = signature.preprocess, signature.normalization
+    size, (mean, std), beginning = signature.preprocess, signature.normalization, split_beginning(network)
+    if (mean, std) == IDENTITY:
+        network, mean, std = beginning.network, beginning.mean, beginning.std
+    elif not beginning.normalizes:
+        network = beginning.network
     pixels = keras.Input((size.height, size.width, CHANNELS), dtype="uint8", name="pixels")
-    if (mean, std) == IDENTITY and _normalizes(network):
-        return keras.Model(pixels, network(pixels))
     if len(set(mean)) == len(set(std)) == 1 and 0 <= mean[0] <= 255:
         normalized = layers.Rescaling(1 / std[0], -mean[0] / std[0], name="normalise")(pixels)
     else:
@@ -42,11 +44,6 @@ def takes_pixels(network: keras.Model, signature: Signature) -> keras.Model:
         means, deviations = np.array(mean), np.array(std)
         normalized = affine(about_zero, _UNIT / deviations, (_ZERO_PIXEL - means) / deviations, "normalise_channels")
     return keras.Model(pixels, network(normalized))
-
-
-def _normalizes(network: keras.Model) -> bool:
-    """Whether the pixels meet a Rescaling of the network's own first."""
-    return isinstance(first_layer(network), layers.Rescaling)
 
 
 def int8_form(model: keras.Model, photos: Pixels) -> keras.Model:

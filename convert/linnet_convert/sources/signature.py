@@ -9,12 +9,22 @@ from typing import Literal
 import numpy as np
 
 from linnet_convert.errors import ConversionError
-from linnet_convert.facts import CHANNELS, IDENTITY, Facts, TensorFacts, Triple
+from linnet_convert.facts import (
+    CHANNELS,
+    IDENTITY,
+    Facts,
+    Layout,
+    OpenSides,
+    TensorFacts,
+    Triple,
+    only_layout,
+    possible_layouts,
+)
+from linnet_convert.metadata.labels import read_labels
 from linnet_devices.api import TensorSpec
 from linnet_runtime.preprocess import Preprocess
 
 _DTYPES = ("uint8", "int8", "float32")
-_MOST_LABEL_BYTES = 10_000_000
 # The ranges of pixels 0..255 in the customary normalizations: as they are, divided by 255, and about zero.
 _PIXEL_RANGES = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))
 _LOWEST = {"uint8": 0, "int8": -128}
@@ -28,10 +38,15 @@ class Flags:
     labels: tuple[str, ...] | Path | None = None
     mean: Triple | None = None
     std: Triple | None = None
-    layout: Literal["NHWC", "NCHW"] | None = None
+    layout: Layout | None = None
     color: Literal["rgb", "bgr"] | None = None
     crop: Literal["centre", "stretch"] | None = None
     size: int | None = None
+
+    @property
+    def sides(self) -> OpenSides:
+        """What they say of the dimensions that a file leaves open."""
+        return OpenSides(size=self.size, layout=self.layout)
 
     def given(self) -> list[str]:
         """The names of those that are given."""
@@ -60,17 +75,21 @@ def signature(what: str, facts: Facts, flags: Flags) -> Signature:
         ConversionError: what nobody says, all of it at once; or flags that contradict the file.
     """
     missing: dict[str, str] = {}  # what the file does not state, by the argument that does
-    labels = facts.metadata.labels if flags.labels is None else _labels(flags.labels)
-    if labels is None:
+    labels, outputs = facts.metadata.labels, facts.output.shape[-1] if facts.output.shape else None
+    if isinstance(flags.labels, Path) and outputs is not None:
+        labels = read_labels(flags.labels, outputs)
+    elif isinstance(flags.labels, tuple):
+        labels = flags.labels
+    elif labels is None and facts.metadata.labels_error is not None:
+        raise ConversionError(facts.metadata.labels_error, arguments={"labels": ...})
+    elif labels is None and flags.labels is None:
         missing["labels"] = "labels"
-    elif len(labels) != facts.output.shape[-1]:
+    if labels is not None and outputs is not None and len(labels) != outputs:
         raise ConversionError(
-            str(flags.labels) if isinstance(flags.labels, Path) else f"labels of {what}",
+            f"labels of {what}",
             got=f"{len(labels)} labels",
-            expected=f"{facts.output.shape[-1]}, one a line for each output of the model",
-            fix="a first line such as background, where the model has a class for none"
-            if len(labels) + 1 == facts.output.shape[-1]
-            else None,
+            expected=f"{outputs}, one for each output of the model",
+            arguments={"labels": ...},
         )
     layout = _layout(what, facts, flags)
     if layout is None:
@@ -113,7 +132,7 @@ def signature(what: str, facts: Facts, flags: Flags) -> Signature:
             layout="NC",
             scale=facts.output.scale,
             zero_point=facts.output.zero_point,
-            values="probabilities" if facts.softmax else "logits",
+            values=facts.values,
         ),
     )
 
@@ -125,30 +144,11 @@ def _dtype(what: str, found: str) -> Literal["uint8", "int8", "float32"]:
     raise ConversionError(what, got=f"a tensor of {found}", expected=" or ".join(_DTYPES))
 
 
-def _labels(path: tuple[str, ...] | Path) -> tuple[str, ...]:
-    if isinstance(path, tuple):
-        return path
-    try:
-        if path.stat().st_size > _MOST_LABEL_BYTES:
-            raise ConversionError(str(path), got="a larger file", expected=f"at most {_MOST_LABEL_BYTES} bytes")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise ConversionError(str(path), got=error.strerror, expected="labels, one a line") from error
-    except UnicodeDecodeError as error:
-        raise ConversionError(str(path), got="other than UTF-8 text", expected="labels, one a line") from error
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return tuple(line.strip() for line in lines)
-
-
-def _layout(what: str, facts: Facts, flags: Flags) -> Literal["NHWC", "NCHW"] | None:
+def _layout(what: str, facts: Facts, flags: Flags) -> Layout | None:
     shape = facts.input.shape
-    possible = [
-        layout for layout, axis in (("NHWC", 3), ("NCHW", 1)) if shape[axis] == CHANNELS
-    ]  # check_task has seen to one
-    wanted = flags.layout or facts.metadata.layout
+    possible, wanted = possible_layouts(shape), flags.layout or facts.metadata.layout
     if wanted is None:
-        return possible[0] if len(possible) == 1 else None  # type: ignore[return-value]  # of the two
+        return only_layout(shape)
     if wanted not in possible:
         raise ConversionError(what, got=f"layout {wanted}", expected=f"{possible[0]}, from its shape {list(shape)}")
     return wanted

@@ -12,7 +12,7 @@ from linnet_convert.tflite_to_onnx.translation import TO_NCHW, Translation, same
 
 
 def alias(t: Translation, operator: Operator) -> None:
-    """The output is the input: CAST of the pixels, which are taken in as float, and RESHAPE.
+    """The output is the input: CAST of the pixels, which are taken in as float, RESHAPE and SQUEEZE.
 
     What reads a RESHAPE's output says in which shape it wants it: a dense layer takes a whole picture.
     """
@@ -27,6 +27,11 @@ def requantize(t: Translation, operator: Operator) -> None:
         t.values[target] = t.values[source]
     else:
         t.store(target, t.real(source))
+
+
+def dequantize(t: Translation, operator: Operator) -> None:
+    """DEQUANTIZE: what stores integers has its real values already."""
+    t.values[operator.outputs[0]] = replace(t.value(operator.inputs[0]), stored=None)
 
 
 def pad(t: Translation, operator: Operator) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from linnet_convert.readers.tflite_graph import Operator
 from linnet_convert.tflite_to_onnx.elementwise import clamp, elementwise, function, softmax
-from linnet_convert.tflite_to_onnx.layout import alias, concatenate, crop, pad, requantize
+from linnet_convert.tflite_to_onnx.layout import alias, concatenate, crop, dequantize, pad, requantize
 from linnet_convert.tflite_to_onnx.translation import Translation
 from linnet_convert.tflite_to_onnx.windows import convolution, fully_connected, pooling, reduction
 
@@ -21,6 +21,7 @@ OPERATORS: dict[str, Callable[[Translation, Operator], None]] = {
     "CONCATENATION": concatenate,
     "CONV_2D": convolution,
     "DEPTHWISE_CONV_2D": convolution,
+    "DEQUANTIZE": dequantize,
     "DIV": elementwise("Div"),
     "FULLY_CONNECTED": fully_connected,
     "HARD_SWISH": function("HardSwish"),
@@ -38,6 +39,7 @@ OPERATORS: dict[str, Callable[[Translation, Operator], None]] = {
     "RELU_N1_TO_1": clamp,
     "RESHAPE": alias,
     "SOFTMAX": softmax,
+    "SQUEEZE": alias,
     "STRIDED_SLICE": crop,
     "SUB": elementwise("Sub"),
 }

@@ -13,7 +13,8 @@ from pathlib import Path
 import onnx
 
 from linnet_convert.errors import ConversionError
-from linnet_convert.readers.tflite_graph import Graph, plain_ends, read_graph
+from linnet_convert.readers.tflite_graph import Graph, plain_ends
+from linnet_convert.tflite_to_onnx.constants import read_folded
 from linnet_convert.tflite_to_onnx.onnx_graph import OPSET
 from linnet_convert.tflite_to_onnx.operators import OPERATORS
 from linnet_convert.tflite_to_onnx.translation import LOGITS, PIXELS, Translation
@@ -29,7 +30,7 @@ def to_onnx(tflite: Path, precision: Precision, root: Path) -> Artifact:
     Raises:
         ConversionError: an operator that cannot be translated, by its name.
     """
-    graph = plain_ends(read_graph(tflite))
+    graph = plain_ends(read_folded(tflite))
     path = model_path(root, "onnx", precision)
     onnx.save(translate(graph), path)
     requires = {"onnx_opset": str(OPSET)}
