@@ -22,7 +22,7 @@ from linnet_devices.chatter import no_chatter
 from linnet_runtime.commands.options import json_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_train.data_check.alike import NEAR
-from linnet_train.data_check.findings import KINDS, Check, Finding, check_folder
+from linnet_train.data_check.findings import KINDS, Check, Finding, check_folder, keep_together
 from linnet_train.data_check.page import write_page
 
 _ROWS = 6  # of a kind in the table
@@ -85,6 +85,7 @@ def check(folder: Path, page: Path | None, near: int, strict: bool, as_json: boo
             "warnings": warnings,
             "notes": found.count("note"),
             "findings": found.findings,
+            "group_pattern": found.group_pattern,
             "seconds": round(seconds, 3),
             "passed": passed,
         }
@@ -93,6 +94,8 @@ def check(folder: Path, page: Path | None, near: int, strict: bool, as_json: boo
         if found.findings:
             print_table(_table(found))
         click.echo(f"{found.photos} photos of {len(found.classes)} classes in {seconds:.1f} s: {_summary(found)}")
+        for line in keep_together(found, folder):
+            click.echo(line)
         if page is not None:
             click.echo(f"The pictures: {page}")
     if not passed:

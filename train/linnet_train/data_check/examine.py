@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, TiffImagePlugin
 from linnet_runtime.photo_file import PhotoFile
 from linnet_runtime.photos import photo_name
 from linnet_runtime.preprocess import PictureError, Preprocess, preprocess, read_picture
-from linnet_train.data_check.alike import SIDE, color_grid, perceptual_hash
+from linnet_train.data_check.alike import SIDE, color_grid, perceptual_hashes
 
 _COMPARED = Preprocess(height=SIDE, width=SIDE, crop="stretch")
 _THREADS = 4  # OpenCV and hashlib work without holding the interpreter's lock
@@ -39,26 +39,27 @@ _IMPOSTORS = (
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A photo and what was found in its file.
-
-    ``name`` is relative to the folder. ``error`` says why it cannot be decoded, and then the rest means nothing.
-    ``width`` and ``height`` are in pixels, after EXIF's turn. ``hash`` is uint8 [32] and ``colours`` uint8 [8, 8, 3];
-    see alike.py.
-    """
+    """A photo and what was found in its file."""
 
     name: str
+    """Relative to the folder."""
     label: str
     part: str | None
     error: str = ""
+    """Why it cannot be decoded; the fields below then have no meaning."""
     sha256: bytes = b""
     width: int = 0
+    """Pixels, in the orientation that EXIF asks for."""
     height: int = 0
     grey: bool = False
     alpha: bool = False
     sixteen_bit: bool = False
     turned: bool = False
-    hash: NDArray[np.uint8] | None = None
-    colours: NDArray[np.uint8] | None = None
+    """Whether EXIF asks for another orientation than the stored one."""
+    hashes: NDArray[np.uint8] | None = None
+    """uint8 [8, 32], of ``perceptual_hashes``."""
+    colors: NDArray[np.uint8] | None = None
+    """uint8 [8, 8, 3], of ``color_grid``."""
 
 
 def examine_photos(folder: Path, photos: list[PhotoFile]) -> Iterator[Examined]:
@@ -94,8 +95,8 @@ def examine_photo(folder: Path, photo: PhotoFile) -> Examined:
         alpha=alpha,
         sixteen_bit=sixteen_bit,
         turned=turned,
-        hash=perceptual_hash(pixels),
-        colours=color_grid(pixels),
+        hashes=perceptual_hashes(pixels),
+        colors=color_grid(pixels),
     )
 
 

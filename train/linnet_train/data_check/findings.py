@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from linnet_runtime.photo_folder import IGNORED_ON_PURPOSE
 from linnet_runtime.photos import find_photos, photo_name
 from linnet_train.data_check.alike import BITS, AlikeSet, equal_sets, near_pairs, near_sets
 from linnet_train.data_check.examine import Examined, examine_photos
+from linnet_train.data_check.families import Families, divided_families, find_families
 
 Level = Literal["error", "warning", "note"]
 
@@ -32,6 +34,14 @@ KINDS = {
     "near_duplicate": (
         "near duplicates",
         "Second shots or altered copies (unlike pictures are 127 bits apart): keep one, or all in one part.",
+    ),
+    "turned_duplicate": (
+        "turned or mirrored copies",
+        "The same photo in other orientations: keep one, or all in one part. Training can turn photos itself.",
+    ),
+    "name_family": (
+        "families by name",
+        "Their names say that these photos are copies of one, or show one object: a split has to keep them together.",
     ),
     "odd_size": ("odd size", "Look whether these belong here; all photos become one size in training."),
     "ignored": ("not seen by training", "Pictures lie in a folder with their class's name, in a format that is read."),
@@ -72,6 +82,10 @@ class Check:
     """The number of readable photos: class -> part (or "all") -> count."""
     findings: tuple[Finding, ...]
     """In the order of ``KINDS``."""
+    divided: bool
+    """Whether DATA has parts of its own."""
+    group_pattern: str | None
+    """The recipe's ``split.group_pattern`` that keeps families of photos together; None where there are none."""
 
     @property
     def photos(self) -> int:
@@ -81,19 +95,31 @@ class Check:
         return sum(finding.level == level for finding in self.findings)
 
 
+def keep_together(found: Check, folder: Path) -> list[str]:
+    """How a split keeps families of photos together: a sentence and the command; empty where there are no families."""
+    if found.group_pattern is None:
+        return []
+    setting = shlex.quote(f"split.group_pattern={found.group_pattern}")
+    if found.divided:
+        say = "The parts of DATA divide families. Put all photos into folders of classes without parts, and train with"
+    else:
+        say = "To keep each family in one part, train with"
+    return [say, f"  linnet train {shlex.quote(str(folder))} --out RUN --set {setting}"]
+
+
 def check_folder(
     folder: Path, near: int, on_photo: Callable[[int, int], None], on_compared: Callable[[int, int], None]
 ) -> Check:
     """Looks at every photo of a folder of classes, of train/, val/ and test/ with such folders, or of a table.
 
     Args:
-        folder: DATA, as ``list_photos`` takes it.
+        folder: DATA, as ``find_photos`` takes it.
         near: bits of 255 by which the hashes of near duplicates may differ.
-        on_photo: hears (photos read, photos in all).
-        on_compared: hears (photos compared with all others, photos that can be read).
+        on_photo: is called with (photos read, photos in all).
+        on_compared: is called with (photos compared with all others, photos that can be read).
 
     Raises:
-        LinnetError: as ``list_photos``.
+        LinnetError: as ``find_photos``.
     """
     listing = find_photos(folder)
     files = listing.photos
@@ -103,9 +129,12 @@ def check_folder(
         on_photo(len(examined), len(files))
     readable = [photo for photo in examined if not photo.error]
     counts = _count(listing, readable, [part for part in PARTS if any(file.part == part for file in files)] or ["all"])
+    alike = _alike(readable, near, on_compared)
+    families = _families(examined, alike)
     findings = [
         *(Finding("undecodable", "error", photo.error, (photo.name,)) for photo in examined if photo.error),
-        *_alike(readable, near, on_compared),
+        *(finding for found in alike for finding in _set_findings(readable, found)),
+        *(_name_families(examined, families) if families else ()),
         *_classes(counts),
         *_ignored(folder, listing),
         *(_sizes(readable) if readable else ()),
@@ -113,34 +142,57 @@ def check_folder(
     ]
     order = list(KINDS)
     findings.sort(key=lambda finding: order.index(finding.kind))
-    return Check({photo_name(file, folder): file.path for file in files}, counts, tuple(findings))
+    paths = {photo_name(file, folder): file.path for file in files}
+    divided = any(file.part for file in files)
+    return Check(paths, counts, tuple(findings), divided, families.pattern if families else None)
 
 
-def _alike(photos: list[Examined], near: int, on_compared: Callable[[int, int], None]) -> Iterator[Finding]:
-    equal = equal_sets(
-        [photo.sha256 for photo in photos], [photo.label for photo in photos], [photo.part for photo in photos]
-    )
-    for found in equal:
-        yield from _set_findings(photos, found, "duplicate", "the same file")
+def _alike(photos: list[Examined], near: int, on_compared: Callable[[int, int], None]) -> list[AlikeSet]:
+    """Sets of equal files, then sets of photos that look the same, for which equal files count once."""
+    labels, parts = [photo.label for photo in photos], [photo.part for photo in photos]
+    equal = equal_sets([photo.sha256 for photo in photos], labels, parts)
     copies = {i for found in equal for i in found.members[1:]}
-    single = [photo for i, photo in enumerate(photos) if i not in copies]
+    single = [i for i in range(len(photos)) if i not in copies]
     if not single:
-        return
+        return equal
     pairs = near_pairs(
-        np.stack([photo.hash for photo in single if photo.hash is not None]),
-        np.stack([photo.colours for photo in single if photo.colours is not None]),
+        np.stack([hashes for i in single if (hashes := photos[i].hashes) is not None]),
+        np.stack([colors for i in single if (colors := photos[i].colors) is not None]),
         near,
         lambda done: on_compared(done, len(single)),
     )
-    for found in near_sets(pairs, [photo.label for photo in single], [photo.part for photo in single]):
-        what = f"{'up to ' * (len(found.members) > 2)}{found.bits} of {BITS} bits apart"
-        yield from _set_findings(single, found, "near_duplicate", what)
+    found = near_sets(pairs, [labels[i] for i in single], [parts[i] for i in single])
+    return [*equal, *(in_all.renumbered(single) for in_all in found)]
 
 
-def _set_findings(photos: list[Examined], found: AlikeSet, kind: str, what: str) -> Iterator[Finding]:
+def _families(photos: list[Examined], alike: list[AlikeSet]) -> Families | None:
+    """The families by name: of all photos, because the pattern for a split has to fit the name of each."""
+    readable = [i for i, photo in enumerate(photos) if not photo.error]
+    # Turned copies come from augmentation, which names them; second shots of a scene may have any names.
+    turned = [[readable[i] for i in found.members] for found in alike if found.turned]
+    return find_families([photo.name for photo in photos], [photo.label for photo in photos], turned)
+
+
+def _name_families(photos: list[Examined], found: Families) -> Iterator[Finding]:
+    divided = list(divided_families(found, [photo.part for photo in photos]))
+    first, second = (photos[i].name.rpartition("/")[2] for i in found.families[0][:2])
+    detail = f"{len(found.families)} families, such as {first} and {second}"
+    if divided:
+        detail += f"; {len(divided)} of them in two parts or more"
+    names = tuple(photos[i].name for members in divided or found.families for i in members)
+    yield Finding("name_family", "warning", detail, names)
+
+
+def _set_findings(photos: list[Examined], found: AlikeSet) -> Iterator[Finding]:
     def names(members: list[int]) -> tuple[str, ...]:
         return tuple(photos[i].name for i in members)
 
+    if found.equal:
+        kind, what = "duplicate", "the same file"
+    else:
+        kind = "turned_duplicate" if found.turned else "near_duplicate"
+        what = "turned or mirrored, " * found.turned + "up to " * (len(found.members) > 2)
+        what += f"{found.bits} of {BITS} bits apart"
     yield Finding(kind, "warning", what, names(found.members))
     if found.conflicting:
         labels = sorted({photos[i].label for i in found.conflicting})

@@ -10,7 +10,7 @@ from linnet_devices.errors import printable
 from linnet_runtime.files import write_whole
 from linnet_runtime.pages import render_page, thumbnail_uri
 from linnet_runtime.preprocess import PictureError, read_picture
-from linnet_train.data_check.findings import KINDS, Check, Finding
+from linnet_train.data_check.findings import KINDS, Check, Finding, keep_together
 
 _FINDINGS = 30  # of a kind: a page of thousands of pictures opens in no browser
 _PICTURES = 6  # of a finding
@@ -35,6 +35,7 @@ def write_page(page: Path, folder: Path, found: Check) -> None:
         "linnet_train.data_check",
         name=printable(folder.resolve().name),
         found=found,
+        advice=keep_together(found, folder),
         sections=sections,
         parts=list(next(iter(found.classes.values()))),
         largest=max(max(count for count in by_part.values()) for by_part in found.classes.values()),

@@ -33,9 +33,14 @@ def read_recipe(path: Path) -> Table:
 
 
 def parse_setting(text: str) -> Table:
-    """``optimizer.momentum=0.9``, a line of TOML, as tables; a bare word is a string. Raises TrainingError."""
+    """``optimizer.momentum=0.9``, a line of TOML, as tables; a value without quotes that is nothing else is a string.
+
+    Raises TrainingError for what is no setting.
+    """
     key, equals, value = text.partition("=")
-    for line in (text, f'{key} = "{value.strip()}"') if equals else ():
+    value = value.strip()
+    # In single quotes first: there a backslash, as regular expressions have, stands for itself.
+    for line in (text, f"{key} = '{value}'", f'{key} = "{value}"') if equals else ():
         try:
             return tomllib.loads(line)
         except tomllib.TOMLDecodeError:
