@@ -13,7 +13,7 @@ import pytest
 
 from linnet_runtime.sources import Frame, Source, SourceError, open_source
 from linnet_runtime.sources.opencv import OpenCvSource
-from program import linnet, one_line_error
+from program import DATA, linnet, needs_data, one_line_error
 
 
 def read_all(source: Source) -> list[Frame]:
@@ -153,14 +153,19 @@ def test_the_rendered_conveyor_is_a_camera() -> None:
 @pytest.mark.parametrize(
     ("uri", "error"),
     [
-        ("nowhere.mp4", "--source: got 'nowhere.mp4', which is not here, expected a file, a folder, a camera's number"),
-        ("", "--source: got '', which is not here, expected a file"),  # not the working directory's pictures
+        (
+            "nowhere.mp4",
+            "--source: got 'nowhere.mp4', which does not exist, expected a file, a folder, a camera's number",
+        ),
+        ("", "--source: got '', which does not exist, expected a file"),  # not the working directory's pictures
         ("nowhere/*.jpg", "nowhere/*.jpg: got no pictures, expected files .avif, .bmp, .gif, .jfif"),
         ("ftp://host/clip.mp4", "got 'ftp://host/clip.mp4', expected a scheme of "),
         ("99", "99: got no /dev/video99, expected "),
         ("/dev/video99", "/dev/video99: got no /dev/video99, expected "),
         ("v4l2://99", "v4l2://99: got no /dev/video99, expected "),
         ("v4l2:///dev/video99", "v4l2:///dev/video99: got no /dev/video99, expected "),
+        ("x" * 300, f"the source {'x' * 300}: got File name too long, expected a file, a folder"),
+        ("ftp://user:pass@host/clip.mp4", "got 'ftp://host/clip.mp4', expected a scheme of"),
         ("synthetic:fast", "got 'synthetic:fast', expected synthetic: and nothing after it"),
     ],
 )
@@ -185,6 +190,16 @@ def test_a_file_that_is_no_video_is_one_line(name: str, content: bytes, small_bu
     done = linnet("run", small_bundle, "--device", "fake", "--source", tmp_path / name, status=1)
     assert one_line_error(done).startswith(f"{tmp_path / name}: got ")
     assert one_line_error(done).endswith("expected a video that OpenCV can read")
+
+
+@needs_data
+def test_av1_without_a_decoder_is_named_with_what_to_do(small_bundle: Path) -> None:
+    clip = DATA.parent / "cases" / "av1.mp4"
+    if not clip.is_file():
+        pytest.skip("no clip in AV1 beside the real photos")
+    done = linnet("run", small_bundle, "--device", "fake", "--source", clip, status=1)
+    assert one_line_error(done).startswith(f"{clip}: got AV1 video, for which OpenCV {cv2.__version__} has no decoder")
+    assert one_line_error(done).endswith("Fix: ffmpeg -i av1.mp4 -c:v libx264 h264.mp4")
 
 
 class SimulatedCapture:

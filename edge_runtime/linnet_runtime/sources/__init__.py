@@ -17,48 +17,54 @@ from pathlib import Path
 
 from linnet_devices.errors import Setting
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
+from linnet_runtime.sources.addresses import without_secrets
 from linnet_runtime.sources.api import Frame, Source, SourceError
 
 __all__ = ["Frame", "Source", "SourceError", "open_source"]
 
-# The scheme of a URI -> where its source is; imported on use, so that a file needs no camera's library.
+# From the scheme of a URI to the function that opens it. It is imported on use: a file needs no camera's library.
 _SCHEMES = {
     "v4l2": "linnet_runtime.sources.opencv:open_camera",
     "rtsp": "linnet_runtime.sources.opencv:open_stream",
-    "http": "linnet_runtime.sources.opencv:open_stream",
-    "https": "linnet_runtime.sources.opencv:open_stream",
+    "http": "linnet_runtime.sources.http_camera:open_http",
+    "https": "linnet_runtime.sources.http_camera:open_http",
     "picamera2": "linnet_runtime.sources.picamera:open_picamera",
     "synthetic": "linnet_runtime.sources.conveyor:open_conveyor",
 }
 _VIDEO = "linnet_runtime.sources.opencv:open_video"
 _PICTURES = "linnet_runtime.sources.pictures:open_pictures"
+_EXPECTED = "a file, a folder, a camera's number, rtsp://, http://, picamera2:// or synthetic:"
 
 
 def open_source(uri: str) -> Source:
-    """Opens a source. Raises SourceError where it does not exist or gives no frame."""
+    """Opens a source of frames.
+
+    Raises:
+        SourceError: it does not exist, cannot be opened or gives no frame; the line has the reason.
+    """
     module, _, function = _target(uri).partition(":")
     opener: Callable[[str], Source] = getattr(importlib.import_module(module), function)
     return opener(uri)
 
 
 def _target(uri: str) -> str:
-    """Where the URI's source is. Raises SourceError for a file that is not there."""
+    """Where the code for a URI is. Raises SourceError for a file that does not exist."""
     scheme, separator, _ = uri.partition(":")
     if separator and scheme in _SCHEMES:
         return _SCHEMES[scheme]
     if uri.isdecimal() or uri.startswith("/dev/video"):
         return _SCHEMES["v4l2"]
     path = Path(uri)
-    if uri and path.is_dir():  # an empty path is the working directory
-        return _PICTURES
-    if path.is_file():
-        return _PICTURES if path.suffix.lower() in PICTURE_SUFFIXES else _VIDEO
+    try:
+        if uri and path.is_dir():  # an empty path is the working directory
+            return _PICTURES
+        if path.is_file():
+            return _PICTURES if path.suffix.lower() in PICTURE_SUFFIXES else _VIDEO
+    except OSError as error:
+        raise SourceError(f"the source {uri}", got=error.strerror, expected=_EXPECTED) from error
     if "://" in uri:
-        raise SourceError(Setting("source"), got=repr(uri), expected="a scheme of " + ", ".join(sorted(_SCHEMES)))
+        expected = "a scheme of " + ", ".join(sorted(_SCHEMES))
+        raise SourceError(Setting("source"), got=repr(without_secrets(uri)), expected=expected)
     if glob.has_magic(uri):
         return _PICTURES
-    raise SourceError(
-        Setting("source"),
-        got=f"{uri!r}, which is not here",
-        expected="a file, a folder, a camera's number, rtsp://, http://, picamera2:// or synthetic:",
-    )
+    raise SourceError(Setting("source"), got=f"{uri!r}, which does not exist", expected=_EXPECTED)

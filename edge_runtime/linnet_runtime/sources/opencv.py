@@ -13,20 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.chatter import no_chatter
+from linnet_runtime.sources.addresses import without_secrets
 from linnet_runtime.sources.api import Frame, SourceError
 
 _TIMEOUT_MS = 3000  # OpenCV's own, 30 s, is a camera that seems to hang
 _CAMERA_SIZE = (640, 480)
-# Of a frame that was cut off FFmpeg fills the rest with the frame before: discardcorrupt drops it. RTSP over TCP loses
-# no packets; the others keep FFmpeg from collecting a second of frames before the first one.
+# FFmpeg fills the missing part of a frame from the frame before; discardcorrupt drops such a frame. RTSP over TCP loses
+# no packets. The other options keep FFmpeg from collecting a second of frames before the first one.
 _FILE_OPTIONS = "fflags;discardcorrupt"
 _STREAM_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer+discardcorrupt|flags;low_delay"
-_PASSWORD = re.compile(r"(?<=//)[^/\s]*@")
+_UNDECODED = {"AV01": "AV1"}  # what FFmpeg in OpenCV's wheels recognizes, and decodes with a GPU only
 _SPEAKER = re.compile(r"^\[.*? @ 0x[0-9a-f]+\] ")  # of FFmpeg's lines: "[tcp @ 0x55d0] Connection refused"
 
 
 class OpenCvSource:
-    """A ``cv2.VideoCapture`` that has given its first frame."""
+    """A ``cv2.VideoCapture`` whose first frame has been read."""
 
     def __init__(
         self,
@@ -37,15 +38,21 @@ class OpenCvSource:
         expected: str,
         fix: str | None = None,
     ) -> None:
-        """Raises SourceError, in FFmpeg's own words where it has any, when no frame comes."""
+        """Raises SourceError when no frame comes, with FFmpeg's last message where there is one."""
         self.live = live
         self._name = name
         with no_chatter() as said:
             self._capture = open_capture()
             found, first = self._capture.read() if self._capture.isOpened() else (False, None)
         if not found or first is None:
+            codec = _UNDECODED.get(_codec(self._capture))
             self._capture.release()
-            got = _PASSWORD.sub("", _SPEAKER.sub("", said[-1])) if said else "no frame"
+            if codec:
+                got = f"{codec} video, for which OpenCV {cv2.__version__} has no decoder"
+                convert = f"ffmpeg -i {Path(name).name} -c:v libx264 h264.mp4"
+                fix = "set the camera to H.264 or MJPEG" if live else convert
+            else:
+                got = without_secrets(_SPEAKER.sub("", said[-1])) if said else "no frame"
             raise SourceError(name, got=got, expected=expected, fix=fix)
         self._first: NDArray[np.uint8] | None = first
 
@@ -57,7 +64,7 @@ class OpenCvSource:
         return self._frame(pixels) if found else None
 
     def _frame(self, pixels: NDArray[np.uint8]) -> Frame:
-        # Some OpenCV builds hand a camera's buffer over undecoded: one row of bytes.
+        # Some OpenCV builds pass on a camera's buffer without decoding it: one row of bytes.
         if pixels.ndim == 2 and len(pixels) > 1:
             return Frame(pixels, "gray")
         if pixels.ndim != 3 or pixels.shape[2] != 3:
@@ -68,8 +75,13 @@ class OpenCvSource:
         self._capture.release()
 
 
+def _codec(capture: cv2.VideoCapture) -> str:
+    """The four letters of the video's codec in capitals; empty where nothing is open."""
+    return int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("latin-1").upper()
+
+
 def open_camera(uri: str) -> OpenCvSource:
-    """A V4L2 camera: ``0``, ``/dev/video0`` or ``v4l2:///dev/video0``, at 640x480 where it can."""
+    """A V4L2 camera: ``0``, ``/dev/video0`` or ``v4l2:///dev/video0``, at 640 x 480 where the camera has that size."""
     device = uri.removeprefix("v4l2:").removeprefix("//") or "0"
     path = Path(f"/dev/video{device}" if device.isdecimal() else device)
     if not path.exists():
@@ -78,7 +90,7 @@ def open_camera(uri: str) -> OpenCvSource:
 
     def open_capture() -> cv2.VideoCapture:
         capture = cv2.VideoCapture(int(device) if device.isdecimal() else device, cv2.CAP_V4L2)
-        # Compressed frames first: raw ones at full rate do not fit through USB 2, and the format must precede the size.
+        # MJPG, because raw frames at full rate are too much for USB 2. The format has to be set before the size.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, _CAMERA_SIZE[0])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, _CAMERA_SIZE[1])
@@ -89,23 +101,23 @@ def open_camera(uri: str) -> OpenCvSource:
         open_capture,
         live=True,
         expected="frames from a V4L2 camera",
-        fix="end what else uses it, and see that you are in the group video",
+        fix="close other programs that use it, and add your user to the group video",
     )
 
 
 def open_stream(uri: str) -> OpenCvSource:
-    """An RTSP or MJPEG address. A password in it never reaches an error's line."""
+    """An RTSP address, or one at http:// with another stream than MJPEG. No error shows a password in it."""
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
 
     def open_capture() -> cv2.VideoCapture:
         with _ffmpeg_options(_STREAM_OPTIONS):
             return cv2.VideoCapture(uri, cv2.CAP_FFMPEG, timeouts)
 
-    return OpenCvSource(_PASSWORD.sub("", uri), open_capture, live=True, expected="a stream that OpenCV can read")
+    return OpenCvSource(without_secrets(uri), open_capture, live=True, expected="a stream that OpenCV can read")
 
 
 def open_video(uri: str) -> OpenCvSource:
-    """A video file; every frame is read, as fast as it is used."""
+    """A video file. Every frame is read, as fast as frames are used."""
 
     def open_capture() -> cv2.VideoCapture:
         with _ffmpeg_options(_FILE_OPTIONS):
@@ -116,7 +128,7 @@ def open_video(uri: str) -> OpenCvSource:
 
 @contextlib.contextmanager
 def _ffmpeg_options(options: str) -> Iterator[None]:
-    """OpenCV takes FFmpeg's options from the environment, and from nowhere else. The user's own win."""
+    """Sets FFmpeg's options in the environment, the only place from which OpenCV takes them. The user's own stay."""
     name = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
     if name in os.environ:
         yield
