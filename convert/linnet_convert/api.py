@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from linnet_convert.errors import ConversionError
 from linnet_convert.facts import CHANNELS, FORMATS, Triple
 from linnet_convert.progress import OnStep, silent
-from linnet_convert.sources.signature import Flags
+from linnet_convert.sources.signature import Stated
 from linnet_devices.api import Format, OpenOptions
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
+from linnet_devices.errors import Setting
 from linnet_runtime.bundle import MANIFEST, open_bundle
 from linnet_runtime.files import refuse_existing
 from linnet_runtime.labelled_photos import load_labelled_photos
@@ -91,7 +92,7 @@ def convert(
     """
     out = Path(out)
     refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
-    stated = Flags(
+    stated = Stated(
         labels=_labels(labels), mean=_triple(mean), std=_triple(std), layout=layout, color=color, crop=crop, size=size
     )
     wanted = None if formats is None else _some_of("formats", formats, FORMATS)
@@ -198,7 +199,9 @@ def _some_of(argument: str, names: Iterable[str], known: Collection[Name]) -> li
     """The names in the order of those that are known. Raises ConversionError for another name, or none."""
     given = set(names)
     if unknown := given - set(known):
-        raise ConversionError(argument, got=", ".join(sorted(unknown)) or "''", expected="some of " + ",".join(known))
+        raise ConversionError(
+            Setting(argument), got=", ".join(sorted(unknown)) or "''", expected="some of " + ",".join(known)
+        )
     return [name for name in known if name in given]
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,7 @@ import linnet_convert
 from linnet_convert.clients.api import Exported
 from linnet_convert.clients.command import CLIENT_NAMES, as_rows, named_clients, show
 from linnet_convert.clients.export import export
-from linnet_convert.errors import ConversionError
-from linnet_convert.options import as_options, model_options
+from linnet_convert.options import model_options
 from linnet_devices.api import LinnetError
 from linnet_runtime.bundle import Artifact
 from linnet_runtime.commands.options import json_option, max_drop_option, overwrite_option
@@ -69,7 +67,7 @@ def convert(
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whose converter it is, whatever the model was trained on
     wanted_by = named_clients(clients) if clients is not None else []
     # Standard error is held back while the converter writes to it; this console writes to a copy.
-    with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status, _options_named():
+    with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status:
         converted = linnet_convert.convert(
             source,
             out,
@@ -90,17 +88,6 @@ def convert(
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
-
-
-@contextmanager
-def _options_named() -> Iterator[None]:
-    """Names the options that cure an error, in place of the arguments of the function."""
-    try:
-        yield
-    except ConversionError as error:
-        what = f"--{error.what}" if error.what in ("formats", "check", "std") else error.what
-        fix = as_options(error.arguments) if error.arguments else error.fix
-        raise ConversionError(what, got=error.got, expected=error.expected, fix=fix) from error
 
 
 def _show(converted: Conversion, exported: list[Exported], *, as_json: bool) -> None:

@@ -50,10 +50,6 @@ _OPTIONS = (
         "--calibrate", type=click.Path(path_type=Path), help="Calibration photos, for int8 from a float model file."
     ),
 )
-_METAVARS = {
-    **{"labels": "FILE", "mean": "R,G,B", "std": "R,G,B", "layout": "NHWC|NCHW", "color": "rgb|bgr"},
-    **{"size": "PIXELS", "data": "DATA", "calibrate": "DATA"},
-}
 
 
 def model_options(function: Function) -> Function:
@@ -61,16 +57,3 @@ def model_options(function: Function) -> Function:
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
-
-
-def as_options(arguments: dict[str, Any]) -> str:
-    """The ``arguments`` of a ConversionError as options: ``--labels FILE --formats tflite without --calibrate``."""
-    return " ".join(_as_option(name, value) for name, value in arguments.items())
-
-
-def _as_option(name: str, value: Any) -> str:
-    if value is None:
-        return f"without --{name}"
-    if value is ...:
-        return f"--{name} {_METAVARS[name]}"
-    return f"--{name} {','.join(value)}"

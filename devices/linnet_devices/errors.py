@@ -37,16 +37,24 @@ class Setting:
 
     name: str
     value: str | float | bool | None = None
+    placeholder: str = ""
+    """Stands for a value that only the user knows: ``FILE``."""
 
     def __str__(self) -> str:
-        """``device`` or ``device='cpu'``."""
+        """``device``, ``device='cpu'`` or ``labels=...``."""
+        if self.placeholder:
+            return f"{self.name}=..."
         return self.name if self.value is None else f"{self.name}={self.value!r}"
 
     @property
     def option(self) -> str:
-        """``--device`` or ``--device cpu``."""
-        option = "--" + self.name.replace("_", "-")
-        return option if self.value is None or self.value is True else f"{option} {self.value}"
+        """``--device``, ``--device cpu`` or ``--labels FILE``."""
+        option, value = "--" + self.name.replace("_", "-"), self.placeholder or self.value
+        return option if value is None or value is True else f"{option} {value}"
+
+
+Fix = str | Setting | tuple[str | Setting | tuple[Setting, ...], ...]
+"""What cures an error. A tuple holds alternatives; a tuple in it holds settings that are needed together."""
 
 
 class LinnetError(Exception):
@@ -58,7 +66,7 @@ class LinnetError(Exception):
     """What was found."""
     expected: object | None
     """What would have been right."""
-    fix: str | Setting | tuple[str | Setting, ...] | None
+    fix: Fix | None
     """The next thing to type or do; several are alternatives."""
     reasons: tuple[str | LinnetError, ...]
     """What was found, where that is several errors, one for each thing that was tried."""
@@ -69,7 +77,7 @@ class LinnetError(Exception):
         *,
         got: object | None = None,
         expected: object | None = None,
-        fix: str | Setting | tuple[str | Setting, ...] | None = None,
+        fix: Fix | None = None,
         reasons: Iterable[str | LinnetError] = (),
     ) -> None:
         self.what, self.got, self.expected, self.fix = what, got, expected, fix
@@ -82,6 +90,8 @@ class LinnetError(Exception):
         def shown(part: object) -> str:
             if isinstance(part, LinnetError):
                 return part.line(options=options)
+            if isinstance(part, tuple):
+                return (" " if options else ", ").join(map(shown, part))
             return part.option if options and isinstance(part, Setting) else str(part)
 
         line = shown(self.what)

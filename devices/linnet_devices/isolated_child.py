@@ -27,7 +27,7 @@ from linnet_devices.api import (
     Placement,
     Session,
 )
-from linnet_devices.errors import Setting
+from linnet_devices.errors import Fix, Setting
 from linnet_devices.lifeline import end_with
 from linnet_devices.registry import load_device
 from linnet_devices.session import InputAdapter, check_placement
@@ -57,7 +57,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     what: str | Setting
     got: str | None = None
     expected: str | None = None
-    fix: str | Setting | tuple[str | Setting, ...] | None = None
+    fix: Fix | None = None
 
     @classmethod
     def of(cls, error: Exception, device: str) -> Failed:

@@ -340,5 +340,5 @@ def test_a_file_that_is_read_but_cannot_be_translated_is_one_line(
     done = program("convert", tmp_path / "model.onnx", "--out", tmp_path / "x.linnet", *says, status=1)
     error = one_line_error(done)
     assert error.startswith("operator Erf: got no translation to Keras, expected one of Add, ")
-    assert error.endswith("Fix: --formats onnx,openvino without --calibrate")
+    assert error.endswith("Fix: only the formats onnx and openvino, and no calibration photos")
     program("convert", tmp_path / "model.onnx", "--out", tmp_path / "x.linnet", *says, "--formats", "onnx,openvino")

@@ -112,9 +112,7 @@ def test_a_model_compiled_for_an_edge_tpu_is_for_coral_alone(tmp_path: Path, pro
     assert artifact.output.values == "probabilities"
     assert artifact.parity is None
     done = program("convert", model, "--out", tmp_path / "x.linnet", *labels, "--formats", "onnx", status=1)
-    assert one_line_error(done) == (
-        f"--formats for {model}: got onnx, expected some of tflite: it cannot become another"
-    )
+    assert one_line_error(done) == (f"formats for {model}: got onnx, expected some of tflite: it cannot become another")
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,14 @@ def test_a_parameter_is_shown_as_python_has_it_or_as_an_option_of_the_program() 
     assert error.line(options=True) == line + "or --allow-fallback, or --require-placement 0.66"
 
 
+def test_parameters_that_are_needed_together_are_shown_together() -> None:
+    """A value that only the user knows is "..." in Python, and a placeholder among the options."""
+    needed = (Setting("labels", placeholder="FILE"), Setting("size", placeholder="PIXELS"))
+    error = LinnetError("model.onnx", got="no labels, size in the file", fix=(needed,))
+    assert str(error) == "model.onnx: got no labels, size in the file. Fix: labels=..., size=..."
+    assert error.line(options=True) == "model.onnx: got no labels, size in the file. Fix: --labels FILE --size PIXELS"
+
+
 def test_the_errors_of_several_tries_are_one_line() -> None:
     """Each is shown in the same way as the whole."""
     missing = DeviceUnavailable("no such board", fix=Setting("device", "cpu"))

@@ -36,7 +36,7 @@ def onnx_to_keras(model: onnx.ModelProto, layout: str) -> keras.Model:
             f"operator {', '.join(unknown)}",
             got="no translation to Keras",
             expected="one of " + ", ".join(OPERATORS),
-            arguments={"formats": ("onnx", "openvino"), "calibrate": None},
+            fix="only the formats onnx and openvino, and no calibration photos",
         )
     (given,) = graph.input
     shape = [side.dim_value for side in given.type.tensor_type.shape.dim]

@@ -21,6 +21,7 @@ from linnet_convert.proof.parity import Original, Originals, model_logits
 from linnet_convert.sources.api import About
 from linnet_convert.sources.signature import Signature
 from linnet_devices.api import Format, LinnetError, Logits, Model, Pixels, Precision, TensorSpec
+from linnet_devices.errors import Setting
 from linnet_devices.session import OutputAdapter
 from linnet_runtime.bundle import Artifact
 from linnet_runtime.photos import Photos
@@ -75,7 +76,7 @@ class FileSource(ABC):
                 str(self.path),
                 got=f"{type(error).__name__}: {error}",
                 expected="a model that can be translated",
-                arguments={"formats": (self.facts.kind,)} if self.facts.kind in FORMATS else None,
+                fix=Setting("formats", self.facts.kind) if self.facts.kind in FORMATS else None,
             ) from error
 
     @abstractmethod

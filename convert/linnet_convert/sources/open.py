@@ -12,7 +12,7 @@ from linnet_convert.facts import Kind
 from linnet_convert.readers.examine import examine
 from linnet_convert.sources.api import Source
 from linnet_convert.sources.file import FileSource
-from linnet_convert.sources.signature import Flags, signature
+from linnet_convert.sources.signature import Stated, signature
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.labelled_photos import load_labelled_photos
 
@@ -35,12 +35,12 @@ _SOURCES = {
 _EXPECTED = "a run of linnet train, a SavedModel, or a file " + ", ".join(_SUFFIXES)
 
 
-def open_source(path: Path, flags: Flags, *, data: Path | None, calibrate: Path | None) -> Source:
+def open_source(path: Path, stated: Stated, *, data: Path | None, calibrate: Path | None) -> Source:
     """Reads a run or a model made elsewhere.
 
     Args:
         path: of it.
-        flags: what the user says of a model; nothing of a run, which says all itself.
+        stated: what the user states about a model file; nothing for a run, which states everything itself.
         data: labelled photos to compare on.
         calibrate: training photos for an int8 form of a float model.
 
@@ -51,13 +51,12 @@ def open_source(path: Path, flags: Flags, *, data: Path | None, calibrate: Path 
     if kind is None:
         if not path.exists():
             raise ConversionError(str(path), got="no such file or folder", expected=_EXPECTED)
-        given = flags.given() + [name for name, folder in (("data", data), ("calibrate", calibrate)) if folder]
+        given = stated.given() + [name for name, folder in (("data", data), ("calibrate", calibrate)) if folder]
         if given:
             raise ConversionError(
                 f"{path} is a run",
                 got=", ".join(given),
                 expected="nothing that the run states",
-                arguments=dict.fromkeys(given),
             )
         with no_chatter():  # TensorFlow is imported, which model files do not need
             from linnet_convert.sources.run import load_run
@@ -69,13 +68,11 @@ def open_source(path: Path, flags: Flags, *, data: Path | None, calibrate: Path 
             file.read(1)
     except OSError as error:
         raise ConversionError(str(path), got=error.strerror, expected=_EXPECTED) from error
-    facts = examine(kind, path, flags.sides)
+    facts = examine(kind, path, stated.sides)
     if calibrate is not None and (facts.precision == "int8" or kind == "openvino"):
         got = "a model that is int8 already" if facts.precision == "int8" else "an IR, which becomes nothing else"
-        raise ConversionError(
-            f"calibration photos for {path}", got=got, expected="a float model", arguments={"calibrate": None}
-        )
-    said = signature(str(path), facts, flags)
+        raise ConversionError(f"calibration photos for {path}", got=got, expected="a float model")
+    said = signature(str(path), facts, stated)
     for warning in facts.warnings():
         logger.warning("%s: %s", path, warning)
     validation = load_labelled_photos(data, said.labels, said.preprocess) if data else None

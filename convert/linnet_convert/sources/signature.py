@@ -1,4 +1,4 @@
-"""The options of ``linnet convert`` that say of a model what its file does not, and both together as its entry."""
+"""How a model made elsewhere is used: by what its file states and what its user states."""
 
 from __future__ import annotations
 
@@ -22,18 +22,28 @@ from linnet_convert.facts import (
 )
 from linnet_convert.metadata.labels import read_labels
 from linnet_devices.api import TensorSpec
+from linnet_devices.errors import Setting
 from linnet_runtime.preprocess import Preprocess
 
 _DTYPES = ("uint8", "int8", "float32")
 # The ranges of pixels 0..255 in the customary normalizations: as they are, divided by 255, and about zero.
 _PIXEL_RANGES = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))
 _LOWEST = {"uint8": 0, "int8": -128}
-_RANGE_STEPS = 1.5  # a quantised range is rounded to its steps, and its zero point too
+_RANGE_STEPS = 1.5  # a quantized range is rounded to its steps, and so is its zero point
+
+# What a file may leave unstated, and the arguments of ``convert`` that state it.
+_UNSTATED = {
+    "labels": (Setting("labels", placeholder="FILE"),),
+    "order of its axes": (Setting("layout", placeholder="NHWC|NCHW"),),
+    "size": (Setting("size", placeholder="PIXELS"),),
+    "normalization": (Setting("mean", placeholder="R,G,B"), Setting("std", placeholder="R,G,B")),
+    "color order": (Setting("color", placeholder="rgb|bgr"),),
+}
 
 
 @dataclass(frozen=True)
-class Flags:
-    """What a user says of a model: the options of the same names; None where one is not given."""
+class Stated:
+    """What a user states about a model: the arguments of ``convert`` with the same names; None for one that is not given."""
 
     labels: tuple[str, ...] | Path | None = None
     mean: Triple | None = None
@@ -45,7 +55,7 @@ class Flags:
 
     @property
     def sides(self) -> OpenSides:
-        """What they say of the dimensions that a file leaves open."""
+        """The dimensions that a file may leave open."""
         return OpenSides(size=self.size, layout=self.layout)
 
     def given(self) -> list[str]:
@@ -55,86 +65,82 @@ class Flags:
 
 @dataclass(frozen=True)
 class Signature:
-    """How a model made elsewhere is used: all that a bundle says of it apart from its files."""
+    """What a bundle states about a model made elsewhere, apart from its files."""
 
     labels: tuple[str, ...]
+    """One for each output."""
     preprocess: Preprocess
+    """How a picture becomes the model's pixels."""
     input: TensorSpec
+    """The model's input."""
     output: TensorSpec
+    """The model's output."""
 
     @property
     def normalization(self) -> tuple[Triple, Triple]:
-        """The mean and the standard deviation that its input wants, in real numbers."""
+        """The mean and the standard deviation of its input, in real numbers."""
         return (self.input.mean or IDENTITY[0], self.input.std or IDENTITY[1])
 
 
-def signature(what: str, facts: Facts, flags: Flags) -> Signature:
-    """Puts together what the file says and what the user says; the user is right where both do.
+def signature(what: str, facts: Facts, stated: Stated) -> Signature:
+    """Puts together what the file states and what the user states; the user is right where both do.
 
     Raises:
-        ConversionError: what nobody says, all of it at once; or flags that contradict the file.
+        ConversionError: what neither states, all of it at once; or statements that contradict the file.
     """
-    missing: dict[str, str] = {}  # what the file does not state, by the argument that does
-    labels, outputs = facts.metadata.labels, facts.output.shape[-1] if facts.output.shape else None
-    if isinstance(flags.labels, Path) and outputs is not None:
-        labels = read_labels(flags.labels, outputs)
-    elif isinstance(flags.labels, tuple):
-        labels = flags.labels
-    elif labels is None and facts.metadata.labels_error is not None:
-        raise ConversionError(facts.metadata.labels_error, arguments={"labels": ...})
-    elif labels is None and flags.labels is None:
-        missing["labels"] = "labels"
-    if labels is not None and outputs is not None and len(labels) != outputs:
-        raise ConversionError(
-            f"labels of {what}",
-            got=f"{len(labels)} labels",
-            expected=f"{outputs}, one for each output of the model",
-            arguments={"labels": ...},
-        )
-    layout = _layout(what, facts, flags)
-    if layout is None:
-        missing["layout"] = "order of its axes"
-    height, width = _size(what, facts, flags, layout or "NHWC")
-    if height is None or width is None:
-        missing["size"] = "size"
-    normalization = _normalization(what, facts, flags)
-    if normalization is None:
-        missing |= {"mean": "normalization", "std": ""}
-    color = flags.color or facts.metadata.color
-    if color is None:
-        missing["color"] = "color order"
+    labels = _labels(what, facts, stated)
+    layout = _layout(what, facts, stated)
+    height, width = _size(what, facts, stated, layout or "NHWC")
+    normalization = _normalization(what, facts, stated)
+    color = stated.color or facts.metadata.color
     if labels is None or layout is None or height is None or width is None or normalization is None or color is None:
-        words = ", ".join(filter(None, missing.values()))
-        raise ConversionError(what, got=f"no {words} in the file", arguments=dict.fromkeys(missing, ...))
-    shape = (1, height, width, CHANNELS) if layout == "NHWC" else (1, CHANNELS, height, width)
+        found = dict(zip(_UNSTATED, (labels, layout, height and width, normalization, color), strict=True))
+        missing = [words for words, value in found.items() if value is None]
+        needed = tuple(setting for words in missing for setting in _UNSTATED[words])
+        raise ConversionError(what, got=f"no {', '.join(missing)} in the file", fix=(needed,))
+    crop = stated.crop or facts.metadata.crop or Preprocess(height=1, width=1).crop
+    given, wanted = facts.input, facts.output
     mean, std = (None, None) if normalization == IDENTITY else normalization
-    is_float = facts.input.dtype == "float32"
+    is_float = given.dtype == "float32"
     return Signature(
         labels=labels,
-        preprocess=Preprocess(
-            height=height, width=width, crop=flags.crop or facts.metadata.crop or Preprocess(height=1, width=1).crop
-        ),
+        preprocess=Preprocess(height=height, width=width, crop=crop),
         input=TensorSpec(
-            name=facts.input.name,
-            shape=shape,
-            dtype=_dtype(what, facts.input.dtype),
+            name=given.name,
+            shape=(1, height, width, CHANNELS) if layout == "NHWC" else (1, CHANNELS, height, width),
+            dtype=_dtype(what, given.dtype),
             layout=layout,
-            scale=None if is_float else facts.input.scale,
-            zero_point=None if is_float else facts.input.zero_point,
+            scale=None if is_float else given.scale,
+            zero_point=None if is_float else given.zero_point,
             color=color,
             mean=mean,
             std=std,
         ),
         output=TensorSpec(
-            name=facts.output.name,
-            shape=tuple(1 if side is None else side for side in facts.output.shape),
-            dtype=_dtype(what, facts.output.dtype),
+            name=wanted.name,
+            shape=tuple(1 if side is None else side for side in wanted.shape),
+            dtype=_dtype(what, wanted.dtype),
             layout="NC",
-            scale=facts.output.scale,
-            zero_point=facts.output.zero_point,
+            scale=wanted.scale,
+            zero_point=wanted.zero_point,
             values=facts.values,
         ),
     )
+
+
+def _labels(what: str, facts: Facts, stated: Stated) -> tuple[str, ...] | None:
+    """Raises ConversionError where there are more or fewer than the model has outputs."""
+    outputs = facts.output.shape[-1] if facts.output.shape else None
+    if isinstance(stated.labels, Path) and outputs is not None:
+        return read_labels(stated.labels, outputs)
+    fix = (_UNSTATED["labels"],)
+    if stated.labels is None and facts.metadata.labels is None and facts.metadata.labels_error is not None:
+        raise ConversionError(facts.metadata.labels_error, fix=fix)
+    labels = stated.labels if isinstance(stated.labels, tuple) else facts.metadata.labels
+    if labels is not None and outputs is not None and len(labels) != outputs:
+        expected = f"{outputs}, one for each output of the model"
+        raise ConversionError(f"labels of {what}", got=f"{len(labels)} labels", expected=expected, fix=fix)
+    return labels
 
 
 def _dtype(what: str, found: str) -> Literal["uint8", "int8", "float32"]:
@@ -144,9 +150,9 @@ def _dtype(what: str, found: str) -> Literal["uint8", "int8", "float32"]:
     raise ConversionError(what, got=f"a tensor of {found}", expected=" or ".join(_DTYPES))
 
 
-def _layout(what: str, facts: Facts, flags: Flags) -> Layout | None:
+def _layout(what: str, facts: Facts, stated: Stated) -> Layout | None:
     shape = facts.input.shape
-    possible, wanted = possible_layouts(shape), flags.layout or facts.metadata.layout
+    possible, wanted = possible_layouts(shape), stated.layout or facts.metadata.layout
     if wanted is None:
         return only_layout(shape)
     if wanted not in possible:
@@ -154,21 +160,21 @@ def _layout(what: str, facts: Facts, flags: Flags) -> Layout | None:
     return wanted
 
 
-def _size(what: str, facts: Facts, flags: Flags, layout: str) -> tuple[int | None, int | None]:
+def _size(what: str, facts: Facts, stated: Stated, layout: str) -> tuple[int | None, int | None]:
     shape = facts.input.shape
     height, width = shape[1:3] if layout == "NHWC" else shape[2:4]
-    if flags.size is not None and {height, width} - {None, flags.size}:
-        raise ConversionError(what, got=f"size {flags.size}", expected=f"none: it is {height}x{width} pixels")
-    return height or flags.size, width or flags.size
+    if stated.size is not None and {height, width} - {None, stated.size}:
+        raise ConversionError(what, got=f"size {stated.size}", expected=f"none: it is {height}x{width} pixels")
+    return height or stated.size, width or stated.size
 
 
-def _normalization(what: str, facts: Facts, flags: Flags) -> tuple[Triple, Triple] | None:
-    """Mean and standard deviation; the identity where a pixel goes in as it is."""
-    if (flags.mean is None) != (flags.std is None):
+def _normalization(what: str, facts: Facts, stated: Stated) -> tuple[Triple, Triple] | None:
+    """Mean and standard deviation; the identity where pixels go in as they are; None where neither states them."""
+    if (stated.mean is None) != (stated.std is None):
         raise ConversionError("mean and std", got="one of them", expected="both or neither")
-    if flags.std is not None and min(flags.std) <= 0:
-        raise ConversionError("std", got=flags.std, expected="more than 0")
-    mean, std = (flags.mean, flags.std) if flags.mean else (facts.metadata.mean, facts.metadata.std)
+    if stated.std is not None and min(stated.std) <= 0:
+        raise ConversionError(Setting("std"), got=stated.std, expected="more than 0")
+    mean, std = (stated.mean, stated.std) if stated.mean else (facts.metadata.mean, facts.metadata.std)
     tensor = facts.input
     if mean is not None and std is not None:
         if (mean, std) == IDENTITY or _is_pixel(tensor, mean, std):
@@ -179,7 +185,7 @@ def _normalization(what: str, facts: Facts, flags: Flags) -> tuple[Triple, Tripl
     if tensor.dtype == "float32":
         return None
     if tensor.scale is None or tensor.zero_point is None:
-        return IDENTITY  # bytes with no other meaning are pixels
+        return IDENTITY  # bytes without a scale are pixels
     ends = [(_LOWEST[tensor.dtype] + step - tensor.zero_point) * tensor.scale for step in (0, 255)]
     as_pixels = any(
         all(abs(end - customary) <= _RANGE_STEPS * tensor.scale for end, customary in zip(ends, limits, strict=True))
@@ -189,7 +195,7 @@ def _normalization(what: str, facts: Facts, flags: Flags) -> tuple[Triple, Tripl
 
 
 def _is_pixel(tensor: TensorFacts, mean: Triple, std: Triple) -> bool:
-    """Whether a quantised input is, to a step, the pixel itself: then it is meant to be, and takes no arithmetic."""
+    """Whether a quantized input is the pixel itself, to within a step: then pixels go in without arithmetic."""
     if tensor.dtype not in _LOWEST or tensor.scale is None or tensor.zero_point is None:
         return False
     pixels = np.arange(256)[:, None]
