@@ -70,20 +70,20 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     requires: dict[str, str] = {}
     """See ``Artifact.requires``."""
     dynamic_range: bool = False
-    """Whether its weights alone are quantized, and its activations anew for each picture."""
+    """Whether only its weights are quantized, and its activations anew for each picture."""
     int16: bool = False
-    """Whether its activations are int16 beside weights in int8, which TensorFlow Lite alone computes."""
+    """Whether its activations are int16 and its weights int8, which only TensorFlow Lite computes."""
 
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before relying on the model, each in one line."""
         found = []
         if self.dynamic_range:
             found.append(
-                "dynamic range: its weights alone are integers, which no accelerator takes. "
-                "For int8, convert the float model with --calibrate"
+                "dynamic range: only its weights are integers, and accelerators do not run it. "
+                "For int8, convert the float model with calibration photos"
             )
         if self.int16:
-            found.append("int16 activations: TensorFlow Lite alone computes them, so it becomes no other format")
+            found.append("int16 activations: only TensorFlow Lite computes them, so it becomes no other format")
         return tuple(found)
 
 

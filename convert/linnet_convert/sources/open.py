@@ -1,4 +1,4 @@
-"""A path to its source: which kind of model is there, what it says, and what its user has to say."""
+"""The source at a path: a run or a kind of model file, with what the file and its user state."""
 
 from __future__ import annotations
 
@@ -36,32 +36,32 @@ _EXPECTED = "a run of linnet train, a SavedModel, or a file " + ", ".join(_SUFFI
 
 
 def open_source(path: Path, stated: Stated, *, data: Path | None, calibrate: Path | None) -> Source:
-    """Reads a run or a model made elsewhere.
+    """Opens a run, or a model made elsewhere.
 
     Args:
-        path: of it.
-        stated: what the user states about a model file; nothing for a run, which states everything itself.
+        path: of the run or the model.
+        stated: what the user states about a model; nothing for a run, which states everything itself.
         data: labelled photos to compare on.
-        calibrate: training photos for an int8 form of a float model.
+        calibrate: calibration photos, for an int8 form of a float model.
 
     Raises:
-        ConversionError: it cannot be read or used, or something has to be said of it that is not.
+        ConversionError: it cannot be read or used, or neither it nor the user states what has to be known.
     """
     kind = _kind(path)
-    if kind is None:
-        if not path.exists():
-            raise ConversionError(str(path), got="no such file or folder", expected=_EXPECTED)
-        given = stated.given() + [name for name, folder in (("data", data), ("calibrate", calibrate)) if folder]
-        if given:
-            raise ConversionError(
-                f"{path} is a run",
-                got=", ".join(given),
-                expected="nothing that the run states",
-            )
-        with no_chatter():  # TensorFlow is imported, which model files do not need
-            from linnet_convert.sources.run import load_run
+    if kind is not None:
+        return _open_file(path, kind, stated, data, calibrate)
+    if not path.exists():
+        raise ConversionError(str(path), got="no such file or folder", expected=_EXPECTED)
+    given = stated.given() + [name for name, folder in (("data", data), ("calibrate", calibrate)) if folder]
+    if given:
+        raise ConversionError(f"{path} is a run", got=", ".join(given), expected="nothing that the run states")
+    with no_chatter():  # imports TensorFlow, which most model files do not need
+        from linnet_convert.sources.run import load_run
 
-        return load_run(path)
+    return load_run(path)
+
+
+def _open_file(path: Path, kind: Kind, stated: Stated, data: Path | None, calibrate: Path | None) -> Source:
     try:
         path.stat()
         with path.open("rb") if path.is_file() else (path / "saved_model.pb").open("rb") as file:
@@ -72,15 +72,15 @@ def open_source(path: Path, stated: Stated, *, data: Path | None, calibrate: Pat
     if calibrate is not None and (facts.precision == "int8" or kind == "openvino"):
         got = "a model that is int8 already" if facts.precision == "int8" else "an IR, which becomes nothing else"
         raise ConversionError(f"calibration photos for {path}", got=got, expected="a float model")
-    said = signature(str(path), facts, stated)
+    used = signature(str(path), facts, stated)
     for warning in facts.warnings():
         logger.warning("%s: %s", path, warning)
-    validation = load_labelled_photos(data, said.labels, said.preprocess) if data else None
-    calibration = load_calibration(calibrate, said.labels, said.preprocess) if calibrate else None
+    validation = load_labelled_photos(data, used.labels, used.preprocess) if data else None
+    calibration = load_calibration(calibrate, used.labels, used.preprocess) if calibrate else None
     module, _, name = _SOURCES[kind].partition(":")
     with no_chatter():
         source: type[FileSource] = getattr(importlib.import_module(module), name)
-    return source(path, facts, said, validation, calibration)
+    return source(path, facts, used, validation, calibration)
 
 
 def _kind(path: Path) -> Kind | None:

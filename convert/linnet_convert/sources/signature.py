@@ -43,7 +43,7 @@ _UNSTATED = {
 
 @dataclass(frozen=True)
 class Stated:
-    """What a user states about a model: the arguments of ``convert`` with the same names; None for one that is not given."""
+    """What a user states about a model: arguments of ``linnet_convert.convert``; None for one that is not given."""
 
     labels: tuple[str, ...] | Path | None = None
     mean: Triple | None = None
