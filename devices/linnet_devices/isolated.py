@@ -113,12 +113,6 @@ class IsolatedSession(EngineSession):
         if process is not None:
             process.end(within_s)
 
-    def __del__(self) -> None:
-        try:
-            super().__del__()  # the warning, which may be an error
-        finally:
-            self.close()
-
 
 def in_child() -> bool:
     """Whether this process is the child of an ``IsolatedSession``, and so the place for an engine that may abort."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +23,7 @@ from linnet_devices.api import (
     Setting,
     TensorSpec,
 )
+from linnet_devices.closable import Closable
 
 _DTYPES: dict[str, type[np.generic]] = {
     "uint8": np.uint8,
@@ -39,7 +38,7 @@ _MOST_NAMED = 5
 AnySession = TypeVar("AnySession", bound=Session)
 
 
-class EngineSession(ABC):
+class EngineSession(Closable):
     """A session whose engine takes one array and gives one array; see ``linnet_devices.api.Session``.
 
     An engine implements ``_infer`` and ``_release`` and sets ``placement``.
@@ -52,7 +51,7 @@ class EngineSession(ABC):
         self.model = model
         self._to_input = InputAdapter(model.input)
         self._to_logits = OutputAdapter(model.output)
-        self._open = True
+        self._opened()
 
     @abstractmethod
     def _infer(self, model_input: NDArray[Any]) -> NDArray[Any]:
@@ -72,22 +71,8 @@ class EngineSession(ABC):
         rows = [self._to_logits(self._infer(self._to_input(pixels[i : i + 1]))) for i in range(len(pixels))]
         return np.concatenate(rows)
 
-    def close(self) -> None:
-        if self._open:
-            self._open = False
-            self._release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_open", False):
-            warnings.warn(f"unclosed session on {self.device}", ResourceWarning, stacklevel=2, source=self)
+    def _described(self) -> str:
+        return f"session on {self.device}"
 
 
 class InputAdapter:

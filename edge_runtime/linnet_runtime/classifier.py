@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import Logits, OpenOptions, Pixels, Session
+from linnet_devices.closable import Closable
 from linnet_runtime.bundle import Bundle, open_bundle
 from linnet_runtime.decision import probabilities, top_classes
 from linnet_runtime.failover.checked import Limits
@@ -43,13 +42,13 @@ class Classification:
     """Milliseconds in each of preprocess, inference and decision."""
 
 
-class Classifier:
+class Classifier(Closable):
     """An open bundle. Close it, or use it as a context manager. Not for two threads at once."""
 
     def __init__(self, bundle: Bundle, session: Session) -> None:
         self.bundle = bundle
         self.session = session
-        self._open = True
+        self._opened()
 
     @classmethod
     def open(
@@ -120,21 +119,5 @@ class Classifier:
         """Pixels that are already preprocessed, uint8 RGB [N, H, W, 3], to float32 [N, classes]."""
         return self.session.run(pixels)
 
-    def close(self) -> None:
-        """Frees the device. Closing twice does nothing."""
-        if self._open:
-            self._open = False
-            self.session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_open", False):
-            warnings.warn("unclosed Classifier", ResourceWarning, stacklevel=2, source=self)
-            self.close()
+    def _release(self) -> None:
+        self.session.close()

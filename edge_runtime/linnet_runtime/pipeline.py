@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from linnet_devices.closable import Closable
 from linnet_runtime.classifier import Classification, Classifier
 from linnet_runtime.mailbox import Mailbox
 from linnet_runtime.proof.intervals import latency_summary
@@ -34,7 +35,7 @@ class Result:
     """The classifier's stages, and ``wait``: from the capture until the classifier took the frame."""
 
 
-class Pipeline:
+class Pipeline(Closable):
     """Reads a source in a thread of its own and classifies its newest frame in the caller's.
 
     A live source that stops giving frames is opened again, after a wait that doubles from half a second to half a
@@ -54,6 +55,7 @@ class Pipeline:
         self._reopened = 0
         self._reader = threading.Thread(target=self._read, args=(source,), name="linnet-source", daemon=True)
         self._reader.start()
+        self._opened()
 
     def __iter__(self) -> Iterator[Result]:
         while (frame := self._mailbox.get()) is not None:
@@ -88,19 +90,12 @@ class Pipeline:
         """Ends the iteration after the frame in hand; a signal handler may call it, and again."""
         self._mailbox.close()
 
-    def close(self) -> None:
-        """Stops the reader and frees the source. Closing twice does nothing."""
+    def _release(self) -> None:
         self._stop.set()
         self._mailbox.close()
         self._reader.join(_CLOSING_S)
         if self._reader.is_alive():
-            logger.warning("the source did not let go within %g s", _CLOSING_S)
-
-    def __enter__(self) -> Pipeline:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+            logger.warning("the source was not released within %g s", _CLOSING_S)
 
     def _read(self, source: Source) -> None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -174,14 +176,13 @@ def test_each_cpu_engine_gives_the_same_label(
     device: str, artifact: str, bundle_folder: Path, photos_folder: Path
 ) -> None:
     photo = read_picture(photos_folder / "bolt" / "0000.jpg")
-    canary = open_bundle(bundle_folder).canary
-    assert canary is not None
+    bundle = open_bundle(bundle_folder)
     with Classifier.open(bundle_folder, "cpu:litert") as classifier:
         expected = classifier.classify(photo, color="bgr")
     with Classifier.open(bundle_folder, device, options=OpenOptions(threads=1)) as classifier:
         found = classifier.classify(photo, color="bgr")
     assert (found.device, found.artifact) == (device, artifact)
-    tolerance = load_canary(canary).tolerance[artifact]  # engines round each in their own way
+    tolerance = load_canary(bundle).tolerance[artifact]  # engines round each in their own way
     assert found.logits == pytest.approx(expected.logits, abs=tolerance)
 
 
@@ -202,3 +203,27 @@ def test_preprocessed_pixels_give_their_logits(small_bundle: Path) -> None:
         logits = classifier.logits(np.stack([striped(2), striped(0)]))
     assert logits.shape == (2, 3)
     assert logits.argmax(axis=1).tolist() == [2, 0]
+
+
+_FORGETFUL = """
+import sys
+from pathlib import Path
+
+from linnet_devices import OpenOptions
+from linnet_runtime import Classifier, Limits, Pipeline, open_source
+from linnet_runtime.bundle import open_bundle
+from linnet_runtime.failover.ladder import open_ladder
+
+bundle = Path(sys.argv[1])
+open_ladder(open_bundle(bundle), "fake,fake", precision="int8", options=OpenOptions(), limits=Limits())
+classifier = Classifier.open(bundle, "fake")
+pipeline = Pipeline(lambda: open_source("synthetic:"), classifier)
+"""
+
+
+def test_what_a_program_forgets_to_close_is_named_at_its_end(small_bundle: Path) -> None:
+    """Threads keep a pipeline and a ladder alive until then, and are ended."""
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", _FORGETFUL, str(small_bundle)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    for name in ("Classifier", "Pipeline", "SupervisedSession"):
+        assert f"ResourceWarning: unclosed {name}" in done.stderr

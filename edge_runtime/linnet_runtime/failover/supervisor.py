@@ -13,10 +13,9 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 from linnet_devices.api import DeviceError, DeviceUnavailable, LinnetError, Logits, Model, Pixels, Placement, Setting
+from linnet_devices.closable import Closable
 from linnet_runtime.failover.checked import CheckedSession, Limits
 from linnet_runtime.failover.rung import Event, Rung, failure
 
@@ -28,7 +27,7 @@ _MOST_EVENTS = 1000
 _MINUTE_S = 60.0
 
 
-class SupervisedSession:
+class SupervisedSession(Closable):
     """The devices of a ladder, best first, as one session; see ``linnet_devices.api.Session``.
 
     The first one that is well answers; ``device``, ``model`` and ``placement`` are those of the one that answered
@@ -56,7 +55,7 @@ class SupervisedSession:
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._threads = [
-            threading.Thread(target=self._open, args=(rung,), name="linnet-opening", daemon=True)
+            threading.Thread(target=self._open_first, args=(rung,), name="linnet-opening", daemon=True)
             for rung in rungs
             if rung.isolated
         ]
@@ -64,7 +63,7 @@ class SupervisedSession:
             self._start(limits.start_s)
             self._answered_by = self._best(patience_s=0)[1].session
         except BaseException:
-            self.close()
+            self._release()
             raise
         with self._changed:
             self._started = True
@@ -73,6 +72,7 @@ class SupervisedSession:
             _log_left_out(event)
         self._threads.append(threading.Thread(target=self._mend, name="linnet-supervisor", daemon=True))
         self._threads[-1].start()
+        self._opened()
 
     @property
     def device(self) -> str:
@@ -118,8 +118,8 @@ class SupervisedSession:
             "frames_by_device": dict(self.frames_by_device),
         }
 
-    def close(self) -> None:
-        """Ends the threads and closes every device. Closing twice does nothing."""
+    def _release(self) -> None:
+        """Ends the threads and closes every device."""
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
@@ -132,14 +132,6 @@ class SupervisedSession:
             if session is not None:
                 session.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _start(self, start_s: float) -> None:
         """Opens the rungs and waits until each has been tried; after so many seconds only until one is well."""
         for thread in self._threads:
@@ -148,7 +140,7 @@ class SupervisedSession:
         # In this thread: what an engine sets up in one that ends may end with it.
         for rung in self._rungs:
             if not rung.isolated:
-                self._open(rung)
+                self._open_first(rung)
         self._wait_for(lambda: any(rung.session for rung in self._rungs) or not any(r.opening for r in self._rungs))
         if self._fault is not None:
             raise self._fault
@@ -158,7 +150,7 @@ class SupervisedSession:
                     rung.reason = f"{rung.name}: not open after {start_s:g} s"
                     self.events.append(Event(rung.name, "late", str(rung.reason), time.time()))
 
-    def _open(self, rung: Rung) -> None:
+    def _open_first(self, rung: Rung) -> None:
         """The first try."""
         try:
             self._try(rung)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.chatter import no_chatter
+from linnet_devices.closable import Closable
 from linnet_runtime.sources.addresses import without_secrets
 from linnet_runtime.sources.api import Frame, SourceError
 
@@ -26,7 +27,7 @@ _UNDECODED = {"AV01": "AV1"}  # what FFmpeg in OpenCV's wheels recognizes, and d
 _SPEAKER = re.compile(r"^\[.*? @ 0x[0-9a-f]+\] ")  # of FFmpeg's lines: "[tcp @ 0x55d0] Connection refused"
 
 
-class OpenCvSource:
+class OpenCvSource(Closable):
     """A ``cv2.VideoCapture`` whose first frame has been read."""
 
     def __init__(
@@ -55,6 +56,7 @@ class OpenCvSource:
                 got = without_secrets(_SPEAKER.sub("", said[-1])) if said else "no frame"
             raise SourceError(name, got=got, expected=expected, fix=fix)
         self._first: NDArray[np.uint8] | None = first
+        self._opened()
 
     def read(self) -> Frame | None:
         if self._first is not None:
@@ -71,7 +73,7 @@ class OpenCvSource:
             raise SourceError(self._name, got=f"frames of shape {list(pixels.shape)}", expected="[H, W, 3]")
         return Frame(pixels)
 
-    def close(self) -> None:
+    def _release(self) -> None:
         self._capture.release()
 
 

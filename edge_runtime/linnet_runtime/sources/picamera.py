@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet_devices.closable import Closable
 from linnet_devices.errors import Setting
 from linnet_runtime.sources.api import Frame, SourceError
 
@@ -16,7 +17,7 @@ _SIZE = (640, 480)
 _APT = "sudo apt install python3-picamera2, and a virtual environment made with --system-site-packages"
 
 
-class PicameraSource:
+class PicameraSource(Closable):
     """The camera's low-resolution stream. It is YUV420 on every Pi (the Pi 4 and older offer nothing else there), and
     its rows are padded: converted first, then cut to the width.
     """
@@ -39,6 +40,7 @@ class PicameraSource:
         except Exception:
             camera.close()  # or it stays taken, and cannot be opened again
             raise
+        self._opened()
 
     def read(self) -> Frame | None:
         request = self._camera.capture_request()
@@ -52,7 +54,7 @@ class PicameraSource:
         age = max(0.0, time.monotonic() - taken_ns / 1e9) if taken_ns is not None else 0.0
         return Frame(pixels, captured_at=time.time() - age, captured_monotonic=time.monotonic() - age)
 
-    def close(self) -> None:
+    def _release(self) -> None:
         self._camera.stop()
         self._camera.close()
 
