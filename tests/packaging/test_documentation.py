@@ -17,7 +17,8 @@ from linnet_runtime.cli import COMMANDS
 from linnet_runtime.cli import linnet as program
 from program import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
 SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.name != "common.py")
 
 # Fenced as a shell's, or indented.
@@ -55,7 +56,7 @@ def test_every_linnet_line_names_a_command_and_options_that_exist(line: str) -> 
 def test_documentation_shows_every_command() -> None:
     shown = {_words(line)[0] for line in _typed(PAGES, _LINNET)}
     assert shown >= set(COMMANDS) - {"demo"}
-    assert "make demo" in (ROOT / "README.md").read_text()
+    assert "make demo" in README.read_text()
 
 
 @functools.cache
@@ -87,3 +88,91 @@ def test_a_wheel_is_called_by_its_name(page: Path) -> None:
     assert set(re.findall(r"linnet-[\w.]+-py3-none-any\.whl", page.read_text())) <= {
         f"linnet-{version('linnet')}-py3-none-any.whl"
     }
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("language", ["sh", "python", "text"])
+def test_the_chinese_readme_has_the_same_commands_and_output(language: str) -> None:
+    """Its comments are Chinese."""
+    english, chinese = (
+        [re.sub(r" *# .*", "", block) for block in _blocks(page, language)] for page in (README, ROOT / "README.zh.md")
+    )
+    assert english
+    assert chinese == english
+
+
+def test_the_chinese_readme_has_the_same_links_sections_and_figures() -> None:
+    english, chinese = (
+        [
+            re.findall(pattern, page.read_text(), re.MULTILINE)
+            for pattern in (r"\]\(((?!README)[^)]+)\)", r"^#+ ", r"^\|.*\|$")
+        ]
+        for page in (README, ROOT / "README.zh.md")
+    )
+    for ours, theirs in zip(english[:2], chinese[:2], strict=True):
+        assert theirs == ours
+    numbers = [[re.findall(r"\d[\d.,]*\d|\d", row) for row in rows] for rows in (english[2], chinese[2])]
+    assert numbers[1] == numbers[0]
+
+
+# Three classes of one color each, and a network that tells them apart without training.
+_OWN_MODEL = """
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+from keras import layers
+
+rng = np.random.default_rng(0)
+for part in ("train", "val"):
+    for channel, label in enumerate(("bolt", "gear", "washer")):
+        folder = Path("photos", part, label)
+        folder.mkdir(parents=True)
+        for i in range(1, 11):
+            photo = rng.integers(0, 120, (40, 40, 3))
+            photo[..., 2 - channel] += 100
+            cv2.imwrite(str(folder / f"{i:04d}.jpg"), photo)
+pixels = keras.Input((32, 32, 3))
+channels = layers.Conv2D(3, 1, name="channels")(pixels)
+model = keras.Model(pixels, layers.GlobalAveragePooling2D()(channels))
+model.get_layer("channels").set_weights([4 * np.eye(3).reshape(1, 1, 3, 3), np.zeros(3)])
+model.save("parts.keras")
+"""
+
+
+def test_the_readmes_python_runs(tmp_path: Path) -> None:
+    (example,) = _blocks(README, "python")
+    assert len(example.replace("\n\n", "\n").splitlines()) <= 10
+    command = [sys.executable, "-c", _OWN_MODEL + example]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "bolt"
+
+
+def test_the_tutorials_script_saves_photos(tmp_path: Path) -> None:
+    (script,) = _blocks(ROOT / "docs" / "tutorial.md", "python")
+    command = [sys.executable, "-c", script, "synthetic:", "belt/frames", "2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.jpg")) == done.stdout.split()
+
+
+# Files that CONTRIBUTING.md has its reader make.
+_MADE_BY_THE_READER = re.compile(r"(?:flat|pebble|blank)\.py$")
+_SOURCE_ROOTS = [ROOT, *(ROOT / name for name in ("devices", "edge_runtime", "train", "convert"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_projects_files_that_a_page_names_exist(page: Path) -> None:
+    start = r"(?:linnet_\w+|devices|edge_runtime|train|convert|tests|benchmarks|examples)/"
+    named = re.findall(rf"(?<![\w/.]){start}[\w./-]*\w/?(?![\w*])", page.read_text())
+    missing = [
+        name
+        for name in named
+        if not _MADE_BY_THE_READER.search(name) and not any((root / name).exists() for root in _SOURCE_ROOTS)
+    ]
+    assert missing == []
