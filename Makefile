@@ -1,6 +1,7 @@
 # make demo        the whole way on rendered photos
 # make test        formatting, types, layers and tests
 # make test-LAYER  the tests of one layer: devices, edge_runtime, train, convert or packaging
+# make test-fuzz   thousands of bundles with a changed file
 # make docs        the documentation's site, site/index.html
 # make test-arm64  tests of the runtime and the devices on arm64, emulated
 # Each makes .venv itself; all it needs is python3 with venv.
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 
 LAYERS := devices edge_runtime train convert packaging
 
-.PHONY: demo test $(LAYERS:%=test-%) docs test-arm64 clean
+.PHONY: demo test $(LAYERS:%=test-%) test-fuzz docs test-arm64 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/linnet demo --out demo --overwrite
@@ -24,6 +25,9 @@ test: $(VENV)/.installed
 
 $(LAYERS:%=test-%): test-%: $(VENV)/.installed
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/$*
+
+test-fuzz: $(VENV)/.installed
+	$(BIN)/pytest -m fuzz tests/edge_runtime/test_fuzz.py
 
 docs: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -114,8 +114,9 @@ def test_photos_are_in_the_bundle_only_where_they_may_be(
     out = tmp_path / "x.linnet"
     program("convert", tiny_run, "--out", out, "--formats", "tflite", *(["--no-canary-photos"] if private else []))
     bundle = open_bundle(out)
-    assert bundle.canary is not None
-    canaries = load_canary(bundle.canary).pixels
+    canary = load_canary(bundle)
+    assert canary is not None
+    canaries = canary.pixels
     assert canaries.shape == (8, 32, 32, 3)
     photos = photos_in(tiny_run)
     assert {canary.tobytes() in photos for canary in canaries} == {not private}

@@ -124,19 +124,20 @@ def test_the_two_models_differ(source: RunSource, photos: Photos) -> None:
 
 
 def test_the_reference_is_keras_s_own_logits_and_no_picture(source: RunSource, photos: Photos, bundle: Bundle) -> None:
-    assert bundle.reference is not None
-    reference = load_reference(bundle.reference)
+    reference = load_reference(bundle)
+    assert reference is not None
     pixels = photos.pixels
     assert reference.find(pixels).tolist() == list(range(96))
     np.testing.assert_array_equal(reference.logits["int8"], keras_logits(source.int8_model, pixels))
     np.testing.assert_array_equal(reference.logits["float"], keras_logits(source.float_model, pixels))
+    assert bundle.reference is not None
     with np.load(bundle.reference.path) as arrays:
         assert set(arrays.files) == {"digests", "int8", "float"}
 
 
 def test_canaries_know_what_each_artifact_says_of_eight_photos(photos: Photos, bundle: Bundle) -> None:
-    assert bundle.canary is not None
-    canary = load_canary(bundle.canary)
+    canary = load_canary(bundle)
+    assert canary is not None
     np.testing.assert_array_equal(canary.pixels, photos.pixels[:8])
     assert set(canary.logits) == set(ALLOWED)
     steps = {artifact.is_int8: artifact.output.scale for artifact in bundle.artifacts if artifact.is_int8}

@@ -176,13 +176,14 @@ def test_each_cpu_engine_gives_the_same_label(
     device: str, artifact: str, bundle_folder: Path, photos_folder: Path
 ) -> None:
     photo = read_picture(photos_folder / "bolt" / "0000.jpg")
-    bundle = open_bundle(bundle_folder)
+    canary = load_canary(open_bundle(bundle_folder))
+    assert canary is not None
     with Classifier.open(bundle_folder, "cpu:litert") as classifier:
         expected = classifier.classify(photo, color="bgr")
     with Classifier.open(bundle_folder, device, options=OpenOptions(threads=1)) as classifier:
         found = classifier.classify(photo, color="bgr")
     assert (found.device, found.artifact) == (device, artifact)
-    tolerance = load_canary(bundle).tolerance[artifact]  # engines round each in their own way
+    tolerance = canary.tolerance[artifact]  # engines round each in their own way
     assert found.logits == pytest.approx(expected.logits, abs=tolerance)
 
 
