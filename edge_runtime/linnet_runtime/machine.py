@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def host() -> dict[str, object]:
-    """The machine: without it a latency says nothing."""
+    """The machine, its processor, its system and Python's version: a latency means nothing without them."""
     return {
         "machine": platform.machine(),
         "processor": _processor(),
@@ -19,7 +19,7 @@ def host() -> dict[str, object]:
 
 
 def _processor() -> str:
-    """The processor's name, as Linux tells it: x86 calls it "model name", the Raspberry Pi's kernel "Model"."""
+    """The processor's name in /proc/cpuinfo: "model name" on x86, "Model" on a Raspberry Pi."""
     for path, key in (("/proc/cpuinfo", "model name"), ("/proc/cpuinfo", "Model")):
         for line in Path(path).read_text().splitlines():
             name, _, value = line.partition(":")

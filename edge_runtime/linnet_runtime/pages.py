@@ -1,4 +1,4 @@
-"""Pages that Linnet writes: one HTML file each, all of one look, with every picture in it, so that it can be mailed."""
+"""HTML pages in one style. Each is a single file that contains its pictures, so that it can be sent by mail."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _DPI = 150  # sharp on screens with two pixels for one
 
 
 def render_page(package: str, **values: Any) -> str:
-    """The template ``page.html`` of a package, which extends ``base.html``; values are escaped, and a missing one is
-    an error.
+    """Renders the template ``page.html`` of a package, which extends ``base.html``. Values are escaped, and a missing
+    one is an error.
     """
     templates = {
         "base.html": resources.files("linnet_runtime") / "base.html",

@@ -72,7 +72,14 @@ def test_a_bundle_has_its_proof(reports: tuple[Path, dict[str, Any]], tiny_run: 
 
 def test_the_page_says_it_all_in_one_file(reports: tuple[Path, dict[str, Any]]) -> None:
     page = (reports[0] / "report" / "index.html").read_text()
-    for heading in ("Parity", "Accuracy", "Against each other", "Integers", "Layer by layer", "Calibration"):
+    for heading in (
+        "Parity",
+        "Accuracy",
+        "Artifacts compared with each other",
+        "Integers",
+        "Layer by layer",
+        "Calibration",
+    ):
         assert f">{heading}</h" in page
     for path in ARTIFACTS:
         assert f"<td>{path}" in page

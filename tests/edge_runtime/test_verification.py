@@ -245,7 +245,7 @@ def test_a_page_shows_each_artifact_its_figures_and_the_photos_that_flipped(
     assert html.count("not equal</span>") == 1
     assert "model.fp32.onnx: agrees on 0." in html
     assert "data:image/jpeg;base64," in html
-    assert html.count("Against each other") == 1
+    assert html.count("Artifacts compared with each other") == 1
     assert "http" not in html, "it needs no other file"
 
 

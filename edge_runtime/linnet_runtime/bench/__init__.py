@@ -1,1 +1,1 @@
-"""``linnet bench``: latency, load time, memory and accuracy of a bundle on devices, each in a process of its own."""
+"""``linnet bench``: latency, load time, memory and accuracy of a bundle on devices in separate processes."""

@@ -23,24 +23,29 @@ from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.intervals import latency_summary
 from linnet_runtime.sessions import PrecisionChoice, open_session
 
-_PICTURES = 16  # enough that no cache holds the answer
+_PICTURES = 16  # too many for a cache to hold the answers
 _FEWEST_RUNS = 20
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to measure. ``data`` is a folder of labelled photos or a run; without it no accuracy is measured."""
+    """One measurement."""
 
     bundle: str
+    """The bundle's folder."""
     device: str
     precision: PrecisionChoice
     threads: int | None
+    """The number of threads of a CPU engine; None for the engine's default."""
     data: str | None
+    """A folder of labelled photos or a run; without it no accuracy is measured."""
     warm_up_s: float
+    """Seconds before the measurement."""
     measure_s: float
+    """Seconds of the measurement."""
 
 
 def measure(job: Job) -> dict[str, object]:
-    """Opens the bundle, warms it up, times one picture at a time, then classifies the photos."""
+    """Opens the bundle, warms it up, times one picture at a time and then classifies the photos."""
     bundle = open_bundle(Path(job.bundle))
     size = (_PICTURES, bundle.preprocess.height, bundle.preprocess.width, 3)
     pictures = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
@@ -51,7 +56,7 @@ def measure(job: Job) -> dict[str, object]:
         first = time.perf_counter()
         _time_runs(session.run, pictures, job.warm_up_s)
         latencies = _time_runs(session.run, pictures, job.measure_s)
-        # Before the photos, which a device would not hold in memory.
+        # Read before the photos, which a device would not hold in memory.
         peak_rss_mb = _peak_rss_mb("self") + (_peak_rss_mb(session.pid) if isinstance(session, IsolatedSession) else 0)
         return {
             "device": session.device,
@@ -70,7 +75,7 @@ def measure(job: Job) -> dict[str, object]:
 
 
 def _time_runs(run: Callable[[Pixels], Logits], pictures: Pixels, seconds: float) -> NDArray[np.float64]:
-    """The time of each run in seconds, one picture after the other, until ``seconds`` have passed."""
+    """The time of each run in seconds, one picture at a time, until ``seconds`` have passed."""
     times: list[float] = []
     end = time.perf_counter() + seconds
     while len(times) < _FEWEST_RUNS or time.perf_counter() < end:
@@ -89,7 +94,7 @@ def _accuracy(run: Callable[[Pixels], Logits], bundle: Bundle, data: Path) -> di
 
 
 def _peak_rss_mb(process: int | str | None) -> float:
-    """The largest resident set of a process in MiB. getrusage's figure is no use: it starts at the parent's."""
+    """The peak resident memory of a process in MiB. getrusage's figure would begin with the parent's."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024

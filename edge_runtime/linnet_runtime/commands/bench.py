@@ -1,4 +1,4 @@
-"""``linnet bench``: one table, one JSON."""
+"""``linnet bench``."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.machine import host
 from linnet_runtime.sessions import PrecisionChoice, choose_precision
 
-_SECONDS = (1.0, 5.0)  # warm-up and measurement, a row
+_SECONDS = (1.0, 5.0)  # warm-up and measurement of each row
 _QUICK_SECONDS = (0.2, 1.0)
 
 
 @click.command()
 @bundle_argument
 @data_option
-@click.option("--device", default="cpu", show_default=True, help="One or more, with commas: cpu:litert,cpu:openvino")
+@click.option("--device", default="cpu", show_default=True, help="One device or more: cpu:litert,cpu:openvino")
 @precision_option
 @threads_option
-@click.option("--quick", is_flag=True, help="A second a row instead of five.")
+@click.option("--quick", is_flag=True, help="Measure each row for one second instead of five.")
 @json_option
 def bench(
     bundle: Path,
@@ -41,16 +41,17 @@ def bench(
     quick: bool,
     as_json: bool,
 ) -> None:
-    """Time a bundle on devices: latency with its percentiles, load time, memory and, with --data, accuracy.
+    """Measure a bundle on devices: latency with its percentiles, load time, memory and, with --data, accuracy.
 
-    Each row is measured in a process of its own. A picture is already preprocessed; linnet run times the whole way.
+    Each row is measured in a separate process. The latency is that of inference on preprocessed pictures; linnet run
+    measures each stage from the camera to the label.
     """
-    chosen = choose_precision(open_bundle(bundle), precision)  # a damaged bundle is one error, not one a row
+    chosen = choose_precision(open_bundle(bundle), precision)  # a damaged bundle is one error, not one for each row
     warm_up, seconds = _QUICK_SECONDS if quick else _SECONDS
     names = [name for group in device.split(",") for name in expand(group.strip())]
     for name in names:
         if name not in known_names():
-            load_device(name)  # raises, and names the nearest
+            load_device(name)  # raises an error that names the nearest
     jobs = [Job(str(bundle), name, chosen, threads, str(data) if data else None, warm_up, seconds) for name in names]
     console = Console(stderr=True)
     rows = []
@@ -68,7 +69,7 @@ def bench(
 
 
 def _table(rows: list[dict[str, object]]) -> Table:
-    figures = ("p50 ms", "p90", "p99", "max", "a second", "load ms", "MiB", "top-1")
+    figures = ("p50 ms", "p90", "p99", "max", "per second", "load ms", "MiB", "top-1")
     table = plain_table("", ("device", "artifact"), figures)
     for row in rows:
         if "error" in row:

@@ -21,14 +21,18 @@ _MARKER = ".linnet-demo"
 
 @click.command()
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="A directory for all of it."
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="The demo's directory.",
 )
 @overwrite_option
 @click.pass_context
 def demo(context: click.Context, out: Path, overwrite: bool) -> None:
-    """Go the whole way on rendered photos, without a download: train, convert, verify, bench, run.
+    """Show every step on rendered photos, without a download: train, convert, verify, bench, run.
 
-    Ends in a table and a page. Every step is an ordinary command and is printed as it is run.
+    The demo ends with a table and a page. Every step is an ordinary command, printed before it runs.
     """
     refuse_existing(out, overwrite=overwrite, marker=_MARKER)
     if out.exists():
@@ -56,9 +60,9 @@ def demo(context: click.Context, out: Path, overwrite: bool) -> None:
         "render": f"{figures['photos']} photos of {figures['classes']} classes, a clip of {figures['frames']} frames",
         "train": f"top-1 on the test photos: float {figures['float_top1']:.4f}, int8 {figures['int8_top1']:.4f}",
         "convert": "TensorFlow Lite, ONNX and OpenVINO, int8 and float",
-        "verify": f"int8 artifacts agree with Keras on at least {figures['agreement']:.4f} of the photos",
-        "bench": f"{figures['fastest']['latency_ms']['p50']:.2f} ms a picture on {figures['fastest']['device']}",
-        "run": f"{figures['frames_right']:.4f} of the belt's frames labelled right, {figures['fps']:.0f} a second",
+        "verify": f"top-1 agreement of the int8 artifacts with Keras: at least {figures['agreement']:.4f}",
+        "bench": f"{figures['fastest']['latency_ms']['p50']:.2f} ms median latency on {figures['fastest']['device']}",
+        "run": f"{figures['frames_right']:.4f} of the frames labelled correctly, {figures['fps']:.0f} frames per second",
     }
     for name, result in results.items():
         table.add_row(name, result, f"{seconds[name]:.0f}")

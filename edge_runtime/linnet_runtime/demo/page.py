@@ -1,4 +1,4 @@
-"""The demo's page: what each step found, with plots and example frames, in one HTML file."""
+"""The demo's page: the results of each step, with plots and example frames, in one HTML file."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _PHOTO, _FRAME = (160, 120), (240, 180)  # width and height on the page, in pixe
 
 
 def write_page(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
-    """Writes ``index.html`` about the finished demo in ``out``; gives the figures that it opens with.
+    """Writes ``index.html`` about the finished demo in ``out``, and returns the figures at its top.
 
-    ``seconds`` are those of each step by its name.
+    ``seconds`` is the time of each step by its name.
     """
     metrics = run_files.load_metrics(out / RUN)
     verified = json.loads((out / VERIFY).read_bytes())["artifacts"]
@@ -74,7 +74,7 @@ def _example_photos(folder: Path, classes: Sequence[str]) -> list[tuple[str, str
 
 
 def _example_frames(clip: Path, results: list[dict[str, Any]], truth: list[str]) -> list[dict[str, Any]]:
-    """Frames from all of the clip, each from the middle of a part's way through the picture, with its result."""
+    """Frames from the whole clip, each at the middle of a part's way through the picture, with its result."""
     starts = [0, *(i for i in range(1, len(truth)) if truth[i] != truth[i - 1]), len(truth)]
     middles = np.array([(start + end) // 2 for start, end in pairwise(starts) if truth[start] != EMPTY])
     chosen = set(middles[np.linspace(0, len(middles) - 1, min(_EXAMPLES, len(middles))).astype(int)].tolist())
@@ -99,22 +99,22 @@ def _draw_latency(timed: list[dict[str, Any]]) -> str:
         axes.plot(latency["p50"], y, "|", color="black", markersize=16)
     axes.set_yticks(range(len(timed)), [row["device"] for row in reversed(timed)])
     axes.set_ylim(-0.6, len(timed) - 0.4)
-    axes.set(xlabel="ms a picture: thin is min to p99, thick is p50 to p90", xlim=(0, None))
+    axes.set(xlabel="latency in ms: thin bar min to p99, thick bar p50 to p90", xlim=(0, None))
     axes.grid(axis="x", alpha=0.3)
     return png_uri(png_of(figure))
 
 
 def _draw_belt(results: list[dict[str, Any]], truth: list[str], classes: Sequence[str]) -> str:
-    """What lay under the camera and what was said of it, frame by frame, as a PNG."""
+    """The true and the predicted label of each frame, as a PNG."""
     figure = Figure(figsize=(10, 3), layout="constrained")
     axes = figure.subplots()
     index = {label: i for i, label in enumerate(classes)}
-    axes.plot([index[label] for label in truth], color="#c9c9c9", linewidth=7, drawstyle="steps-mid", label="is")
-    said = np.array([index[row["label"]] for row in results])
-    right = said == [index[label] for label in truth]
-    frames = np.arange(len(said))
-    axes.plot(frames[right], said[right], ".", color="#2b6ca3", markersize=3, label="called, rightly")
-    axes.plot(frames[~right], said[~right], ".", color="#c0392b", markersize=4, label="called, wrongly")
+    axes.plot([index[label] for label in truth], color="#c9c9c9", linewidth=7, drawstyle="steps-mid", label="true")
+    predicted = np.array([index[row["label"]] for row in results])
+    right = predicted == [index[label] for label in truth]
+    frames = np.arange(len(predicted))
+    axes.plot(frames[right], predicted[right], ".", color="#2b6ca3", markersize=3, label="predicted, correct")
+    axes.plot(frames[~right], predicted[~right], ".", color="#c0392b", markersize=4, label="predicted, wrong")
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="frame")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=3, frameon=False)

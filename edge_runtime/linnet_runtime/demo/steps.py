@@ -1,4 +1,4 @@
-"""What the demo does: it renders photos and a clip, and then runs ordinary ``linnet`` commands on them."""
+"""The steps of the demo: it renders photos and a clip, and then runs ordinary ``linnet`` commands on them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _PHOTOS_PER_CLASS = 300
 _CLIP_SECONDS = 30.0
 _SEED = 0
 _CLIP_SEED = 7
-# A belt is seen from above, so parts lie any way round; without pretrained weights small pictures train fastest.
+# The camera sees the belt from above, so a part may lie any way round. Without pretrained weights, small pictures train
+# fastest.
 _TRAINING = (
     "--augment overhead --weights none --size 64 --batch-size 64 --learning-rate 1e-2 --epochs 28 --qat-epochs 3"
 )
@@ -29,10 +30,11 @@ _TRAINING = (
 
 @dataclass(frozen=True)
 class Step:
-    """A ``linnet`` command; ``output`` is the file that its standard output goes to, None for the terminal."""
+    """A ``linnet`` command."""
 
     arguments: tuple[str, ...]
     output: Path | None = None
+    """The file for its standard output; None for the terminal."""
 
     @property
     def name(self) -> str:
@@ -58,7 +60,7 @@ def steps_of(out: Path) -> list[Step]:
 def render(out: Path, on_photo: Callable[[int, int], None]) -> None:
     """Writes the photos, and a clip of a conveyor belt with the label of each of its frames.
 
-    ``on_photo`` hears (photos written, photos in all).
+    ``on_photo`` is called with (photos written, photos in total).
     """
     total = len(CLASSES) * _PHOTOS_PER_CLASS
     for done, _ in enumerate(write_photos(out / PHOTOS, _PHOTOS_PER_CLASS, _SEED), start=1):
@@ -68,12 +70,12 @@ def render(out: Path, on_photo: Callable[[int, int], None]) -> None:
 
 
 def run_steps(out: Path, run: Callable[[tuple[str, ...]], None], announce: Callable[[Step], None]) -> dict[str, float]:
-    """Runs the steps one after the other; gives the seconds of each by its name.
+    """Runs the steps one after the other, and returns the seconds of each by its name.
 
     Args:
         out: the demo's directory.
-        run: runs ``linnet`` with these arguments, and raises where it fails.
-        announce: hears of each step before it is run.
+        run: runs ``linnet`` with these arguments, and raises when it fails.
+        announce: is called with each step before it runs.
     """
     seconds = {}
     for step in steps_of(out):

@@ -1,4 +1,4 @@
-"""Two models on the same photos, in every way that says whether one may take the place of the other."""
+"""A comparison of two models on the same photos, which shows whether one can replace the other."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from linnet_devices.api import Logits
 from linnet_runtime.proof.intervals import PairedDifference, paired_difference, wilson_interval
 
-_STEPS = 255  # of an int8 output's range; a float output is measured in as many
-_BINS = (0.01, 0.1, 0.5, 1, 2, 4, 8, 16, 32)  # ends of the histogram's, in steps; the last is open
+_STEPS = 255  # the steps of an int8 output; a float output is measured in as many
+_BINS = (0.01, 0.1, 0.5, 1, 2, 4, 8, 16, 32)  # upper ends of the bins, in steps; one more bin is open
 _MOST_CLASSES = 10
 _MOST_FLIPS = 100
 Labels = NDArray[np.int64]
@@ -19,12 +19,16 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Share:
-    """A share of ``n`` photos with its 95 % interval."""
+    """A share of photos with its 95 % interval."""
 
     value: float
+    """0..1."""
     low: float
+    """The lower end of the 95 % interval; see ``wilson_interval``."""
     high: float
+    """The upper end."""
     n: int
+    """The number of photos."""
 
     @classmethod
     def of(cls, right: NDArray[np.bool_]) -> Share:
@@ -34,68 +38,78 @@ class Share:
 
 @dataclass(frozen=True)
 class LogitSteps:
-    """How far logits are apart, in steps of the output: ``step`` is one of them in logits.
+    """The differences between two models' logits, in steps of the output.
 
-    The percentiles are of each photo's largest difference over its classes; ``mean`` is signed, over all logits, and
-    not near zero where a bias is wrong. ``histogram`` counts photos by their largest difference, between the ``bins``
-    and beyond the last.
+    The percentiles and the maximum are taken over photos, of the largest difference among a photo's logits.
     """
 
     step: float
+    """A step in logits; see ``output_step``."""
     mean: float
+    """The mean difference over all logits, with its sign: a wrong bias moves it away from zero."""
     p50: float
     p90: float
     p95: float
     p99: float
     max: float
     bins: tuple[float, ...]
+    """The upper ends of the histogram's bins; one more bin is open."""
     histogram: tuple[int, ...]
+    """The number of photos in each bin."""
 
 
 @dataclass(frozen=True)
 class ClassRecall:
-    """The share of a class's ``n`` photos that each model gets right."""
+    """The recall of one class under both models."""
 
     label: str
     n: int
+    """The number of photos of the class."""
     recall: float
+    """The share of them that the model predicts correctly, 0..1."""
     reference_recall: float
+    """The share of them that the reference predicts correctly, 0..1."""
 
 
 @dataclass(frozen=True)
 class Flip:
-    """A photo, by its index, whose top-1 changed from ``before`` to ``after``; ``margin`` is how far the reference's
-    best logit was above the one that won, in steps. ``label`` is the true one, where it is known.
-    """
+    """A photo whose top-1 differs between the two models."""
 
     photo: int
+    """Its index."""
     label: str | None
+    """Its true label; None where it is not known."""
     before: str
+    """The label that the reference predicts."""
     after: str
+    """The label that the model predicts."""
     margin: float
+    """The reference's logit of ``before`` less its logit of ``after``, in steps."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model against the reference that it should equal. ``flips`` are the photos whose top-1 changed, the clearest
-    first, a hundred at most.
-
-    ``accuracy``, ``difference`` (this model's less the reference's, with McNemar's exact p-value) and ``classes``
-    (those that lose most of their recall first, and none that lose nothing) need the true labels.
-    """
+    """A model compared with a reference. What needs the true labels is None or empty without them."""
 
     reference: str
+    """The name of the reference."""
     agreement: Share
+    """The share of photos with the same top-1."""
     steps: LogitSteps
     flips: tuple[Flip, ...]
+    """The photos whose top-1 differs, the largest margin first, at most 100."""
     accuracy: Share | None = None
+    """The model's top-1 accuracy."""
     reference_accuracy: Share | None = None
+    """The reference's top-1 accuracy."""
     difference: PairedDifference | None = None
+    """The paired difference of the accuracies, the model's less the reference's."""
     classes: tuple[ClassRecall, ...] = ()
+    """The classes whose recall is lower than the reference's, the largest loss first, at most ten."""
 
 
 def output_step(logits: Logits, scale: float | None) -> float:
-    """A step of an output: its ``scale`` where it is quantised, else what int8 would need for these logits' range."""
+    """A step of an output in logits: its ``scale`` where it is quantized, else a 255th of these logits' range."""
     return scale if scale is not None else max(float(np.ptp(logits)) / _STEPS, float(np.finfo(np.float32).eps))
 
 
@@ -112,13 +126,13 @@ def compare(
     """Compares logits float32 [N, classes] with a reference's on the same photos.
 
     Args:
-        name: of the reference.
-        reference: its logits, float32 [N, classes].
-        logits: the model's.
-        labels: the true ones, int64 [N], where they are known.
-        class_names: of the logits' last axis; without them no photo is named.
-        scale: of the model's output, where it is quantised.
-        photos: the indices of the photos, [N], by which flips name them; 0 to N - 1 where it is left out.
+        name: the name of the reference.
+        reference: the reference's logits, float32 [N, classes].
+        logits: the model's logits, float32 [N, classes].
+        labels: the true labels, int64 [N]; None where they are not known.
+        class_names: the labels of the logits' last axis; without them no flips are listed.
+        scale: the scale of the model's output; None where it is float.
+        photos: the index of each photo, [N], for ``Flip.photo``; None for 0 to N - 1.
     """
     step = output_step(reference, scale)
     before, after = reference.argmax(axis=1), logits.argmax(axis=1)
@@ -136,7 +150,7 @@ def compare(
         accuracy=Share.of(right),
         reference_accuracy=Share.of(reference_right),
         difference=paired_difference(right, reference_right),
-        classes=_suffering(right, reference_right, labels, class_names),
+        classes=_classes_that_lose(right, reference_right, labels, class_names),
     )
 
 
@@ -179,7 +193,7 @@ def _logit_steps(difference: Logits, step: float) -> LogitSteps:
     )
 
 
-def _suffering(
+def _classes_that_lose(
     right: NDArray[np.bool_], reference_right: NDArray[np.bool_], labels: Labels, class_names: tuple[str, ...]
 ) -> tuple[ClassRecall, ...]:
     found = []

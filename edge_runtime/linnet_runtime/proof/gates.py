@@ -1,4 +1,4 @@
-"""How near a model has to be to the one that it came from."""
+"""The gates: how close a model has to be to the one that it was made from."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from linnet_runtime.bundle import Parity
 from linnet_runtime.proof.comparison import Comparison
 
-# Int8 engines round halves and biases each in their own way, so equality with fake quantisation is a rate; float
-# engines differ in the last bits only.
+# Each int8 engine rounds halves and biases in its own way, so agreement with fake quantization is a rate. Float engines
+# differ in the last bits only.
 LEAST_AGREEMENT = {"int8": 0.97, "float16": 0.99, "float32": 0.99}
 
-# What 95 % of the photos may be off by, in steps of the output: in int8 an eighth of its range. Trained networks came
-# out at 1 to 7 in int8, at 2 with weights in half precision, and one on photos of nothing that it knows at 10 to 32.
-# Without this gate probabilities, and thresholds on them, could be wrong where every label is right.
+# The largest difference of logits for 95 % of the photos, in steps of the output; 32 is an eighth of an int8 output's
+# range. Trained networks measured 1 to 7 in int8 and 2 with half-precision weights; photos of unknown things 10 to 32.
+# Without this gate, probabilities and thresholds on them could be wrong where every label is right.
 MOST_STEPS = {"int8": 32.0, "float16": 8.0, "float32": 1.0}
 
 
 def gate_words(max_drop: float | None = None) -> str:
-    """The gates as a help text or a page states them."""
+    """The gates in words, for help texts and pages."""
     words = (
         f"the 95 % interval of the top-1 agreement reaches {_each(LEAST_AGREEMENT)}; the logits of 95 % of the photos "
         f"are off by at most {_each(MOST_STEPS)} steps (255ths) of the output's range"
@@ -35,13 +35,13 @@ def _each(limits: dict[str, float]) -> str:
 
 
 def shortcomings(found: Comparison, precision: str, max_drop: float | None = None) -> tuple[str, ...]:
-    """In words, each gate that a comparison misses.
+    """The gates that a comparison misses, each in words.
 
     Args:
-        found: of a model with the one that it came from.
-        precision: of the model: "int8", "float16" or "float32".
-        max_drop: points of accuracy that it may lose, if that is asked. The lower end of the paired interval must be
-            above it: too few photos prove too little, and miss the gate.
+        found: the comparison of a model with the one that it was made from.
+        precision: the model's: "int8", "float16" or "float32".
+        max_drop: the points of accuracy that the model may lose; None for no limit. The lower end of the paired
+            interval must be above ``-max_drop``, so too few photos miss the gate.
     """
     return tuple(_shortcomings(found, precision, max_drop))
 
@@ -60,7 +60,7 @@ def _shortcomings(found: Comparison, precision: str, max_drop: float | None) -> 
 
 
 def drops(found: Comparison, max_drop: float) -> Iterable[str]:
-    """The gate of ``max_drop`` alone; see ``shortcomings``."""
+    """The gate ``max_drop`` alone; see ``shortcomings``."""
     if found.difference is None:
         yield "has no accuracy to compare: the photos have no labels"
     elif found.difference.low * 100 <= -max_drop:
@@ -72,7 +72,7 @@ def drops(found: Comparison, max_drop: float) -> Iterable[str]:
 
 
 def parity_of(found: Comparison) -> Parity:
-    """What a bundle's manifest keeps of a comparison."""
+    """The part of a comparison that a bundle's manifest keeps."""
     return Parity(
         reference=found.reference,
         n=found.agreement.n,

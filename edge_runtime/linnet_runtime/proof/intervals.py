@@ -1,4 +1,4 @@
-"""Shares and their differences, with intervals, and what a latency sample says."""
+"""Statistics: shares and paired differences with their intervals, and the summary of a latency sample."""
 
 from __future__ import annotations
 
@@ -28,26 +28,31 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Two models on the same ``n`` photos: of how many each was right where the other was wrong, the first's share of
-    right ones less the second's with its 95 % interval, and the p-value of there being no difference.
-    """
+    """The paired difference in accuracy of two models on the same photos."""
 
     n: int
+    """The number of photos."""
     only_first: int
+    """The number of photos that only the first model predicts correctly."""
     only_second: int
+    """The number of photos that only the second model predicts correctly."""
     difference: float
+    """The first model's accuracy less the second's, -1..1."""
     low: float
+    """The lower end of the 95 % interval of the difference."""
     high: float
+    """The upper end."""
     p_value: float
+    """The probability of a difference at least as large if the models were equally good; see ``mcnemar``."""
 
 
 def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedDifference:
-    """Compares two models by whether they were right, bool [N] each, on the same photos.
+    """Compares two models on the same photos; each argument says whether a prediction is correct, bool [N].
 
-    Photos that both got right or both wrong say nothing about the difference, which is why two models on one test set
-    can be told apart where their own intervals overlap. The interval is method 10 of Robert G. Newcombe, "Improved
-    confidence intervals for the difference between binomial proportions based on paired data", Statistics in Medicine
-    17 (1998); the p-value is of ``mcnemar``.
+    Photos that both models predict correctly, or both incorrectly, carry no information about the difference. So a
+    paired comparison can separate two models whose own intervals overlap. The interval is method 10 of Robert G.
+    Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data",
+    Statistics in Medicine 17 (1998); the p-value is that of ``mcnemar``.
     """
     n = len(first)
     both, neither = int((first & second).sum()), int((~first & ~second).sum())
@@ -78,10 +83,10 @@ def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Pa
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p-value of two models being right equally often, of the counts where only one was right.
+    """The exact two-sided p-value for two equally good models, from the numbers of photos where only one is correct.
 
     Quinn McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
-    Psychometrika 12 (1947): then each such photo is a fair coin.
+    Psychometrika 12 (1947): under that hypothesis each such photo is the toss of a fair coin.
     """
     n = only_first + only_second
     logarithms = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])  # of the factorials
@@ -91,7 +96,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def latency_summary(seconds: NDArray[np.float64]) -> dict[str, float]:
-    """A sample of times in seconds to mean, percentiles and extremes in milliseconds."""
+    """The mean, percentiles and extremes in milliseconds of times in seconds, float64 [N]."""
     milliseconds = seconds * 1e3
     p50, p90, p99 = np.percentile(milliseconds, (50, 90, 99))
     return {

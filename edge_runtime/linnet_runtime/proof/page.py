@@ -1,4 +1,4 @@
-"""The page of a proof: one HTML file about parity, integers, layers and calibration, as far as each is known."""
+"""The page of a proof: one HTML file about parity, integers, layers and calibration."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ _PICTURE = (150, 150)  # width and height on the page, in pixels
 
 @dataclass(frozen=True)
 class _Flipped:
-    """A photo on the page: ``calls`` are (artifact, before, after, margin in steps) of each that changed its label."""
+    """A photo whose label differs under some artifact."""
 
     photo: int
+    """Its index."""
     label: str | None
+    """Its true label; None where it is not known."""
     picture: str | None
-    calls: list[tuple[str, str, str, float]]
+    """A data URI; None where no picture may be shown."""
+    predictions: list[tuple[str, str, str, float]]
+    """(artifact, the reference's prediction, the artifact's prediction, margin in steps)."""
 
 
 def render_proof(
@@ -40,10 +44,10 @@ def render_proof(
 
     Args:
         report: the parity report.
-        pixels: the photos that were compared on, uint8 RGB [N, H, W, 3]; None: no picture may be shown.
+        pixels: the photos of the comparison, uint8 RGB [N, H, W, 3]; None where no picture may be shown.
         integer: integer reports as plain data.
-        layers: differences layer by layer, as plain data.
-        calibration: the calibration photos' summary and ``coverage``, as plain data.
+        layers: differences of each layer, as plain data.
+        calibration: the summary of the calibration photos, with ``coverage``, as plain data.
     """
     rows = msgspec.to_builtins(report.artifacts)
     compared = [row for row in rows if row["comparison"] is not None]
@@ -73,7 +77,7 @@ def _bin_names(ends: list[float]) -> list[str]:
 
 
 def _matrix(report: ParityReport) -> list[tuple[str, list[dict[str, float] | None]]]:
-    """A row a model: what it has with each of the others, and None with itself."""
+    """A row for each model, with a cell for each model: their agreement and difference, None for itself."""
     names = list(dict.fromkeys(name for pair in report.pairs for name in (pair.first, pair.second)))
     found = {
         frozenset((pair.first, pair.second)): {
@@ -87,15 +91,15 @@ def _matrix(report: ParityReport) -> list[tuple[str, list[dict[str, float] | Non
 
 
 def _flipped(report: ParityReport, pixels: Pixels | None) -> list[_Flipped]:
-    """The photos that changed their label under some artifact, those with the clearest labels before first."""
-    calls: dict[int, list[tuple[str, str, str, float]]] = {}
+    """The photos whose label differs under some artifact, the largest margin first."""
+    predictions: dict[int, list[tuple[str, str, str, float]]] = {}
     label: dict[int, str | None] = {}
     for row in report.artifacts:
         for flip in row.comparison.flips if row.comparison else ():
-            calls.setdefault(flip.photo, []).append((row.path, flip.before, flip.after, flip.margin))
+            predictions.setdefault(flip.photo, []).append((row.path, flip.before, flip.after, flip.margin))
             label[flip.photo] = flip.label
-    clearest = sorted(calls, key=lambda photo: -max(call[3] for call in calls[photo]))[:_MOST_PICTURES]
-    return [_Flipped(photo, label[photo], _picture(pixels, photo), calls[photo]) for photo in clearest]
+    clearest = sorted(predictions, key=lambda photo: -max(found[3] for found in predictions[photo]))[:_MOST_PICTURES]
+    return [_Flipped(photo, label[photo], _picture(pixels, photo), predictions[photo]) for photo in clearest]
 
 
 def _picture(pixels: Pixels | None, photo: int) -> str | None:

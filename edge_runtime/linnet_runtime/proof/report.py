@@ -1,4 +1,4 @@
-"""The parity report: every artifact against the model that it came from, and against every other."""
+"""The parity report: every artifact compared with the model that it was made from, and with every other artifact."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import combinations
 from linnet_devices.api import Logits
 from linnet_runtime.proof.comparison import Comparison, LogitSteps, Share, compare
 
-FOLDER = "report"  # of a bundle
+FOLDER = "report"  # in a bundle
 PAGE = "index.html"
 PARITY_JSON, INTEGER_JSON, LAYERS_JSON, CALIBRATION_JSON = (
     "parity.json",
@@ -21,34 +21,39 @@ PARITY_JSON, INTEGER_JSON, LAYERS_JSON, CALIBRATION_JSON = (
 
 @dataclass(frozen=True)
 class Compared:
-    """An artifact on a device. ``failed`` says in words which gates it missed; ``comparison`` is None where none of
-    the photos is one that the reference was asked about.
-    """
+    """An artifact on a device, compared with the model that it was made from."""
 
     path: str
+    """The artifact's path in the bundle."""
     precision: str
     device: str
     comparison: Comparison | None
+    """None where the reference knows none of the photos."""
     failed: tuple[str, ...] = ()
+    """The gates that it misses, in words."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two artifacts, or one on two devices, against each other."""
+    """Two artifacts, or one on two devices, compared with each other."""
 
     first: str
     second: str
     agreement: Share
+    """The share of photos with the same top-1."""
     steps: LogitSteps
 
 
 @dataclass(frozen=True)
 class ParityReport:
-    """``photos`` is how many were compared on; ``gate`` says in words what has to hold."""
+    """The comparisons of a bundle's artifacts."""
 
     name: str
+    """The bundle's name, or the path that the user gave."""
     photos: int
+    """The number of photos."""
     gate: str
+    """The gates in words."""
     artifacts: tuple[Compared, ...]
     pairs: tuple[Pair, ...]
 
@@ -58,7 +63,7 @@ class ParityReport:
 
 
 def compare_pairs(logits: Mapping[str, tuple[Logits, float | None]]) -> tuple[Pair, ...]:
-    """Every two of some models' logits float32 [N, classes], each with its output's scale where it is quantised."""
+    """Compares each two models by their logits float32 [N, classes]; a scale is that of a quantized output, or None."""
     pairs = []
     for (first, (one, scale)), (second, (other, other_scale)) in combinations(logits.items(), 2):
         found = compare(first, one, other, None, (), scale=scale if scale is not None else other_scale)
