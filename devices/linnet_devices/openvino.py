@@ -9,11 +9,13 @@ from typing import Any
 
 import openvino
 from numpy.typing import NDArray
+from openvino.frontend import FrontEndManager
 
 from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Placement, Probe
 from linnet_devices.session import EngineSession, check_placement, thread_count
 
 _CPU = "CPU"
+_MOST_REASON = 300  # characters
 _NOT_COMPUTED = ("Const", "Input", "Output", "Constant", "Parameter", "Result")
 
 
@@ -94,13 +96,13 @@ class OpenVinoSession(EngineSession):
     def __init__(self, device: OpenVino, model: Model, options: OpenOptions) -> None:
         core = device.core()
         try:
-            network = core.read_model(model.path)
+            network = _read_ir(model)
             if network.is_dynamic():  # as others export it; an NPU takes fixed shapes only
                 network.reshape(list(model.input.shape))
             compiled = core.compile_model(network, device.target, _properties(device.target, options))
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:  # a damaged text is a UnicodeDecodeError
             raise DeviceError(
-                f"{model.path} in openvino", got=str(error), expected=f"an IR that {device.target} takes"
+                f"{model.path} in openvino", got=_reason(error), expected=f"an IR that {device.target} takes"
             ) from error
         dtype = compiled.inputs[0].element_type.to_dtype()
         if dtype != model.input.dtype:  # OpenVINO would convert, and cut values off, without a word
@@ -114,11 +116,28 @@ class OpenVinoSession(EngineSession):
         try:
             output: NDArray[Any] = self._request.infer(model_input, share_inputs=True)[self._output]
         except RuntimeError as error:
-            raise DeviceError(f"{self.device} running {self.model.path}", got=str(error)) from error
+            raise DeviceError(f"{self.device} running {self.model.path}", got=_reason(error)) from error
         return output
 
     def _release(self) -> None:
         del self._request, self._output
+
+
+def _read_ir(model: Model) -> Any:
+    """The network of an IR. ``Core.read_model`` would offer a file that it cannot read to the readers of other formats,
+    and TensorFlow's writes to standard error.
+    """
+    beside = str(Path(model.path).with_suffix(".bin"))
+    if model.weights not in (None, beside):  # OpenVINO reads no other, so its hash would not be the one that is checked
+        raise DeviceError(f"weights of {model.path}", got=model.weights, expected=beside)
+    reader = FrontEndManager().load_by_framework("ir")
+    return reader.convert(reader.load(model.path))
+
+
+def _reason(error: Exception) -> str:
+    """OpenVINO's text without the places in its source code."""
+    lines = [line for line in str(error).splitlines() if not line.startswith(("Exception from ", "Check "))]
+    return " ".join(lines)[:_MOST_REASON].strip() or type(error).__name__
 
 
 def _properties(target: str, options: OpenOptions) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def demo(context: click.Context, out: Path, overwrite: bool) -> None:
         "convert": "TensorFlow Lite, ONNX and OpenVINO, int8 and float",
         "verify": f"top-1 agreement of the int8 artifacts with Keras: at least {figures['agreement']:.4f}",
         "bench": f"{figures['fastest']['latency_ms']['p50']:.2f} ms median latency on {figures['fastest']['device']}",
-        "run": f"{figures['frames_right']:.4f} of the frames labelled correctly, {figures['fps']:.0f} frames per second",
+        "run": f"{figures['frames_right']:.4f} of the frames labelled correctly, {figures['fps']:.0f} per second",
     }
     for name, result in results.items():
         table.add_row(name, result, f"{seconds[name]:.0f}")
