@@ -9,13 +9,30 @@ from typing import Any
 
 import openvino
 from numpy.typing import NDArray
-from openvino.frontend import FrontEndManager
+from openvino.frontend import (
+    FrontEndManager,
+    GeneralFailure,
+    InitializationFailure,
+    NotImplementedFailure,
+    OpConversionFailure,
+    OpValidationFailure,
+)
 
 from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Placement, Probe
 from linnet_devices.session import EngineSession, check_placement, thread_count
 
 _CPU = "CPU"
 _MOST_REASON = 300  # characters
+# What OpenVINO raises for a model that it cannot read or compile; a damaged text is a UnicodeDecodeError, a ValueError.
+_ERRORS = (
+    RuntimeError,
+    ValueError,
+    GeneralFailure,
+    InitializationFailure,
+    NotImplementedFailure,
+    OpConversionFailure,
+    OpValidationFailure,
+)
 _NOT_COMPUTED = ("Const", "Input", "Output", "Constant", "Parameter", "Result")
 
 
@@ -100,7 +117,7 @@ class OpenVinoSession(EngineSession):
             if network.is_dynamic():  # as others export it; an NPU takes fixed shapes only
                 network.reshape(list(model.input.shape))
             compiled = core.compile_model(network, device.target, _properties(device.target, options))
-        except (RuntimeError, ValueError) as error:  # a damaged text is a UnicodeDecodeError
+        except _ERRORS as error:
             raise DeviceError(
                 f"{model.path} in openvino", got=_reason(error), expected=f"an IR that {device.target} takes"
             ) from error
