@@ -1,4 +1,4 @@
-"""What a model file says of itself, in terms that are the same for every format."""
+"""What a model file states about itself, in terms that are the same for every format."""
 
 from __future__ import annotations
 
@@ -21,33 +21,40 @@ _CLASSIFIER = "a classifier: one picture of three colors in, [1, classes] out"
 
 
 class TensorFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """An input or an output as the file has it: a side is None where the file leaves it open."""
+    """An input or an output as the file has it."""
 
     name: str
     shape: tuple[int | None, ...]
+    """None for a dimension that the file leaves open."""
     dtype: str
+    """NumPy's name of the data type: "uint8", "float32"."""
     scale: float | None = None
+    """The quantization step; None in float."""
     zero_point: int | None = None
+    """The integer that means 0; None in float."""
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file says for its readers, None for what it does not say.
-
-    ``mean`` and ``std`` are those of ``TensorSpec``; the identity, 0 and 1, is that the pixels go in as they are.
-    """
+    """What the file's metadata states; None for what it does not."""
 
     labels: tuple[str, ...] | None = None
+    """A label for each output."""
     labels_error: str | None = None
     """Why the labels in the file cannot be used, in one line; None where they can, or there are none."""
     mean: Triple | None = None
+    """As ``TensorSpec.mean``; 0, with a ``std`` of 1, means that pixels go in as they are."""
     std: Triple | None = None
+    """As ``TensorSpec.std``."""
     color: Literal["rgb", "bgr"] | None = None
+    """The order of the input's channels."""
     crop: Literal["centre", "stretch"] | None = None
+    """How a picture is fitted into the input."""
     layout: Layout | None = None
+    """The order of the input's axes."""
 
 
 class OpenSides(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user says of the dimensions that a file leaves open; None for what they do not say."""
+    """What a user states about the dimensions that a file leaves open; None for what is not stated."""
 
     size: int | None = None
     """Height and width in pixels."""
@@ -55,20 +62,22 @@ class OpenSides(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A model made elsewhere, with the dimensions that it leaves open closed as its user says."""
+    """A model made elsewhere; the dimensions that its file leaves open are closed as its user states."""
 
     kind: Kind
+    """The kind of the file."""
     precision: Precision
     """"int8" where its convolutions are quantized, else what its weights are stored in."""
     input: TensorFacts
-    """Its one input; a side is None where neither the file nor the user says it."""
+    """Its one input; a dimension is None where neither the file nor the user states it."""
     output: TensorFacts
-    """Its one output; its sides are None where one of the input is."""
+    """Its one output; its dimensions are None where one of the input is."""
     values: Values
     """What the output is: "probabilities" behind a softmax, "independent_probabilities" behind a sigmoid."""
     metadata: Metadata = Metadata()
+    """What its metadata states."""
     requires: dict[str, str] = {}
-    """See ``Artifact.requires``."""
+    """See ``Model.requires``."""
     dynamic_range: bool = False
     """Whether only its weights are quantized, and its activations anew for each picture."""
     int16: bool = False
@@ -91,11 +100,11 @@ def close_sides(shape: tuple[int | None, ...], sides: OpenSides) -> tuple[int | 
     """The shape of an input as a bundle has it: one picture, three colors, and the user's size where it is open.
 
     Args:
-        shape: of the file's input; None for a side that is open.
-        sides: what the user says of those.
+        shape: of the file's input; None for a dimension that is open.
+        sides: what the user states about those.
 
     Returns:
-        The shape; None remains where nobody says a side. What is no picture stays as it is.
+        The shape; None stays where a dimension is not stated. A shape that is no picture's stays as it is.
     """
     layout = sides.layout or only_layout(shape)
     if len(shape) != PICTURE_RANK or layout not in possible_layouts(shape):
@@ -105,7 +114,7 @@ def close_sides(shape: tuple[int | None, ...], sides: OpenSides) -> tuple[int | 
 
 
 def possible_layouts(shape: tuple[int | None, ...]) -> tuple[Layout, ...]:
-    """The layouts whose axis of channels has three of them, or is open and no other has."""
+    """The layouts whose channel axis is 3; if there is none, those whose channel axis is open."""
     channels: dict[Layout, int | None] = {"NHWC": shape[3], "NCHW": shape[1]}
     certain = tuple(layout for layout, side in channels.items() if side == CHANNELS)
     return certain or tuple(layout for layout, side in channels.items() if side is None)
@@ -121,7 +130,7 @@ def check_picture(what: str, inputs: list[TensorFacts], outputs: list[TensorFact
     """The one input and the one output of a model that takes one picture.
 
     Raises:
-        ConversionError: the model does something else, and what its tensors are.
+        ConversionError: the model does something else; the error states its tensors.
     """
     if len(inputs) != 1 or len(outputs) != 1:
         got = f"{len(inputs)} inputs and {len(outputs)} outputs ({_shapes(inputs)} to {_shapes(outputs)})"
@@ -133,7 +142,7 @@ def check_picture(what: str, inputs: list[TensorFacts], outputs: list[TensorFact
 
 
 def check_classes(what: str, given: TensorFacts, wanted: TensorFacts) -> None:
-    """Raises ConversionError where the output of a model, all of whose sides are known, is no row of classes."""
+    """Raises ConversionError where the output of a model, whose dimensions are known, is not one row of classes."""
     *others, classes = wanted.shape or (None,)
     if not others or set(others) != {1} or (classes or 0) < _FEWEST_CLASSES:
         raise _no_classifier(what, given, wanted)

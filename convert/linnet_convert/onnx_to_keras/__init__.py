@@ -1,1 +1,1 @@
-"""An ONNX graph as a Keras model."""
+"""A float ONNX graph as a Keras model, operator by operator."""

@@ -1,6 +1,6 @@
-"""What every operator's translation from ONNX to Keras shares: values by name, constants, errors.
+"""What the translations of all ONNX operators to Keras share: values by name, constants, errors.
 
-ONNX has NCHW where Keras, and whatever becomes TensorFlow Lite, has NHWC.
+ONNX pictures are NCHW; those of Keras, and of models that become TensorFlow Lite, are NHWC.
 """
 
 from __future__ import annotations
@@ -22,18 +22,16 @@ _PICTURE_RANK = 4
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of the ONNX graph as Keras has it.
-
-    Args:
-        tensor: Keras's.
-        picture: whether it is NHWC here and NCHW there; else the two have the same axes.
-        flat: (channels, height, width) of the picture that it was flattened from, row by row here, channel by channel
-            there; None for a row whose order is the same in both.
-    """
+    """A tensor of the ONNX graph in Keras."""
 
     tensor: Any
+    """The Keras tensor."""
     picture: bool
+    """Whether it is NHWC in Keras and NCHW in ONNX; otherwise its axes are the same in both."""
     flat: tuple[int, int, int] | None = None
+    """(channels, height, width) of the picture that it was flattened from: Keras flattens in the order of NHWC, ONNX in
+    that of NCHW. None where the order is the same in both.
+    """
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -42,7 +40,7 @@ class Value:
 
 
 class Node:
-    """A node of the graph on its way: its operator, its attributes, its inputs as values or constants."""
+    """A node of the ONNX graph that is being translated: operator, attributes, and inputs as values or constants."""
 
     def __init__(self, proto: onnx.NodeProto, values: dict[str, Value], constants: dict[str, NDArray[Any]]) -> None:
         self.operator = proto.op_type
@@ -79,7 +77,7 @@ class Node:
         return self._constants[name]
 
     def weights(self, place: int) -> NDArray[Any]:
-        """A constant input that has to be there."""
+        """A constant input. Raises ConversionError where it is left out or computed."""
         found = self.constant(place)
         if found is None:
             raise self.refuse(f"no input {place}", "a constant one")
@@ -90,11 +88,11 @@ class Node:
         return self._inputs[place] in self._constants
 
     def values(self) -> list[Value]:
-        """All of its inputs, computed ones."""
+        """All its inputs. Raises ConversionError where one is a constant."""
         return [self.value(place) for place in range(len(self._inputs))]
 
     def integers(self, attribute: str, place: int) -> list[int]:
-        """Numbers that older operator sets have as an attribute and newer ones as an input; [] where they are left
+        """Integers that are an attribute in older operator sets and an input in newer ones; [] where they are left
         out.
         """
         found = self.attributes.get(attribute)
@@ -104,14 +102,14 @@ class Node:
 
 
 def with_weights(layer: keras.Layer, tensor: Any, weights: list[NDArray[Any]]) -> Any:
-    """What a new layer with these weights makes of a tensor."""
+    """The output of a new layer with these weights."""
     output = layer(tensor)
     layer.set_weights(weights)
     return output
 
 
 def affine(tensor: Any, scale: NDArray[Any], offset: NDArray[Any], name: str) -> Any:
-    """Tensor * scale + offset by channel, as a BatchNormalization, which quantisation knows."""
+    """``tensor * scale + offset`` by channel, as a BatchNormalization, which quantization supports."""
     channels = tensor.shape[-1]
     epsilon = 1e-7
     scale, offset = (np.broadcast_to(np.ravel(values), (channels,)).astype(np.float32) for values in (scale, offset))

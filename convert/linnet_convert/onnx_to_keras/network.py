@@ -1,4 +1,4 @@
-"""A float ONNX model to the same network in Keras: the way of an .onnx to TensorFlow Lite and to integers."""
+"""A float ONNX model as the same network in Keras, from which TensorFlow Lite and int8 models are made."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from linnet_convert.onnx_to_keras.operators import OPERATORS
 
 
 def onnx_to_keras(model: onnx.ModelProto, layout: str) -> keras.Model:
-    """The network of a model with one picture in and one row out, all sides given.
+    """The network of a float model with one picture in and one row out, and no open dimension.
 
     Args:
-        model: float.
+        model: the ONNX model.
         layout: of its input, "NHWC" or "NCHW".
 
     Returns:
@@ -54,7 +54,7 @@ def onnx_to_keras(model: onnx.ModelProto, layout: str) -> keras.Model:
 
 
 def _simplified(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same model as ONNX Runtime computes it: constants folded, batch normalisations in their convolutions."""
+    """The same model after ONNX Runtime's basic optimizations: constants and batch normalizations are folded."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 3

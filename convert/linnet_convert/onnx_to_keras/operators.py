@@ -1,4 +1,4 @@
-"""ONNX's operators as Keras layers: the table of them."""
+"""The table of ONNX's operators and their Keras layers, and the operators that are not windows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _dense(node: Node) -> Value:
     bias = node.constant(2) if node.operator == "Gemm" else None
     plain = {"alpha": 1.0, "beta": 1.0, "transA": 0}
     if any(node.attributes.get(name, value) != value for name, value in plain.items()) or x.picture:
-        raise node.refuse("factors, or a turned input", "a plain product")
+        raise node.refuse("factors, or a transposed input", "a plain product")
     if node.attributes.get("transB"):
         kernel = kernel.T
     if len(x.tensor.shape) != _ROW or kernel.ndim != _ROW:
@@ -58,7 +58,7 @@ def _clip(node: Node) -> Value:
 
 
 def _layer(layer: Any) -> Callable[[Node], Value]:
-    """A function of each value by itself."""
+    """An operator that maps each value on its own."""
 
     def translate(node: Node) -> Value:
         x = node.value()
@@ -88,12 +88,12 @@ def _softmax(node: Node) -> Value:
 
 
 def _arithmetic(kind: Any, scales: bool, inverse: bool) -> Callable[[Node], Value]:
-    """Add, Sub, Mul or Div: of two values, or of one and a constant for each channel.
+    """Add, Sub, Mul or Div of two values, or of one value and a constant for each channel.
 
     Args:
-        kind: the layer for two values; None: there is none.
-        scales: whether a constant scales, or is added.
-        inverse: whether the second one is taken off, or divided by.
+        kind: the layer for two values; None where there is none.
+        scales: whether a constant is a factor; otherwise it is a term.
+        inverse: whether the second operand is subtracted, or divided by.
     """
 
     def translate(node: Node) -> Value:
@@ -103,7 +103,7 @@ def _arithmetic(kind: Any, scales: bool, inverse: bool) -> Callable[[Node], Valu
                 raise node.refuse("two computed inputs", "a constant")
             x, y = node.values()
             if (x.picture, x.flat) != (y.picture, y.flat):
-                raise node.refuse("a picture and a row", "two alike")
+                raise node.refuse("a picture and a row", "two of the same kind")
             for value, gate in ((x, y), (y, x)):
                 if kind is layers.Multiply and _is_hard_swish(value, gate):
                     return replace(value, tensor=layers.Activation("hard_silu", name=node.name)(value.tensor))
@@ -111,7 +111,7 @@ def _arithmetic(kind: Any, scales: bool, inverse: bool) -> Callable[[Node], Valu
             return replace(bigger, tensor=kind(name=node.name)([x.tensor, y.tensor]))
         x, constant = node.value(1 - places[0]), node.weights(places[0])
         if inverse and places == [0]:
-            raise node.refuse("a constant before it", "one behind it")
+            raise node.refuse("a constant as the first operand", "as the second")
         if x.flat is not None or not _by_channel(constant, x):
             raise node.refuse(f"a constant of shape {list(constant.shape)}", "a number, or one for each channel")
         if scales:
@@ -124,7 +124,7 @@ def _arithmetic(kind: Any, scales: bool, inverse: bool) -> Callable[[Node], Valu
 
 
 def _is_hard_swish(value: Value, gate: Value) -> bool:
-    """Whether the second one is the hard sigmoid of the first: ONNX Runtime spells a HardSwish out."""
+    """Whether the second is the hard sigmoid of the first: ONNX Runtime expands a HardSwish so."""
     layer = gate.tensor._keras_history.operation
     is_hard_sigmoid = isinstance(layer, layers.Activation) and layer.activation is activations.hard_sigmoid
     return is_hard_sigmoid and layer.input is value.tensor
@@ -153,7 +153,7 @@ def _whole(kind: Any) -> Callable[[Node], Value]:
 
 
 def _flatten(node: Node) -> Value:
-    """Flatten, Reshape to a row, and Squeeze of a single place."""
+    """Flatten, Reshape to a row, and Squeeze of a 1x1 picture."""
     x = node.value()
     if not x.picture:
         if len(x.tensor.shape) != _ROW:
@@ -169,7 +169,7 @@ def _flatten(node: Node) -> Value:
         if len(shape) != _ROW or shape[1] not in (-1, channels * height * width):
             raise node.refuse(f"shape {shape}", "a row")
     if node.operator == "Squeeze" and (height, width) != (1, 1):
-        raise node.refuse("a picture", "a single place")
+        raise node.refuse("a picture", "one of 1x1")
     flat = None if (height, width) == (1, 1) else (channels, height, width)
     return Value(layers.Flatten(name=node.name)(x.tensor), picture=False, flat=flat)
 
@@ -195,7 +195,7 @@ OPERATORS: dict[str, Callable[[Node], Value]] = {
     "Add": _arithmetic(layers.Add, scales=False, inverse=False),
     "AveragePool": pooling(layers.AveragePooling2D),
     "BatchNormalization": _batch_normalization,
-    "Cast": lambda node: node.value(),  # of pixels: Keras's are float from the beginning
+    "Cast": lambda node: node.value(),  # of pixels, which are float in Keras from the beginning
     "Clip": _clip,
     "Concat": _concatenate,
     "Conv": convolution,

@@ -15,7 +15,7 @@ _AXES = 2
 
 
 def convolution(node: Node) -> Value:
-    """Conv, a depthwise one too."""
+    """Conv, also depthwise."""
     x, kernel, bias = node.picture(), node.weights(1), node.constant(2)
     outputs, _, *window = kernel.shape
     groups = node.attributes.get("group", 1)
@@ -75,9 +75,9 @@ def pooling(kind: Any) -> Callable[[Node], Value]:
         if node.attributes.get("ceil_mode") or node.attributes.get("dilations", [1, 1]) != [1, 1]:
             raise node.refuse("ceil_mode or dilations", "neither")
         if any(pads) and kind is layers.AveragePooling2D and not node.attributes.get("count_include_pad"):
-            raise node.refuse("padding that does not count", "count_include_pad")
+            raise node.refuse("an average without its padding", "count_include_pad")
         if any(pads) and kind is layers.MaxPooling2D and not _never_negative(x.tensor):
-            raise node.refuse("padding of values that may be negative", "a Relu before it")
+            raise node.refuse("a maximum over padding and negative values", "a Relu before it")
         tensor = _padded(node, x.tensor, pads)
         return Value(kind(window, strides=strides, name=node.name)(tensor), picture=True)
 
@@ -85,12 +85,12 @@ def pooling(kind: Any) -> Callable[[Node], Value]:
 
 
 def _never_negative(tensor: Any) -> bool:
-    """Whether padding it with zeros is as good as leaving the padding out of a maximum."""
+    """Whether a maximum is the same with padding of zeros as without padding."""
     return isinstance(tensor._keras_history.operation, layers.ReLU)
 
 
 def pad(node: Node) -> Value:
-    """Pad, of a picture with zeros."""
+    """Pad of a picture with zeros."""
     x = node.picture()
     pads = node.integers("pads", 1)
     value = node.attributes.get("value", 0.0)

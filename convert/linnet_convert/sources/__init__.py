@@ -1,1 +1,1 @@
-"""What ``linnet convert`` starts from: a run of ``linnet train``, or a model made elsewhere. One file a kind."""
+"""The sources of a conversion: a run of ``linnet train``, or a model made elsewhere. One file for each kind."""

@@ -1,4 +1,4 @@
-"""Operators that compute each value by itself, or from those at the same place in other tensors."""
+"""Operators that compute each value on its own, or from those at the same place in other tensors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def function(kind: str) -> Callable[[Translation, Operator], None]:
 
 
 def clamp(t: Translation, operator: Operator) -> None:
-    """RELU and its kin as operators of their own."""
+    """RELU, RELU6 and RELU_N1_TO_1 as separate operators."""
     t.store(operator.outputs[0], t.clipped(operator, t.real(operator.inputs[0]), LIMITS[operator.name]))
 
 

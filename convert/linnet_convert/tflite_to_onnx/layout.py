@@ -1,4 +1,4 @@
-"""Operators that move values, or store them in other steps."""
+"""Operators that move values, or store them with another quantization."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def dequantize(t: Translation, operator: Operator) -> None:
 
 
 def pad(t: Translation, operator: Operator) -> None:
-    """Zeros around a picture: convolutions take them over."""
+    """PAD of zeros around a picture, which the next convolution applies."""
     source, target = operator.inputs[0], operator.outputs[0]
     amounts = t.tensor(operator.inputs[1]).data
     if amounts is None or amounts.shape != (4, 2) or amounts[[0, 3]].any():
@@ -61,7 +61,7 @@ def crop(t: Translation, operator: Operator) -> None:
     changed_axes = options["ellipsisMask"] or options["newAxisMask"] or options["shrinkAxisMask"]
     if begin is None or end is None or strides is None or (strides != 1).any() or changed_axes or len(shape) != 4:
         raise ConversionError("operator STRIDED_SLICE", got="other than a part of a picture")
-    # A bit of a mask says that the axis goes from its beginning, or to its end.
+    # A bit of a mask means that the range starts at the axis's beginning, or stops at its end.
     starts = [0 if options["beginMask"] >> axis & 1 else int(begin[axis]) for axis in TO_NCHW]
     ends = [shape[axis] if options["endMask"] >> axis & 1 else int(end[axis]) for axis in TO_NCHW]
     bounds = [t.onnx.constant(np.array(bound)) for bound in (starts, ends)]

@@ -1,4 +1,4 @@
-"""An ONNX graph in the making: nodes and constants, each value by its name."""
+"""An ONNX graph that is being built: nodes and constants, each value by its name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _IR_VERSION = 8  # of opset 17: older ONNX Runtimes on devices refuse newer ones
 
 
 class OnnxGraph:
-    """Collects nodes; every method gives the name of the value that it adds."""
+    """Collects nodes and constants. The methods that add one return the name of its value."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -41,7 +41,7 @@ class OnnxGraph:
         """The finished model with one input and one output, checked. Raises onnx.checker.ValidationError."""
         read = {name for node in self._nodes for name in node.input} | {logits[0]}
         graph = helper.make_graph(
-            [node for node in self._nodes if node.output[0] in read],  # nobody reads the logits as float
+            [node for node in self._nodes if node.output[0] in read],  # the float form of the logits is not read
             "linnet",
             [_value_info(*pixels)],
             [_value_info(*logits)],

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's operators in ONNX: the table of them.
+"""The table of TensorFlow Lite's operators and their translations to ONNX.
 
 The layout is NCHW throughout, [1, C, 1, 1] after pooling; a Dense layer is a 1x1 convolution there, or one as large as
 the picture that was flattened before it.

@@ -1,4 +1,4 @@
-"""What every operator's translation to ONNX shares: values by tensor, constants, rounding, fused activations."""
+"""What the translations of all operators to ONNX share: values by tensor, constants, rounding, fused activations."""
 
 from __future__ import annotations
 
@@ -28,24 +28,22 @@ LIMITS: dict[str, Limits] = {
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor in the ONNX graph: its float value, and its stored one where it is quantised.
-
-    Args:
-        real: the float value's name.
-        nhwc: what its shape, [N, C, H, W], would be in NHWC. The .tflite's tensor may be another reading of the same
-            numbers in the same order, as behind a RESHAPE.
-        stored: the integers' name.
-        padding: what a PAD put around it and the next convolution takes over: top, left, bottom, right.
-    """
+    """A tensor in the ONNX graph: its float value, and its stored one where it is quantized."""
 
     real: str
+    """The name of the float value, [N, C, H, W]."""
     nhwc: Shape
+    """Its shape in NHWC. The .tflite's tensor may have another shape with the same numbers in the same order, as behind
+    a RESHAPE.
+    """
     stored: str | None = None
+    """The name of the integers; None in float."""
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Padding by a PAD that the next convolution applies: top, left, bottom, right."""
 
 
 class Translation:
-    """One .tflite on its way."""
+    """The state of one .tflite's translation."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -53,13 +51,11 @@ class Translation:
         self.values: dict[int, Value] = {}
 
     def tensor(self, index: int) -> Tensor:
-        """The .tflite's tensor of that index."""
+        """The .tflite's tensor with that index."""
         return self.graph.tensors[index]
 
     def take_in(self, index: int) -> None:
-        """Makes the model's input, [1, H, W, 3] of pixels in uint8 or of what a model wants in float, the value of a
-        tensor.
-        """
+        """Makes the model's input the value of a tensor: [1, H, W, 3], pixels in uint8, or float32."""
         pixels = self.tensor(index)
         moved = self.onnx.node("Transpose", PIXELS, perm=TO_NCHW)
         if pixels.quantization is None:
@@ -67,13 +63,13 @@ class Translation:
                 moved = self.onnx.node("Cast", moved, to=onnx.TensorProto.FLOAT)
             self.values[index] = Value(moved, pixels.shape)
             return
-        # Rounding the pixels to themselves once more tells OpenVINO their range: without the pair it leaves the first
-        # convolution in float. ONNX Runtime removes it.
+        # This pair rounds the pixels to themselves, which gives OpenVINO their range: without it the first convolution
+        # stays in float. ONNX Runtime removes the pair.
         real = self.onnx.node("DequantizeLinear", moved, *self._scale_and_zero(pixels))
         self.store(index, real)
 
     def finish(self, index: int) -> onnx.ModelProto:
-        """The model whose output is that tensor, float32 [1, classes]."""
+        """The finished model, whose output is that tensor, float32 [1, classes]."""
         pixels, logits = self.tensor(self.graph.inputs[0]), self.tensor(index)
         value = self.value(index)
         if value.stored is None:
@@ -84,11 +80,11 @@ class Translation:
         return self.onnx.model((PIXELS, pixels.dtype, pixels.shape), (LOGITS, np.dtype(np.float32), logits.shape))
 
     def store(self, index: int, real: str) -> None:
-        """Sets a tensor's value, [N, C, H, W], rounded to its quantisation where it has one."""
+        """Sets a tensor's value, [N, C, H, W], rounded where the tensor is quantized."""
         self.values[index] = self._rounded(index, real)
 
     def picture(self, index: int) -> Value:
-        """A tensor's value in the tensor's own shape, or with padding around it still to be done."""
+        """A tensor's value in the tensor's own shape; its padding may not be applied yet."""
         value, nhwc = self.values[index], as_nhwc(self.tensor(index).shape)
         if any(value.padding) or value.nhwc == nhwc:
             return value
@@ -97,7 +93,7 @@ class Translation:
         return self._rounded(index, self.onnx.node("Transpose", rows, perm=TO_NCHW))
 
     def value(self, index: int) -> Value:
-        """A tensor's value in the tensor's own shape, with nothing left to do."""
+        """A tensor's value in the tensor's own shape, with its padding applied."""
         value = self.picture(index)
         if not any(value.padding):
             return value
@@ -106,7 +102,7 @@ class Translation:
         return self._rounded(index, self.onnx.node("Pad", value.real, pads, self.onnx.constant(_NEARLY_ZERO)))
 
     def real(self, index: int) -> str:
-        """The float value of a tensor, computed or constant, that broadcasts with others."""
+        """The float value of a tensor, computed or constant, in a shape that broadcasts with others."""
         tensor = self.tensor(index)
         if tensor.data is None:
             return self.value(index).real
@@ -132,9 +128,7 @@ class Translation:
         return self.onnx.constant(np.float32(scale)), self.onnx.constant(np.uint8(unsigned))
 
     def constant(self, index: int, shape: Shape | None = None, axes: tuple[int, ...] | None = None) -> str:
-        """A constant's float value in another shape and then with its axes in another order; a quantised one stays in
-        integers behind a DequantizeLinear.
-        """
+        """A constant's float value, reshaped and transposed; a quantized one is integers and a DequantizeLinear."""
         tensor = self.tensor(index)
         if tensor.data is None:
             raise ConversionError(f"tensor {tensor.name}", got="computed weights", expected="constant ones")
@@ -153,25 +147,25 @@ class Translation:
         return self.onnx.node("DequantizeLinear", self.onnx.constant(data), *parameters, axis=axis)
 
     def activated(self, operator: Operator, real: str) -> str:
-        """What the operator's fused activation makes of a value."""
+        """A value behind the operator's fused activation."""
         activation = operator.options.get("fusedActivationFunction", "NONE")
         if activation not in LIMITS:
             raise ConversionError(f"{operator.name} with {activation}", expected="one of " + ", ".join(LIMITS))
         return self.clipped(operator, real, LIMITS[activation])
 
     def clipped(self, operator: Operator, real: str, limits: Limits) -> str:
-        """A value within limits, unless the output's quantisation ends where they do and so does their work."""
+        """A value within limits, unless the range of the quantized output already clips it there."""
         low, high = limits
         tensor = self.tensor(operator.outputs[0])
         if tensor.quantization is not None:
             smallest, largest = real_range(tensor)
-            slack = _per_tensor(tensor)[0] / 2  # what rounds into the last step is within the limit
+            slack = _per_tensor(tensor)[0] / 2  # a value that rounds into the last step is within the limit
             low = None if low is None or smallest >= low - slack else low
             high = None if high is None or largest <= high + slack else high
         if low is None and high is None:
             return real
         if tensor.quantization is not None:
-            # Rounded before as well, which changes nothing: else ONNX Runtime has convolution and ReLU in float.
+            # Rounding before as well changes no value; without it ONNX Runtime computes convolution and ReLU in float.
             real = self._rounded(operator.outputs[0], real).real
         if high is None and low == 0:
             return self.onnx.node("Relu", real)
@@ -180,21 +174,21 @@ class Translation:
 
 
 def as_nhwc(shape: Shape) -> Shape:
-    """A shape of up to four axes as one of a picture: [1, C] is [1, 1, 1, C], as it is where tensors broadcast."""
+    """A shape of up to four axes as that of a picture, as in broadcasting: [1, C] is [1, 1, 1, C]."""
     if len(shape) > 4:
         raise ConversionError("a tensor", got=f"shape {list(shape)}", expected="four axes at most")
     return (*[1] * (4 - len(shape)), *shape)
 
 
 def real_range(tensor: Tensor) -> tuple[float, float]:
-    """The smallest and the largest value that a quantised tensor can hold."""
+    """The smallest and the largest value that a quantized tensor can hold."""
     scale, zero_point = _per_tensor(tensor)
     limits = np.iinfo(tensor.dtype)
     return (limits.min - zero_point) * scale, (limits.max - zero_point) * scale
 
 
 def same_steps(first: Tensor, second: Tensor) -> bool:
-    """Whether two quantised tensors mean the same real values by their steps: int8 and uint8 of one range do."""
+    """Whether two quantized tensors have the same steps: int8 and uint8 of one range do."""
     if first.quantization is None or second.quantization is None:
         return False
     (scale, zero_point), (other_scale, other_zero_point) = _per_tensor(first), _per_tensor(second)

@@ -1,4 +1,4 @@
-"""Operators that move a window over a picture, or take all of it at once: convolutions, dense layers, pooling."""
+"""Operators that move a window over a picture, or cover it as a whole: convolutions, dense layers, pooling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OUTPUTS_FIRST = (3, 0, 1, 2)  # of a depthwise kernel [1, H, W, outputs]
 
 
 def convolution(t: Translation, operator: Operator) -> None:
-    """CONV_2D, of one group or several, and DEPTHWISE_CONV_2D."""
+    """CONV_2D with one group or several, and DEPTHWISE_CONV_2D."""
     source, weights, *bias = operator.inputs
     channels, kernel = t.tensor(source).shape[3], t.tensor(weights).shape
     depthwise = operator.name == "DEPTHWISE_CONV_2D"
@@ -36,7 +36,7 @@ def convolution(t: Translation, operator: Operator) -> None:
 
 
 def fully_connected(t: Translation, operator: Operator) -> None:
-    """A convolution as large as the picture that was flattened before it; of 1x1 where none was."""
+    """FULLY_CONNECTED: a convolution as large as the picture that was flattened before it, or 1x1."""
     source, weights, *bias = operator.inputs
     outputs, inputs = t.tensor(weights).shape
     value = t.values[source]
@@ -54,7 +54,7 @@ def fully_connected(t: Translation, operator: Operator) -> None:
 
 
 def pooling(kind: str) -> Callable[[Translation, Operator], None]:
-    """MAX_POOL_2D or AVERAGE_POOL_2D, which leaves the padding out of the average."""
+    """MAX_POOL_2D or AVERAGE_POOL_2D; an average excludes the padding."""
 
     def translate(t: Translation, operator: Operator) -> None:
         source = operator.inputs[0]
@@ -62,7 +62,7 @@ def pooling(kind: str) -> Callable[[Translation, Operator], None]:
         padding = _padding(t, operator, window, (1, 1))
         value = t.picture(source)
         if kind == "MaxPool" and _is_least(t.tensor(source)):
-            padding = np.add(padding, value.padding).tolist()  # ONNX pads with minus infinity: as good as zero here
+            padding = np.add(padding, value.padding).tolist()  # ONNX pads with minus infinity: no difference here
         elif any(value.padding):
             value = t.value(source)
         real = t.onnx.node(kind, value.real, kernel_shape=window, strides=_strides(operator), pads=padding)
@@ -108,5 +108,5 @@ def _padding(t: Translation, operator: Operator, window: tuple[int, ...], dilati
 
 
 def _is_least(tensor: Tensor) -> bool:
-    """Whether zero is the smallest value of a tensor: behind a ReLU it is."""
+    """Whether zero is the smallest value that a tensor can hold, as behind a ReLU."""
     return tensor.quantization is not None and real_range(tensor)[0] == 0
