@@ -226,12 +226,12 @@ def open_simulated(*shape: int) -> OpenCvSource:
 @pytest.mark.parametrize("shape", [(1, 691200), (1, 691200, 1), (480, 640, 2), (480, 640, 4)])
 def test_frames_that_were_not_decoded_are_an_error_and_no_picture(shape: tuple[int, ...]) -> None:
     source = open_simulated(*shape)
-    with pytest.raises(SourceError, match=r"camera: got frames of shape \[.*\], expected \[H, W, 3\]"):
+    with source, pytest.raises(SourceError, match=r"camera: got frames of shape \[.*\], expected \[H, W, 3\]"):
         source.read()
 
 
 def test_a_grey_camera_is_grey() -> None:
-    source = open_simulated(480, 640)
-    frame = source.read()
+    with open_simulated(480, 640) as source:
+        frame = source.read()
     assert frame is not None
     assert (frame.color, frame.pixels.shape) == ("gray", (480, 640))

@@ -14,6 +14,7 @@ import urllib.parse
 import urllib.request
 from typing import cast
 
+from linnet_devices.closable import Closable
 from linnet_runtime.preprocess import PictureError, decode_picture
 from linnet_runtime.sources.addresses import without_secrets
 from linnet_runtime.sources.api import Frame, Source, SourceError
@@ -29,7 +30,7 @@ _FAILURES = (OSError, http.client.HTTPException, ValueError)  # ValueError: what
 _ADDRESS = "http://HOST/PATH, with special characters of a password percent-encoded"
 
 
-class MjpegSource:
+class MjpegSource(Closable):
     """JPEG pictures one after the other in the answer to a single request."""
 
     live = True
@@ -51,6 +52,7 @@ class MjpegSource:
         if kind.startswith("image/") and self.read() is None:
             raise _single_picture(self._name, kind)
         self._first = first
+        self._opened()
 
     def read(self) -> Frame | None:
         """The next frame; None when the stream has ended, was interrupted or stalls. Damaged pictures are left out."""
@@ -75,7 +77,7 @@ class MjpegSource:
             self._stream.feed(piece)
         return None
 
-    def close(self) -> None:
+    def _release(self) -> None:
         self._response.close()
 
 
