@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 
 @click.command(
     help="Turn SOURCE into a bundle: TensorFlow Lite, ONNX and OpenVINO, in int8 and in float, each compared with the "
-    "model that it came from. SOURCE is a run of linnet train, or a model made elsewhere: .tflite, .onnx, OpenVINO's "
-    ".xml, .keras or a SavedModel; what its file does not say comes from the options. A bundle is written only where "
-    f"{gate_words()}; report/index.html in it is the evidence."
+    "model that it was made from. SOURCE is a run of linnet train, or a model made elsewhere: .tflite, .onnx, "
+    "OpenVINO's .xml, .keras or a SavedModel; options state what its file does not. A bundle is written only if "
+    f"{gate_words()}. The report in it, report/index.html, is the evidence."
 )
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The bundle's directory, NAME.linnet.")
-@click.option("--formats", help="Some of tflite,onnx,openvino.  [default: all that SOURCE can become]")
+@click.option("--formats", help="Which of tflite,onnx,openvino to write.  [default: all that SOURCE can become]")
 @model_options
-@click.option("--check", help="Say whether accelerators' compilers will take it: edgetpu, npu or both, with a comma.")
+@click.option("--check", help="Check whether the compilers of accelerators accept the model: edgetpu, npu.")
 @click.option(
     "--for",
     "clients",
     metavar="CLIENT,...",
     help=f"Also write files for other people's clients into the bundle, as linnet export does: some of {CLIENT_NAMES}.",
 )
-@click.option("--no-canary-photos", is_flag=True, help="Keep no photo in the bundle: the canaries are noise.")
+@click.option("--no-canary-photos", is_flag=True, help="Keep photos out of the bundle: its canaries are noise.")
 @max_drop_option
 @overwrite_option
 @json_option
@@ -63,7 +63,7 @@ def convert(
     as_json: bool,
     **arguments: Any,
 ) -> None:
-    """Calls ``linnet_convert.convert`` and shows the parity; the command's help is above."""
+    """Calls ``linnet_convert.convert`` and shows its result; the command's help is above."""
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whose converter it is, whatever the model was trained on
     wanted_by = named_clients(clients) if clients is not None else []
     # Standard error is held back while the converter writes to it; this console writes to a copy.
@@ -82,7 +82,7 @@ def convert(
     _show(converted, exported, as_json=as_json)
     if unready := [readiness.accelerator for readiness in converted.readiness if not readiness.is_ready]:
         raise LinnetError(
-            f"--check {','.join(unready)}", got=f"requirements that {out}, which is written, does not meet"
+            f"--check {','.join(unready)}", got=f"requirements that {out} does not meet; the bundle is written"
         )
 
 
@@ -121,9 +121,9 @@ def _requirements(readiness: Readiness) -> Table:
 
 
 def _table(out: Path, artifacts: Iterable[Artifact], integers: Mapping[str, str]) -> Table:
-    figures = ("KiB", "agreement", "95 %", "photos", "logits off by", "top-1", "model's")
+    figures = ("KiB", "agreement", "95 %", "photos", "logits off by", "top-1", "its model's")
     table = plain_table(
-        f"{out}: the agreement of each artifact with the model that it came from", ("artifact", "computes"), figures
+        f"{out}: the agreement of each artifact with the model that it was made from", ("artifact", "computes"), figures
     )
     for artifact in artifacts:
         parity = artifact.parity
