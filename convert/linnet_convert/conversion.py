@@ -142,7 +142,7 @@ def _write_artifacts(
 
 
 def _integer_reports(artifacts: Iterable[Artifact], root: Path) -> tuple[IntegerReport, ...]:
-    """Raises ConversionError for an int8 artifact whose weights alone are integers."""
+    """Raises ConversionError for an int8 artifact of which only the weights are integers."""
     reports = []
     for artifact in artifacts:
         report = integer_report(artifact, root)

@@ -57,7 +57,7 @@ def read_tflite(path: Path, model: Any, outputs: int | None) -> Metadata:
         outputs: how many labels it needs; None where that is not known yet, and no label is read.
 
     Returns:
-        What the metadata says; an empty ``Metadata`` where there is none.
+        What the metadata states; an empty ``Metadata`` where there is none.
     """
     entries = [entry for entry in model.metadata or [] if entry.name == _NAME]
     data = model.buffers[entries[0].buffer].data if entries else None

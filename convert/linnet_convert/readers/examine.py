@@ -22,7 +22,7 @@ from linnet_devices.api import LinnetError
 from linnet_devices.chatter import is_chatter, quiet_tensorflow
 
 _WITHIN_S = 300
-_MOST_MEMORY_BYTES = 32 << 30  # of addresses: TensorFlow alone reserves a few gigabytes
+_MOST_MEMORY_BYTES = 32 << 30  # of address space: TensorFlow itself reserves a few gigabytes
 _MOST_SAID = 300
 _READERS = {
     "tflite": "linnet_convert.readers.tflite",
@@ -43,7 +43,7 @@ class Refusal(msgspec.Struct, frozen=True, tag=True):
 
 
 def examine(kind: Kind, path: Path, sides: OpenSides) -> Facts:
-    """What a model says of itself, with its open dimensions closed, read and run once in a child process.
+    """What a model states about itself, with its open dimensions closed, read and run once in a child process.
 
     Raises:
         ConversionError: it cannot be read, is no classifier, or its library crashed on it.
@@ -66,7 +66,7 @@ def examine(kind: Kind, path: Path, sides: OpenSides) -> Facts:
         answer = msgspec.json.decode(done.stdout.splitlines()[-1], type=Facts | Refusal)
     except (IndexError, msgspec.DecodeError):
         raise ConversionError(
-            str(path), got=f"its reader {_ending(done)}", expected="a model that is whole", fix="make the file again"
+            str(path), got=f"its reader {_ending(done)}", expected="a complete model", fix="make the file again"
         ) from None
     if isinstance(answer, Refusal):
         raise ConversionError(answer.what, got=answer.got, expected=answer.expected, fix=answer.fix)
@@ -89,9 +89,9 @@ def _answer(kind: str, path: Path, sides: OpenSides) -> Facts | Refusal:
         return Refusal(str(error.what), got, expected, None if error.fix is None else str(error.fix))
     except ModuleNotFoundError:
         raise
-    except Exception as error:  # the readers of damaged files raise all sorts
+    except Exception as error:  # for a damaged file readers raise anything
         said = " ".join(str(error).split())[:_MOST_SAID]
-        return Refusal(str(path), f"{type(error).__name__}: {said}", f"a whole {kind} model", None)
+        return Refusal(str(path), f"{type(error).__name__}: {said}", f"a complete {kind} model", None)
 
 
 def main() -> None:

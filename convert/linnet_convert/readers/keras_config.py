@@ -1,4 +1,4 @@
-"""What a .keras is made of, seen before Keras reads it: Keras's layers and Linnet's own, and no other code."""
+"""The layers in a Keras file, checked before Keras reads it: only layers of Keras and Linnet, and no other code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OWN = "linnet>"  # the package under which Linnet registers its layers
 
 
 def check_layers(path: Path) -> None:
-    """Looks at a .keras or an .h5 before Keras does, which imports what the file names.
+    """Checks a .keras or an .h5 before Keras reads it, which would import what the file names.
 
     Raises:
         ConversionError: not such a file, or layers that are neither Keras's nor Linnet's, with the nearest names.
@@ -41,7 +41,7 @@ def _config_of_keras(path: Path) -> Any:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise ConversionError(str(path), got=str(error), expected="a .keras that model.save wrote") from error
     if damaged is not None:
-        raise ConversionError(str(path), got=f"a damaged {damaged} in it", expected="a .keras that is whole")
+        raise ConversionError(str(path), got=f"a damaged {damaged} in it", expected="a complete .keras")
     return config
 
 
@@ -68,11 +68,11 @@ def _check_classes(path: Path, config: Any) -> None:
             raise ConversionError(
                 str(path),
                 got="a Lambda layer",
-                expected="no code in the file: it is not run",
+                expected="no code in the file, because Linnet does not run it",
                 fix="build the model of Keras's own layers",
             )
         if not (registered or "").startswith(_OWN) and not _is_of_keras(path, name, module):
-            import keras  # takes seconds, which only this line is worth
+            import keras  # takes seconds
 
             nearest = difflib.get_close_matches(name, dir(keras.layers), n=3)
             raise ConversionError(

@@ -98,7 +98,7 @@ def _precision(model: Any) -> Precision:
 
 
 def _with_steps(wanted: TensorFacts, model: Any) -> TensorFacts:
-    """A quantised output with its scale and zero point, which are the ends of a FakeQuantize's range."""
+    """A quantized output with its scale and zero point, from the ends of a FakeQuantize's range."""
     operation = model.outputs[0].node
     while operation.get_type_name() in _MOVES - {"FakeQuantize"}:
         operation = operation.input_value(0).get_node()

@@ -17,7 +17,7 @@ from linnet_convert.readers.closing import noise, sums_to_one
 
 _MOVES = {"Identity", "Reshape", "Squeeze", "Cast"}
 _VALUES: dict[str, Values] = {"Softmax": "probabilities", "Sigmoid": "independent_probabilities"}
-# Operators that reach out of the model, to files or to code. Those with which weights are restored are left out.
+# Operators that access files or call code. Those that restore weights are left out.
 _REACHES_OUT = ("File", "Py", "Print", "Save", "Checkpoint", "Socket", "Http", "Debug")
 _OF_RESTORING = {"SaveV2", "MergeV2Checkpoints", "ShardedFilename", "ShardedFilespec"}
 

@@ -99,7 +99,7 @@ def _matmuls(graph: Graph) -> list[Operator]:
 
 
 def _precision(graph: Graph) -> Precision:
-    """That of its activations; a model whose weights alone are integers computes in float."""
+    """The precision of the activations: a model of which only the weights are integers computes in float."""
     computed = [graph.tensors[operator.inputs[0]].dtype for operator in _matmuls(graph)]
     if computed and all(dtype in _INTEGERS for dtype in computed):
         return "int8"
@@ -125,7 +125,7 @@ def _values(graph: Graph) -> Values:
 
 
 def _compiled_values(graph: Graph) -> Values:
-    """Those of a compiled model, whose operators cannot be seen: a softmax alone has steps of 1/256 from 0."""
+    """The values of a compiled model, whose operators cannot be read: only a softmax has steps of 1/256 from 0."""
     tensor = graph.tensors[graph.outputs[0]]
     quantization, lowest = tensor.quantization, 0 if tensor.dtype == np.uint8 else -128
     if quantization and quantization.scale[0] == np.float32(1 / 256) and quantization.zero_point[0] == lowest:

@@ -1,4 +1,4 @@
-"""A .tflite as plain data: its tensors, with their quantisation and constants, and its operators in order."""
+"""A .tflite as plain data: its tensors, with their quantization and constants, and its operators in order."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PADDINGS = _names(schema.Padding)
 
 @dataclass(frozen=True)
 class Quantization:
-    """real = scale * (quantised - zero_point); one of each for the tensor, or one for each index of ``axis``."""
+    """real = scale * (quantized - zero_point): one of each for the tensor, or one for each index of ``axis``."""
 
     scale: NDArray[np.float32]
     zero_point: NDArray[np.int64]
@@ -52,7 +52,7 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor: ``data`` is there for a constant."""
+    """A tensor; ``data`` is None for one that is computed."""
 
     name: str
     shape: tuple[int, ...]
@@ -60,7 +60,7 @@ class Tensor:
     quantization: Quantization | None
     data: NDArray[Any] | None
     signature: tuple[int, ...]
-    """The shape, with -1 for a side that the file leaves open."""
+    """The shape, with -1 for a dimension that the file leaves open."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ def keeping_interpreter(model: Path | bytes, shape: tuple[int, ...] | None = Non
 
 
 def plain_ends(graph: Graph) -> Graph:
-    """The graph with NHWC for an input that is NCHW and turned at once, and with an int8 input or output as uint8, the
-    zero point moved along: the same steps of the same values.
+    """The graph with NHWC for an input that is NCHW and transposed at once, and with uint8 for an int8 input or output,
+    whose zero point moves along: the same steps of the same values.
     """
     readers = graph.readers(graph.inputs[0])
     if len(readers) == 1 and readers[0].name == "TRANSPOSE":

@@ -1,4 +1,4 @@
-"""What a source is: it describes itself, writes its artifacts, and gives the logits that they are compared with."""
+"""The protocol of a source: it describes itself, writes artifacts, and gives the logits that they are compared with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What a bundle says of a source, and the photos that come with it."""
+    """What a bundle states about a source, and the photos that come with it."""
 
     name: str
     """The run's or the file's name, which the bundle keeps as its provenance."""
@@ -48,7 +48,7 @@ class Source(Protocol):
 
     @property
     def about(self) -> About:
-        """What a bundle says of it."""
+        """What a bundle states about it."""
 
     def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         """Writes artifacts below a bundle's directory: those of ``formats``, and those that they are made from.

@@ -33,15 +33,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FileSource(ABC):
-    """See ``Source``. What the file says and what its user says of it are one ``Signature``."""
+    """See ``Source``."""
 
     path: Path
+    """The file, or the folder of a SavedModel."""
     facts: Facts
+    """What the file states."""
     signature: Signature
+    """What the file and its user state together."""
     validation: Photos | None
     """Labelled photos to compare models on; None: there are none."""
     calibration: Calibration | None
-    """Training photos for an int8 form of a float model; None: it stays in float."""
+    """Calibration photos for an int8 form of a float model; None: it stays in float."""
 
     @property
     def about(self) -> About:
@@ -71,7 +74,7 @@ class FileSource(ABC):
             return self._write(root, formats, on_step)
         except (LinnetError, OSError):
             raise
-        except Exception as error:  # of a file that its engine runs, but that is not as the format has it
+        except Exception as error:  # for a file that its engine runs although it breaks the rules of its format
             raise ConversionError(
                 str(self.path),
                 got=f"{type(error).__name__}: {error}",
@@ -96,10 +99,13 @@ class FileSource(ABC):
         return ()
 
     def run_file(self, pixels: Pixels, format: Format, copy: Callable[[Path], Path]) -> Original:
-        """The file itself, with its logits for uint8 [N, H, W, 3] on the CPU engine that reads it.
+        """The file's logits for uint8 [N, H, W, 3], on the CPU engine that reads it.
 
-        ``copy`` writes it below a bundle's directory as the bundle has it, with its open dimensions closed, which its
-        reader has compared with the file as it is.
+        Args:
+            pixels: the photos.
+            format: of the file.
+            copy: writes the file below a bundle's directory, with its open dimensions closed. The reader has compared
+                that with the file as it is.
         """
         with tempfile.TemporaryDirectory() as folder:
             model = Model(
@@ -112,28 +118,28 @@ class FileSource(ABC):
             return Original(self.path.name, model_logits(model, pixels))
 
     def adapted(self, artifact: Artifact, *, takes_pixels: bool = False) -> Artifact:
-        """The entry of an artifact that was translated from the file, with the meaning of the file's input and output;
-        its names, shapes and types are its own. ``takes_pixels``: it normalizes them itself.
+        """The manifest's entry of an artifact that was translated from the file, with the meaning of the file's input
+        and output: color order, normalization, logits or probabilities. ``takes_pixels``: it normalizes them itself.
         """
         given, wanted = self.signature.input, self.signature.output
         mean, std = (None, None) if takes_pixels else (given.mean, given.std)
         meant = msgspec.structs.replace(artifact.input, color=given.color, mean=mean, std=std)
         output = msgspec.structs.replace(artifact.output, values=wanted.values)
-        if not takes_pixels and output.scale is None:  # steps that the file's own operators turn into floats
+        if not takes_pixels and output.scale is None:  # the file's own operators turn steps into floats
             output = msgspec.structs.replace(output, scale=wanted.scale, zero_point=wanted.zero_point)
         return msgspec.structs.replace(artifact, input=meant, output=output)
 
     def normalized(self, pixels: Pixels) -> NDArray[np.float32]:
-        """uint8 RGB [N, H, W, 3] to what the file's float input wants, NHWC."""
+        """uint8 RGB [N, H, W, 3] as the file's float input, NHWC."""
         mean, std = self.signature.normalization
         return ((self.in_its_colors(pixels) - np.array(mean)) / np.array(std)).astype(np.float32)
 
     def in_its_colors(self, pixels: Pixels) -> Pixels:
-        """uint8 RGB [N, H, W, 3] in the color order that the file wants."""
+        """uint8 RGB [N, H, W, 3] in the color order of the file's input."""
         return pixels if self.signature.input.color == "rgb" else np.ascontiguousarray(pixels[..., ::-1])
 
     def as_logits(self, outputs: Logits) -> Logits:
-        """Outputs float32 [N, classes] of the file as logits, as a session gives them."""
+        """Outputs of the file, float32 [N, classes], as the logits that a session gives."""
         row = (1, outputs.shape[1])
         spec = TensorSpec(name="outputs", shape=row, dtype="float32", layout="NC", values=self.facts.values)
         adapter = OutputAdapter(spec)

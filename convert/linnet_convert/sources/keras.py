@@ -1,4 +1,4 @@
-"""A .keras made elsewhere, or one of Linnet's own, as a source."""
+"""A Keras model file as a source, made elsewhere or by Linnet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from linnet_runtime.bundle import Artifact
 
 
 class KerasSource(NetworkSource):
-    """A .keras; see ``Source``. With calibration photos it gets an int8 form, quantized after training."""
+    """See ``Source``. With calibration photos the model gets an int8 form, quantized after training."""
 
     @property
     def formats(self) -> tuple[Format, ...]:

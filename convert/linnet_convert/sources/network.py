@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class NetworkSource(FileSource):
-    """See ``Source``. Keras is imported only where the network is asked for: most conversions do without."""
+    """See ``Source``. Keras is imported only when the network is built: most conversions do not need it."""
 
     @property
     @abstractmethod
@@ -37,7 +37,7 @@ class NetworkSource(FileSource):
 
     @cached_property
     def models(self) -> dict[Precision, keras.Model]:
-        """The network with uint8 [N, H, W, 3] in: in float and, with calibration photos, quantized after training."""
+        """The network with pixels uint8 [N, H, W, 3] in: in float and, with calibration photos, quantized."""
         with no_chatter():
             from linnet_convert.sources.pixel_models import int8_form, takes_pixels
 
@@ -54,7 +54,7 @@ class NetworkSource(FileSource):
     def write_models(
         self, models: dict[Precision, keras.Model], root: Path, formats: set[Format], on_step: OnStep
     ) -> list[Artifact]:
-        """Writes artifacts of some of ``models``."""
+        """Writes artifacts of ``models``, or of one of them."""
         from linnet_convert.sources.pixel_models import write_pixel_models
 
         photos = self.calibration or self.validation

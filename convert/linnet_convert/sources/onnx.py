@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class OnnxSource(NetworkSource):
-    """An .onnx; see ``Source``. OpenVINO reads it itself."""
+    """See ``Source``. OpenVINO reads the .onnx itself."""
 
     @property
     def formats(self) -> tuple[Format, ...]:

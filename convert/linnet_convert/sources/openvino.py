@@ -1,4 +1,4 @@
-"""OpenVINO's IR made elsewhere as a source: only OpenVINO reads it, so it comes in as it is."""
+"""OpenVINO's IR made elsewhere as a source: only OpenVINO reads it, so it is copied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from linnet_runtime.bundle import Artifact
 
 
 class OpenVinoSource(FileSource):
-    """An .xml with its .bin; see ``Source``."""
+    """See ``Source``. An .xml with its .bin."""
 
     @property
     def formats(self) -> tuple[Format, ...]:

@@ -1,5 +1,5 @@
-"""A float Keras network made elsewhere as a model that takes pixels, and its int8 form: from there on it is converted
-as the models of a run are.
+"""A float Keras network made elsewhere as a model that takes pixels, and its int8 form. Both are then converted like
+the models of a run.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _PHOTOS = 8
 def takes_pixels(network: keras.Model, signature: Signature) -> keras.Model:
     """The network behind the normalization of its signature: uint8 RGB or BGR pixels [N, H, W, 3] in.
 
-    One mean and one standard deviation are a Rescaling. Those by channel stand behind one about zero, as a
-    BatchNormalization, so that the quantized value is still the pixel.
+    One mean and one standard deviation become a Rescaling. Those by channel become a BatchNormalization behind a
+    Rescaling to [-1, 1), so that the quantized value is still the pixel.
     """
     size, (mean, std), beginning = signature.preprocess, signature.normalization, split_beginning(network)
     if (mean, std) == IDENTITY:

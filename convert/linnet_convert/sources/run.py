@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-import linnet_train.quantization  # noqa: F401  # registers the layers that a quantised model is made of
+import linnet_train.quantization  # noqa: F401  # registers the layers of a quantized model
 from linnet_convert.calibration import Calibration, calibration_of_run
 from linnet_convert.errors import ConversionError
 from linnet_convert.facts import FORMATS
@@ -24,13 +24,15 @@ from linnet_runtime.bundle import Artifact
 
 @dataclass(frozen=True)
 class RunSource:
-    """The two models of a run, and what the bundle says of them; see ``Source``."""
+    """See ``Source``. The two models of a run, and what the bundle states about them."""
 
     about: About
     calibration: Calibration
     """The photos that set the int8 model's first ranges."""
     float_model: keras.Model
+    """The float model of the run."""
     int8_model: keras.Model
+    """The quantization-aware model of the run."""
 
     def write(self, root: Path, formats: set[Format], on_step: OnStep) -> tuple[Artifact, ...]:
         """See ``Source.write``."""

@@ -32,7 +32,7 @@ from linnet_runtime.bundle import Artifact
 
 
 class SavedModelSource(FileSource):
-    """A SavedModel; see ``Source``."""
+    """See ``Source``."""
 
     @property
     def formats(self) -> tuple[Format, ...]:
@@ -55,7 +55,7 @@ class SavedModelSource(FileSource):
             warnings.filterwarnings("ignore", "Statistics for quantized inputs")
             try:
                 return {precision: self._convert(precision) for precision in precisions}
-            except Exception as error:  # the converter raises a class of its own that TensorFlow does not export
+            except Exception as error:  # the converter raises an unexported class
                 raise ConversionError(f"{self.path} by TensorFlow's converter", got=str(error)) from error
 
     def _convert(self, precision: Precision) -> bytes:
@@ -77,7 +77,7 @@ class SavedModelSource(FileSource):
         return function(**{given: tf.cast(normalised, dtype)})[wanted]
 
     def _inputs(self, pixels: Pixels) -> NDArray[np.float32]:
-        """uint8 RGB [N, H, W, 3] to what the SavedModel wants, in its layout."""
+        """uint8 RGB [N, H, W, 3] as the SavedModel's float input, in its layout."""
         normalized = self.normalized(pixels)
         return normalized if self.signature.input.layout == "NHWC" else normalized.transpose(0, 3, 1, 2)
 
@@ -101,15 +101,15 @@ class SavedModelSource(FileSource):
         return msgspec.structs.replace(artifact, input=given)
 
     def _normalizing(self, artifact: Artifact) -> Artifact:
-        """``adapted``, with the normalization even where that is none: the calibrated steps of an int8 input are not
-        the pixels.
+        """``adapted``, always with a mean and a standard deviation: the calibrated steps of an int8 input are not the
+        pixels.
         """
         mean, std = self.signature.normalization
         adapted = self.adapted(artifact)
         return msgspec.structs.replace(adapted, input=msgspec.structs.replace(adapted.input, mean=mean, std=std))
 
     def coverage(self, pixels: Pixels) -> tuple[Coverage, ...]:
-        """See ``Source.coverage``: of the ranges that TensorFlow's converter chose."""
+        """See ``Source.coverage``: TensorFlow's converter chose the ranges."""
         if "int8" not in self._converted:
             return ()
         with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class TfliteSource(NetworkSource):
-    """A .tflite; see ``Source``. The other formats are translated from it, tensor by tensor."""
+    """See ``Source``. The other formats are translated from the .tflite, tensor by tensor."""
 
     @property
     def formats(self) -> tuple[Format, ...]:
@@ -63,7 +63,7 @@ class TfliteSource(NetworkSource):
         path = self._copy(root)
         ends = (self.signature.input, self.signature.output)
         artifacts = [describe_artifact(root, path, "tflite", precision, ends, requires=self.facts.requires)]
-        # Half-precision weights are float32 in what is translated, as the interpreter computes with them.
+        # The interpreter computes half-precision weights in float32, and so do the translations.
         written: Precision = "int8" if precision == "int8" else "float32"
         translated = write_from_tflite(path, written, root, formats, on_step)
         artifacts += [self.adapted(artifact) for artifact in translated]

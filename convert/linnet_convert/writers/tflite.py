@@ -38,7 +38,7 @@ def to_tflite(model: keras.Model, precision: Precision, photos: Pixels, root: Pa
         warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # the model has its ranges
         try:
             data = _convert_int8(model, photos) if precision == "int8" else _converter(model, tf.uint8).convert()
-        except Exception as error:  # the converter raises a class of its own that TensorFlow does not export
+        except Exception as error:  # the converter raises an unexported class
             raise ConversionError(f"{path.name} by TensorFlow's converter", got=str(error)) from error
     path.write_bytes(data)
     graph = read_graph(path)
