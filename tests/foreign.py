@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 SIDE = 32
 CLASSES = 3
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # torchvision's, in pixels
-NORMALISED = ("--mean", "123.675,116.28,103.53", "--std", "58.395,57.12,57.375")
+NORMALIZED = ("--mean", "123.675,116.28,103.53", "--std", "58.395,57.12,57.375")
 
 
 class Network:

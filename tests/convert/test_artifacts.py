@@ -62,7 +62,7 @@ def test_the_manifest_gives_the_one_signature(name: str, artifacts: dict[str, Ar
     assert (logits.shape, logits.layout, logits.values) == ((1, CLASSES), "NC", "logits")
     if precision == "int8":
         assert (pixels.scale, pixels.zero_point) == (1 / 128, 128)
-        # Other programs expect the dequantised numbers of ONNX and IR, and MediaPipe uint8 of a .tflite.
+        # Other programs expect the dequantized numbers of ONNX and IR, and MediaPipe uint8 of a .tflite.
         assert logits.dtype == ("uint8" if name.endswith(".tflite") else "float32")
         assert logits.scale is not None
         assert 0 < logits.scale < 1

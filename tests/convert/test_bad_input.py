@@ -24,7 +24,7 @@ import tensorflow as tf
 from keras import layers
 from onnx import TensorProto, helper
 
-from foreign import NORMALISED, mobile
+from foreign import NORMALIZED, mobile
 from linnet_convert.errors import ConversionError
 from linnet_convert.facts import Kind, OpenSides
 from linnet_convert.readers.examine import examine
@@ -32,7 +32,7 @@ from linnet_convert.readers.keras_config import check_layers
 from program import one_line_error
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
-SAYS = ("--color", "rgb", *NORMALISED)
+SAYS = ("--color", "rgb", *NORMALIZED)
 
 
 @pytest.fixture(scope="module")

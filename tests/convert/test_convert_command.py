@@ -49,7 +49,7 @@ class TurnsOverAlone(FakeQuantize):
 
 @pytest.fixture(scope="module")
 def unlike_run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose quantised model becomes another in the .tflite, from the addition on."""
+    """A run whose quantized model becomes another in the .tflite, from the addition on."""
     run = shutil.copytree(tiny_run, tmp_path_factory.mktemp("runs") / "unlike-run")
     model = keras.saving.load_model(run / "qat.keras", compile=False)
     model.get_layer("add_range").__class__ = TurnsOverAlone

@@ -61,7 +61,7 @@ def test_corals_mobilenets_name_real_photos_on_every_engine(
         print(f"{name}, {row['path']}: {row['accuracy'] * 100:.0f} of 100 right")
         assert row["accuracy"] >= right, row["path"]
         assert row["agreement"] >= 0.97
-        assert artifact.input.mean is None, "the pixel is the quantised value"
+        assert artifact.input.mean is None, "the pixel is the quantized value"
     original, copy = MODELS / f"{name}.tflite", Path(bundle.artifacts[0].path)
     assert copy.read_bytes() == original.read_bytes()
     *others, openvino = json.loads((out / "report" / "integer.json").read_bytes())["artifacts"]

@@ -42,7 +42,7 @@ def squeeze_excite(x: Any) -> Any:
 
 
 def pre_activation(x: Any) -> Any:
-    """A block of ResNet-v2: the normalisation and the ReLU stand before the convolution; the sum has two readers."""
+    """A block of ResNet-v2: the normalization and the ReLU stand before the convolution; the sum has two readers."""
     x = conv(x)
     y = layers.ReLU()(layers.BatchNormalization()(x))
     x = layers.Add()([x, conv(y, kernel=3)])
@@ -114,7 +114,7 @@ BODIES: dict[str, Body] = {
     "a product": lambda x: layers.Multiply()([conv(x), layers.Activation("sigmoid")(conv(x))]),
     "a clamped product": lambda x: layers.ReLU()(layers.Multiply()([conv(x), conv(x, kernel=3)])),
     "pre-activation": pre_activation,
-    "normalised pixels": lambda x: conv(layers.BatchNormalization()(x), kernel=3),
+    "normalized pixels": lambda x: conv(layers.BatchNormalization()(x), kernel=3),
     "dense block": dense_block,
     "inception": inception,
     "concatenated pixels": lambda x: conv(layers.Concatenate()([x, conv(x)])),
@@ -138,10 +138,10 @@ BODIES: dict[str, Body] = {
     "flattened and summed": lambda x: layers.Add()([layers.Flatten()(conv(x)), layers.Flatten()(conv(x))]),
     "turned into another picture": lambda x: conv(layers.Reshape((WIDTH, HEIGHT, 6))(conv(x)), kernel=3),
     "dense on a picture": lambda x: layers.Dense(5, activation="relu")(conv(x)),
-    "dense, normalised": head(
+    "dense, normalized": head(
         layers.Dense(7, use_bias=False), layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.5)
     ),
-    "dense, relu, normalised": head(layers.Dense(7, activation="relu"), layers.BatchNormalization()),
+    "dense, relu, normalized": head(layers.Dense(7, activation="relu"), layers.BatchNormalization()),
     "dense, hard sigmoid": head(layers.Dense(7, activation="hard_sigmoid")),
     "dense, hard swish": head(layers.Dense(7), layers.Activation("hard_swish")),
     "dropout": head(layers.Dropout(0.5), layers.ReLU()),

@@ -70,7 +70,7 @@ def test_every_tensor_of_a_sound_tflite_is_keras_s(converted: Converted) -> None
     assert len(found) == len(rounding), "each has its place in the .tflite"
     assert first_to_leave(found) is None
     assert max(row.mean for row in found) < 0.5
-    assert found[0].p99 == 0, "the pixel is the quantised value"
+    assert found[0].p99 == 0, "the pixel is the quantized value"
 
 
 @pytest.mark.parametrize("layer", ["stem_relu", "depthwise_relu", "project_bn_range"])

@@ -80,7 +80,7 @@ def model_metadata(path: Path) -> Reader:
 @pytest.mark.parametrize(
     ("name", "mean", "std"), [("model.int8.tflite", 128.0, 128.0), ("model.fp32.tflite", 0.0, 1.0)]
 )
-def test_a_tflite_says_its_labels_colours_size_and_normalisation(
+def test_a_tflite_says_its_labels_colours_size_and_normalization(
     name: str, mean: float, std: float, artifacts: dict[str, Artifact], tmp_path: Path
 ) -> None:
     path, _ = written(artifacts, name, tmp_path)

@@ -53,7 +53,7 @@ TESTED, CALIBRATED = 100, 64
 # computes something else, by 1.
 MOST_MOVED = 0.25
 LEAST_AGREEMENT = 0.97
-# Batch normalisations that put most values above zero: without training, ReLUs about zero make a chaos of a deep
+# Batch normalizations that put most values above zero: without training, ReLUs about zero make a chaos of a deep
 # network, in which roundings grow from layer to layer.
 SHIFT = 2.0
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -73,7 +73,7 @@ def photos() -> NDArray[np.uint8]:
 
 
 def untrained(name: str, photos: NDArray[np.uint8]) -> keras.Model:
-    """The network, quantised, its batch statistics and its ranges those of the photos."""
+    """The network, quantized, its batch statistics and its ranges those of the photos."""
     keras.utils.set_random_seed(5)
     model = build_model(name, classes=CLASSES, size=SIZE)
     random_weights(model, photos, 5, shift=SHIFT)

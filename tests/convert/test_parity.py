@@ -45,7 +45,7 @@ ALLOWED = {
 
 @pytest.fixture(scope="module")
 def source() -> RunSource:
-    """A network with random weights, whose logits differ from photo to photo, and its quantised twin."""
+    """A network with random weights, whose logits differ from photo to photo, and its quantized twin."""
     spec = Preprocess(height=SIDE, width=SIDE)
     pictures = (render_photo(CLASSES[i % len(CLASSES)], np.random.default_rng(i), (64, 64)) for i in range(96))
     pixels = np.stack([preprocess(picture, spec, color="bgr") for picture in pictures])
@@ -209,10 +209,10 @@ def test_the_gate_is_the_interval_of_the_agreement(wrong: int, passes: bool, pho
 
 
 @pytest.mark.parametrize(("max_drop", "passes"), [(None, True), (50.0, False)])
-def test_what_quantising_a_model_here_costs_is_part_of_the_drop(
+def test_what_quantizing_a_model_here_costs_is_part_of_the_drop(
     max_drop: float | None, passes: bool, photos: Photos, bundle: Bundle
 ) -> None:
-    """An int8 artifact that is its quantised model's equal, of a float model that was right on every photo."""
+    """An int8 artifact that is its quantized model's equal, of a float model that was right on every photo."""
     (artifact,) = relative(bundle, "model.int8.tflite")
     pixels = photos.pixels
     own = artifact_logits(artifact, bundle_root(bundle), pixels)

@@ -38,7 +38,7 @@ def test_the_edge_tpu_takes_integers_only(bundle_folder: Path) -> None:
     )
 
 
-def test_a_float_ir_is_not_quantised_for_the_npu(bundle_folder: Path) -> None:
+def test_a_float_ir_is_not_quantized_for_the_npu(bundle_folder: Path) -> None:
     assert set(unmet(check_npu(bundle_folder / "openvino" / "fp16.xml"))) == {"quantized activations", "8-bit weights"}
 
 

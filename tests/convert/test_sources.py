@@ -20,7 +20,7 @@ from keras import layers
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
-from foreign import CLASSES, MEAN, NORMALISED, SIDE, STD, Network, branched, mobile, residual, squeezed
+from foreign import CLASSES, MEAN, NORMALIZED, SIDE, STD, Network, branched, mobile, residual, squeezed
 from linnet_convert.errors import ConversionError
 from linnet_convert.onnx_to_keras.network import onnx_to_keras
 from linnet_runtime.bundle import Bundle, open_bundle
@@ -108,9 +108,9 @@ def test_what_keras_has_not_is_named(operator: str, attributes: dict[str, Any], 
 def test_a_float_onnx_with_mean_and_std_becomes_every_format(
     models: Path, easy_photos: Path, tmp_path: Path, program: Program
 ) -> None:
-    """In BGR and with a normalisation for each channel: the artifacts that Linnet makes take the pixels themselves."""
+    """In BGR and with a normalization for each channel: the artifacts that Linnet makes take the pixels themselves."""
     photos = ("--data", easy_photos, "--calibrate", easy_photos)
-    says = ("--labels", models / "labels.txt", "--color", "bgr", *NORMALISED)
+    says = ("--labels", models / "labels.txt", "--color", "bgr", *NORMALIZED)
     program("convert", models / "mobile.onnx", "--out", tmp_path / "x.linnet", *says, *photos)
     bundle = open_bundle(tmp_path / "x.linnet")
     assert names(bundle) == ALL
@@ -134,12 +134,12 @@ def test_a_float_onnx_with_mean_and_std_becomes_every_format(
 @pytest.mark.parametrize(
     ("source", "flags", "artifacts"),
     [
-        ("mobile.xml", NORMALISED, ["fp16.xml"]),
-        ("qdq.onnx", NORMALISED, ["model.int8.onnx", "int8.xml"]),
-        ("open.onnx", (*NORMALISED, "--size", 32, "--formats", "onnx,openvino"), ["model.fp32.onnx", "fp16.xml"]),
-        ("nchw.tflite", NORMALISED, ["model.fp32.tflite", "model.fp32.onnx", "fp16.xml"]),
+        ("mobile.xml", NORMALIZED, ["fp16.xml"]),
+        ("qdq.onnx", NORMALIZED, ["model.int8.onnx", "int8.xml"]),
+        ("open.onnx", (*NORMALIZED, "--size", 32, "--formats", "onnx,openvino"), ["model.fp32.onnx", "fp16.xml"]),
+        ("nchw.tflite", NORMALIZED, ["model.fp32.tflite", "model.fp32.onnx", "fp16.xml"]),
         ("rescaled.keras", ("--formats", "tflite"), ["model.fp32.tflite"]),
-        ("saved", (*NORMALISED, "--calibrate", "PHOTOS"), ALL),
+        ("saved", (*NORMALIZED, "--calibrate", "PHOTOS"), ALL),
     ],
 )
 def test_every_kind_of_model_comes_in(
@@ -186,7 +186,7 @@ def test_a_saved_model_calibrated_on_dark_photos_clips_bright_ones_and_the_repor
         dark = tmp_path / "dark" / photo.relative_to(easy_photos)
         dark.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(dark), cv2.imread(str(photo)) // 8 + 100)
-    says = ("--labels", models / "labels.txt", "--color", "rgb", *NORMALISED, "--formats", "tflite")
+    says = ("--labels", models / "labels.txt", "--color", "rgb", *NORMALIZED, "--formats", "tflite")
     photos = ("--calibrate", tmp_path / "dark", "--data", easy_photos)
     program("convert", models / "saved", "--out", tmp_path / "x.linnet", *says, *photos)
     coverage = json.loads((tmp_path / "x.linnet" / "report" / "calibration.json").read_bytes())["coverage"]
@@ -217,8 +217,8 @@ REFUSED = {
     "nor the size": ("open.onnx", (), "Fix: --labels FILE --size PIXELS --mean R,G,B --std R,G,B --color rgb|bgr"),
     "a layout that it has not": ("mobile.onnx", ("--layout", "NHWC"), "got layout NHWC, expected NCHW, from its"),
     "a size that it has not": ("mobile.onnx", ("--size", 64), "got size 64, expected none: it is 32x32 pixels"),
-    "half a normalisation": ("mobile.onnx", ("--mean", "0"), "mean and std: got one of them, expected both"),
-    "a normalisation by nothing": (
+    "half a normalization": ("mobile.onnx", ("--mean", "0"), "mean and std: got one of them, expected both"),
+    "a normalization by nothing": (
         "mobile.onnx",
         ("--mean", "0", "--std", "0"),
         "--std: got (0.0, 0.0, 0.0), expected",
@@ -234,7 +234,7 @@ REFUSED = {
 def test_what_cannot_be_is_one_line(case: str, models: Path, tmp_path: Path, program: Program) -> None:
     source, flags, says = REFUSED[case]
     if source == "mobile.xml" or source == "qdq.onnx":
-        flags = (*flags, "--labels", models / "labels.txt", "--color", "rgb", *NORMALISED)
+        flags = (*flags, "--labels", models / "labels.txt", "--color", "rgb", *NORMALIZED)
     status = 2 if case == "two numbers" else 1
     done = program("convert", models / source, "--out", tmp_path / "x.linnet", *flags, status=status)
     assert says in one_line_error(done)

@@ -71,10 +71,10 @@ class SavedModelSource(FileSource):
             converter.inference_output_type = tf.uint8
         return bytes(converter.convert())
 
-    def _call(self, normalised: Any) -> Any:
+    def _call(self, normalized: Any) -> Any:
         function, given, wanted = self._function
         dtype = function.structured_input_signature[1][given].dtype
-        return function(**{given: tf.cast(normalised, dtype)})[wanted]
+        return function(**{given: tf.cast(normalized, dtype)})[wanted]
 
     def _inputs(self, pixels: Pixels) -> NDArray[np.float32]:
         """uint8 RGB [N, H, W, 3] as the SavedModel's float input, in its layout."""
