@@ -23,7 +23,7 @@ from edge_runtime.small_bundle import edit_manifest
 from linnet_convert.clients import CLIENTS, export
 from linnet_convert.clients.scores import write_scoring_model
 from linnet_convert.readers.tflite_graph import read_graph
-from linnet_convert.writers.specs import describe_artifact
+from linnet_convert.writers.artifacts import describe_artifact
 from linnet_devices.testing.samples import HEIGHT, WIDTH, load_models, pattern_pictures
 from linnet_runtime.bundle import Bundle, Provenance, open_bundle, write_bundle
 from linnet_runtime.classifier import Classifier

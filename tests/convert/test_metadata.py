@@ -15,7 +15,7 @@ from flatbuffers import number_types
 from flatbuffers.table import Table
 
 from linnet_convert.metadata.write import write_metadata
-from linnet_convert.writers.specs import describe_artifact
+from linnet_convert.writers.artifacts import describe_artifact
 from linnet_devices.testing.samples import load_models
 from linnet_runtime.bundle import Artifact
 from linnet_runtime.preprocess import Preprocess

@@ -55,7 +55,7 @@ def test_an_import_that_points_the_wrong_way_is_found(module: str, imported: str
 @pytest.mark.parametrize(
     ("module", "imported", "package"),
     [
-        ("linnet_convert.writers.specs", "linnet_convert.sources.api", "linnet_convert"),  # two folders
+        ("linnet_convert.writers.artifacts", "linnet_convert.sources.api", "linnet_convert"),  # two folders
         (
             "linnet_convert.sources.pixel_models",
             "linnet_convert.sources.network",

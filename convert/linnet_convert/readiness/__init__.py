@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from linnet_convert.readiness.api import Readiness, Requirement
-from linnet_convert.readiness.compiler import compile_for_edgetpu, has_compiler
 from linnet_convert.readiness.edgetpu import check_edgetpu
+from linnet_convert.readiness.edgetpu_compiler import compile_for_edgetpu, has_compiler
 from linnet_convert.readiness.npu import check_npu
 from linnet_runtime.bundle import Artifact
 

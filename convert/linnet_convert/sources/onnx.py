@@ -13,8 +13,8 @@ from linnet_convert.progress import OnStep
 from linnet_convert.proof.parity import Originals
 from linnet_convert.readers.onnx import close, load
 from linnet_convert.sources.network import NetworkSource
+from linnet_convert.writers.artifacts import describe_artifact, model_path
 from linnet_convert.writers.openvino import STORED_IN_IR, write_ir
-from linnet_convert.writers.specs import describe_artifact, model_path
 from linnet_devices.api import Format, Pixels
 from linnet_runtime.bundle import Artifact
 

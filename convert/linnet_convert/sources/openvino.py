@@ -11,7 +11,7 @@ from linnet_convert.progress import OnStep
 from linnet_convert.proof.parity import Originals
 from linnet_convert.readers.openvino import load
 from linnet_convert.sources.file import FileSource
-from linnet_convert.writers.specs import describe_artifact, model_path
+from linnet_convert.writers.artifacts import describe_artifact, model_path
 from linnet_devices.api import Format, Pixels
 from linnet_runtime.bundle import Artifact
 

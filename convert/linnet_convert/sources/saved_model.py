@@ -24,8 +24,8 @@ from linnet_convert.proof.tflite_coverage import measure_tflite_coverage
 from linnet_convert.readers.saved_model import signature_of
 from linnet_convert.readers.tflite_graph import read_graph
 from linnet_convert.sources.file import FileSource
+from linnet_convert.writers.artifacts import linnet_artifact, model_path
 from linnet_convert.writers.from_tflite import write_from_tflite
-from linnet_convert.writers.specs import linnet_artifact, model_path
 from linnet_devices.api import Format, Pixels, Precision
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.bundle import Artifact

@@ -15,9 +15,9 @@ from linnet_convert.readers.tflite_closing import close
 from linnet_convert.readers.tflite_graph import plain_ends
 from linnet_convert.sources.network import NetworkSource
 from linnet_convert.tflite_to_onnx.constants import read_folded
+from linnet_convert.writers.artifacts import describe_artifact, model_path
 from linnet_convert.writers.from_tflite import write_from_tflite
 from linnet_convert.writers.onnx import translate
-from linnet_convert.writers.specs import describe_artifact, model_path
 from linnet_devices.api import Format, Pixels, Precision
 from linnet_runtime.bundle import Artifact
 

@@ -18,7 +18,7 @@ from linnet_convert.tflite_to_onnx.constants import read_folded
 from linnet_convert.tflite_to_onnx.onnx_graph import OPSET
 from linnet_convert.tflite_to_onnx.operators import OPERATORS
 from linnet_convert.tflite_to_onnx.translation import LOGITS, PIXELS, Translation
-from linnet_convert.writers.specs import linnet_artifact, model_path
+from linnet_convert.writers.artifacts import linnet_artifact, model_path
 from linnet_devices.api import Precision
 from linnet_runtime.bundle import Artifact
 

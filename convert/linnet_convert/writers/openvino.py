@@ -9,7 +9,7 @@ import openvino
 from linnet_convert.errors import ConversionError
 from linnet_convert.readers.tflite_graph import plain_ends, read_graph
 from linnet_convert.tflite_to_onnx.translation import LOGITS, PIXELS
-from linnet_convert.writers.specs import linnet_artifact, model_path
+from linnet_convert.writers.artifacts import linnet_artifact, model_path
 from linnet_devices.api import Precision
 from linnet_runtime.bundle import Artifact
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from linnet_convert.errors import ConversionError
 from linnet_convert.readers.tflite_graph import read_graph
-from linnet_convert.writers.specs import linnet_artifact, model_path
+from linnet_convert.writers.artifacts import linnet_artifact, model_path
 from linnet_devices.api import Pixels, Precision
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.bundle import Artifact

@@ -11,7 +11,7 @@ import msgspec
 
 from linnet_convert.errors import ConversionError
 from linnet_convert.readiness.api import Requirement
-from linnet_convert.writers.specs import describe_artifact, model_path
+from linnet_convert.writers.artifacts import describe_artifact, model_path
 from linnet_runtime.bundle import Artifact
 
 _COMPILER = "edgetpu_compiler"
