@@ -2,6 +2,8 @@
 # make test        formatting, types, layers and tests
 # make test-LAYER  the tests of one layer: devices, edge_runtime, train, convert or packaging
 # make test-fuzz   thousands of bundles with a changed file
+# make test-arithmetic  the tests that compute, with four kinds of float arithmetic, one after the other
+# make test-newest the fast tests with the newest releases of all packages; it names what breaks, and does not fail
 # make docs        the documentation's site, site/index.html
 # make test-arm64  tests of the runtime and the devices on arm64, emulated
 # Each makes .venv itself; all it needs is python3 with venv.
@@ -12,7 +14,12 @@ BIN := $(VENV)/bin
 
 LAYERS := devices edge_runtime train convert packaging
 
-.PHONY: demo test $(LAYERS:%=test-%) test-fuzz docs test-arm64 clean
+# TensorFlow and OpenVINO compute with oneDNN, which takes the instructions that a processor has: as it is here, those of
+# other processors, and TensorFlow without it. Roundings then differ, and no test may hang on one.
+ARITHMETIC := as-it-is ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=SSE41 TF_ENABLE_ONEDNN_OPTS=0
+COMPUTING := $(addprefix tests/,devices edge_runtime train convert)
+
+.PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-fuzz docs test-arm64 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/linnet demo --out demo --overwrite
@@ -28,6 +35,15 @@ $(LAYERS:%=test-%): test-%: $(VENV)/.installed
 
 test-fuzz: $(VENV)/.installed
 	$(BIN)/pytest -m fuzz tests/edge_runtime/test_fuzz.py
+
+test-arithmetic: $(VENV)/.installed
+	@status=0; for setting in $(ARITHMETIC); do \
+		echo "arithmetic: $$setting"; \
+		env $$(echo $$setting | grep =) $(BIN)/pytest --numprocesses auto --dist loadfile $(COMPUTING) || status=1; \
+	done; exit $$status
+
+test-newest: $(VENV)/.installed
+	tests/newest/run
 
 docs: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
