@@ -19,7 +19,6 @@ from linnet_runtime.files import new_directory, open_regular, read_regular
 from linnet_runtime.preprocess import Preprocess
 
 SCHEMA = 1
-SUFFIX = ".linnet"
 MANIFEST = "bundle.json"
 TEMPERATURES = (0.01, 100.0)
 """The range of a temperature. Beyond it the probabilities are all 0 and 1, or all equal."""
@@ -107,29 +106,36 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the model came from: the source's name, when (ISO 8601, UTC) and by which versions."""
+    """The origin of a bundle."""
 
     source: str
+    """The name of the run or of the model file."""
     created: str
+    """The time of the conversion: ISO 8601, UTC."""
     versions: dict[str, str]
+    """The version of each package that took part."""
 
 
 class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What ``bundle.json`` says. ``temperature`` divides the logits before the softmax; ``metrics`` are the run's own
-    figures on its test part ({"float_top1": 0.86}); ``canary`` and ``reference`` are what ``verify`` compares with
-    (linnet_runtime.proof.canary, linnet_runtime.proof.reference).
-    """
+    """The content of ``bundle.json``."""
 
     schema: int
+    """The version of this format, 1."""
     name: str
     labels: tuple[str, ...]
+    """The classes, in the order of the logits."""
     preprocess: Preprocess
+    """The way from a picture to the model's pixels, the same for all artifacts."""
     artifacts: tuple[Artifact, ...]
     provenance: Provenance
     temperature: float = 1.0
+    """The divisor of the logits before the softmax, within ``TEMPERATURES``."""
     metrics: dict[str, float] = {}
+    """The run's figures on its test part: ``{"float_top1": 0.86}``."""
     canary: File | None = None
+    """Pictures whose logits are known; see linnet_runtime.proof.canary."""
     reference: File | None = None
+    """The Keras models' logits on the validation photos; see linnet_runtime.proof.reference."""
 
 
 def open_bundle(path: Path) -> Bundle:

@@ -68,4 +68,4 @@ def demo(context: click.Context, out: Path, overwrite: bool) -> None:
         table.add_row(name, result, f"{seconds[name]:.0f}")
     table.add_row("", "", f"{sum(seconds.values()):.0f}")
     print_table(table)
-    click.echo(f"\nThe page: {(out / PAGE).resolve()}")
+    click.echo(f"\nThe page: {out / PAGE}")
