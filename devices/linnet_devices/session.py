@@ -32,6 +32,7 @@ _DTYPES: dict[str, type[np.generic]] = {
     "float32": np.float32,
 }
 _MOST_THREADS = 4  # a small network gains nothing from more, and a busy machine loses
+_LARGEST_OUTPUT = 1e30  # the softmax of a larger one over a small temperature would overflow float32
 _SMALLEST_PROBABILITY = 1e-7  # a probability of 0 has no finite logit
 _MOST_NAMED = 5
 
@@ -145,8 +146,9 @@ class OutputAdapter:
         values = raw.reshape(1, -1).astype(np.float32)
         if self.spec.is_quantized:
             values = (values - np.float32(self.spec.zero_point)) * np.float32(self.spec.scale)
-        elif not np.isfinite(values).all():
-            raise DeviceError(f"output {self.spec.name} of the model", got="numbers that are not finite")
+        elif not (np.abs(values) <= _LARGEST_OUTPUT).all():  # of NaN, nothing holds
+            got = f"numbers that are not finite, or beyond {_LARGEST_OUTPUT:g}"
+            raise DeviceError(f"output {self.spec.name} of the model", got=got)
         if self.spec.values == "probabilities":
             values = np.log(np.maximum(values, np.float32(_SMALLEST_PROBABILITY)))
         elif self.spec.is_independent:

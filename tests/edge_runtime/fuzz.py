@@ -163,9 +163,10 @@ def mutations(bundle: Path, rng: random.Random) -> Callable[[Path], tuple[str, l
         else:
             path.write_bytes(mutate_bytes(data, rng))
             renew_hash(copy, name)
-        device = ENGINES.get(path.suffix, "fake")
-        if name == "bundle.json" and rng.random() < 0.3:
-            return name, ["classify", str(copy), str(picture), "--device", rng.choice(("fake", "cpu:litert"))]
+        device = ENGINES.get(path.suffix) or rng.choice(("fake", "fake", "cpu:litert"))
+        if rng.random() < 0.3:
+            precision = "int8" if "int8" in name else "float"
+            return name, ["classify", str(copy), str(picture), "--device", device, "--precision", precision]
         return name, ["verify", str(copy), "--device", device, "--threads", "1", "--json"]
 
     return spoil
