@@ -12,6 +12,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import linnet_devices  # noqa: F401  # sets ONNX Runtime's environment before that is imported
+
 if TYPE_CHECKING:
     from linnet_convert.api import convert, verify
 

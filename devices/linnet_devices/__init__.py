@@ -1,5 +1,7 @@
 """Devices: the CPU's engines and the accelerators, behind one ``Device`` and one ``Session``."""
 
+import os
+
 from linnet_devices.api import (
     Device,
     Model,
@@ -11,6 +13,9 @@ from linnet_devices.api import (
 )
 from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
 from linnet_devices.registry import load_device, probe_all
+
+# ONNX Runtime 1.31 would report events to its maker from its import on, and keep an identifier of the machine.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "Device",

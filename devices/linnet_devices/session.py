@@ -146,7 +146,7 @@ class OutputAdapter:
         values = raw.reshape(1, -1).astype(np.float32)
         if self.spec.is_quantized:
             values = (values - np.float32(self.spec.zero_point)) * np.float32(self.spec.scale)
-        elif not (np.abs(values) <= _LARGEST_OUTPUT).all():  # of NaN, nothing holds
+        elif not (np.abs(values) <= _LARGEST_OUTPUT).all():  # which is False for NaN
             got = f"numbers that are not finite, or beyond {_LARGEST_OUTPUT:g}"
             raise DeviceError(f"output {self.spec.name} of the model", got=got)
         if self.spec.values == "probabilities":

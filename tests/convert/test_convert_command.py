@@ -252,3 +252,12 @@ def test_a_conversion_is_told_to_nobody() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "openvino.tools.ovc.telemetry_stub"
+
+
+@pytest.mark.parametrize("module", ["linnet_devices.ort", "linnet_convert.readers.onnx", "linnet_convert.integer.onnx"])
+def test_onnx_runtime_reports_nothing_to_its_maker(module: str, tmp_path: Path) -> None:
+    """From its import on, it would keep a session in a temporary file."""
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment["TMPDIR"] = str(tmp_path)
+    subprocess.run([sys.executable, "-c", f"import {module}"], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []

@@ -160,6 +160,33 @@ def test_a_model_with_another_output_is_refused(bundle_copy: Path) -> None:
     linnet("verify", bundle_copy, status=1)
 
 
+@pytest.mark.parametrize(
+    ("change", "got"),
+    [
+        (lambda path: path.read_bytes().replace(b"<layers>", b"<layer>", 1), "Start-end tags mismatch"),
+        (lambda path: path.read_bytes()[:100], "Error parsing"),
+        (lambda path: b"no XML", "No document element found"),
+        (lambda path: path.read_bytes().replace(b"linnet", b"linn\xfft"), ""),
+    ],
+)
+def test_an_ir_that_cannot_be_read_is_one_line_with_the_reason(change: Change, got: str, bundle_copy: Path) -> None:
+    swap(bundle_copy, "openvino/int8.xml", change)
+    error = one_line_error(linnet("verify", bundle_copy, "--device", "cpu:openvino", status=1))
+    assert error.startswith(f"{bundle_copy}/openvino/int8.xml in openvino: got {got}")
+    assert "Exception from" not in error
+
+
+def test_weights_that_openvino_would_not_read_are_refused(bundle_copy: Path) -> None:
+    """It reads those beside the .xml, and the hash that is checked would be another file's."""
+    shutil.copy(bundle_copy / "openvino" / "int8.bin", bundle_copy / "checked.bin")
+    edit_manifest(bundle_copy, lambda manifest: manifest["artifacts"][-2]["weights"].update(path="checked.bin"))
+    error = one_line_error(linnet("verify", bundle_copy, "--device", "cpu:openvino", status=1))
+    assert error == (
+        f"weights of {bundle_copy}/openvino/int8.xml: got {bundle_copy}/checked.bin, "
+        f"expected {bundle_copy}/openvino/int8.bin"
+    )
+
+
 def test_a_swapped_model_with_its_old_hash_is_found_before_it_is_run(bundle_copy: Path) -> None:
     path = bundle_copy / "model.fp32.onnx"
     path.write_bytes(prefers_the_fourth_class(path))
@@ -177,7 +204,7 @@ def test_photos_of_a_class_that_the_model_does_not_know_are_refused(bundle_folde
 
 def test_a_ladder_is_nothing_to_verify(bundle_folder: Path) -> None:
     error = one_line_error(linnet("verify", bundle_folder, "--device", "coral,cpu", status=1))
-    assert error.startswith("--device: got coral,cpu, expected one: ")
+    assert error.startswith("--device: got coral,cpu, expected one device: ")
 
 
 def test_a_device_that_reads_nothing_of_the_bundle_proves_nothing(bundle_copy: Path) -> None:
