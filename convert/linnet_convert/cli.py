@@ -93,6 +93,7 @@ def _names(text: str) -> list[str]:
 def _show(converted: Conversion, exported: list[Exported], *, as_json: bool) -> None:
     artifacts, out = converted.bundle.artifacts, converted.path
     integers = {report.path: report.kind for report in converted.integers}
+    independent = any(artifact.output.is_independent for artifact in artifacts)
     if as_json:
         rows = [
             {
@@ -102,10 +103,18 @@ def _show(converted: Conversion, exported: list[Exported], *, as_json: bool) -> 
             }
             for artifact in artifacts
         ]
-        said = {"bundle": str(out), "artifacts": rows, "checks": converted.readiness, "exported": as_rows(exported)}
+        said = {
+            "bundle": str(out),
+            "artifacts": rows,
+            "checks": converted.readiness,
+            "exported": as_rows(exported),
+            "independent": independent,
+        }
         click.echo(msgspec.json.encode(said))
     else:
         print_table(_table(out, artifacts, integers))
+        if independent:
+            click.echo("Its labels are independent: each has a probability of its own, and they need not add up to 1.")
         click.echo(f"The evidence: {out / FOLDER / PAGE}")
         for readiness in converted.readiness:
             print_table(_requirements(readiness))

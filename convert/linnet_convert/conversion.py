@@ -114,7 +114,10 @@ def _sample(about: About) -> Sample:
 
 
 def _noise(size: Preprocess) -> Pixels:
-    return np.random.default_rng(0).integers(0, 256, (PICTURES, size.height, size.width, 3), dtype=np.uint8)
+    """Pictures of noise, each with other limits for each color: many networks see nothing but the mean of noise."""
+    rng = np.random.default_rng(0)
+    limits = np.sort(rng.integers(0, 256, (2, PICTURES, 1, 1, 3)), axis=0)
+    return rng.integers(limits[0], limits[1], (PICTURES, size.height, size.width, 3), dtype=np.uint8, endpoint=True)
 
 
 def _write_artifacts(

@@ -21,7 +21,7 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.facts import OpenSides
 from linnet_convert.proof.parity import model_logits
 from linnet_convert.readers import onnx as onnx_reader
-from linnet_convert.readers import tflite as tflite_reader
+from linnet_convert.readers.closing import check_closed
 from linnet_convert.readers.tflite_closing import close
 from linnet_convert.readers.tflite_graph import read_graph
 from linnet_runtime.bundle import open_bundle
@@ -183,11 +183,8 @@ def test_a_size_that_a_model_cannot_take_is_refused(tmp_path: Path) -> None:
         onnx_reader.read(tmp_path / "dense.onnx", OpenSides(size=SIDE + 8, layout="NCHW"))
 
 
-def test_a_closed_model_that_computes_something_else_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Simulated: what closes the dimensions gives another model's file."""
-    other = (folder / "batch.tflite").read_bytes()
-    damaged = bytearray(other)
-    damaged[other.index(np.float32(1 / 64).tobytes())] ^= 64
-    monkeypatch.setattr(tflite_reader, "close", lambda path, shape: bytes(damaged))
-    with pytest.raises(ConversionError, match="other outputs once its dimensions are closed"):
-        tflite_reader.read(folder / "batch.tflite", OpenSides())
+def test_a_closed_model_that_computes_something_else_is_refused() -> None:
+    outputs = np.array([[0.2, 0.7, 0.1]], np.float32)
+    check_closed("model.tflite", outputs, outputs + np.float32(1e-5))
+    with pytest.raises(ConversionError, match=r"model\.tflite: got other outputs once its dimensions are closed"):
+        check_closed("model.tflite", outputs, outputs + np.float32(0.01))

@@ -11,11 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet_convert.errors import ConversionError
 from linnet_convert.progress import OnStep
 from linnet_devices.api import Logits, Model, OpenOptions, Pixels, Precision
 from linnet_devices.registry import load_device
 from linnet_runtime.bundle import Artifact
-from linnet_runtime.decision import comparable, softmax
+from linnet_runtime.decision import comparable, probabilities
 from linnet_runtime.proof.comparison import Comparison, compare
 from linnet_runtime.proof.gates import drops, gate_words, parity_of, shortcomings
 from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # The largest total variation distance on noise, where top-1 depends on rounding.
 MOST_VARIATION = {"int8": 0.1, "float16": 0.02, "float32": 0.02}
+_SAME = 1e-6  # of logits: a difference that is rounding
 _BATCH = 64
 
 
@@ -134,6 +136,7 @@ def measure_parity(
             measured.append(artifact)
             continue
         original = originals.of(artifact)
+        _check_that_it_looks(original, sample)
         found = artifact_logits(artifact, root, sample.pixels)
         scale = artifact.output.scale
         shown = comparable(found, artifact.output)
@@ -153,6 +156,18 @@ def measure_parity(
     return tuple(measured), ParityReport(name, len(sample.pixels), gate, tuple(rows), compare_pairs(logits))
 
 
+def _check_that_it_looks(original: Original, sample: Sample) -> None:
+    """Raises ConversionError where a model gives the same for all pictures: to agree with it proves nothing."""
+    if len(original.logits) < 2 or np.ptp(original.logits, axis=0).max() > _SAME:
+        return
+    raise ConversionError(
+        f"outputs of {original.name}",
+        got=f"the same for all of {len(original.logits)} {'pictures of noise' if sample.labels is None else 'photos'}",
+        expected="outputs that depend on the picture",
+        arguments=dict.fromkeys(("mean", "std", "data"), ...) if sample.labels is None else None,
+    )
+
+
 def _failed(
     comparison: Comparison,
     expected: Logits,
@@ -163,7 +178,7 @@ def _failed(
 ) -> tuple[str, ...]:
     if sample.labels is not None or max_drop is not None:
         return shortcomings(comparison, artifact.precision, max_drop)
-    variation = total_variation(expected, found)
+    variation = total_variation(expected, found, independent=artifact.output.is_independent)
     if variation > MOST_VARIATION[artifact.precision]:
         return (f"differs by {variation:.3f} in total variation of the probabilities on noise",)
     return ()
@@ -174,10 +189,12 @@ def _noise_gate() -> str:
     return f"without photos: at most {limits} of the probability on noise stands at another class"
 
 
-def total_variation(reference: Logits, logits: Logits) -> float:
+def total_variation(reference: Logits, logits: Logits, *, independent: bool = False) -> float:
     """The total variation distance, 0 to 1, between the probabilities of two models: the mean over pictures.
 
-    It is the share of the probability that is given to other classes.
+    It is the share of the probability that is given to other classes. Where the labels are independent, each is a
+    distribution over yes and no, and the mean is over the labels too.
     """
-    difference = softmax(reference) - softmax(logits)
-    return float(np.abs(difference).sum(axis=1).mean() / 2)
+    before, after = (probabilities(values, 1.0, independent=independent) for values in (reference, logits))
+    difference = np.abs(before - after)
+    return float(difference.mean() if independent else difference.sum(axis=1).mean() / 2)

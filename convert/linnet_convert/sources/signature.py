@@ -147,7 +147,8 @@ def _dtype(what: str, found: str) -> Literal["uint8", "int8", "float32"]:
     for dtype in _DTYPES:
         if found == dtype:
             return dtype  # type: ignore[return-value]  # mypy does not follow the loop
-    raise ConversionError(what, got=f"a tensor of {found}", expected=" or ".join(_DTYPES))
+    fix = "the same model with float32 input and output"
+    raise ConversionError(what, got=f"an input or output of {found}", expected=" or ".join(_DTYPES), fix=fix)
 
 
 def _layout(what: str, facts: Facts, stated: Stated) -> Layout | None:
