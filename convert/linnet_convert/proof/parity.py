@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from linnet_convert.errors import ConversionError
 from linnet_convert.progress import OnStep
 from linnet_devices.api import Logits, Model, OpenOptions, Pixels, Precision
+from linnet_devices.errors import Setting
 from linnet_devices.registry import load_device
 from linnet_runtime.bundle import Artifact
 from linnet_runtime.decision import comparable, probabilities
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 # The largest total variation distance on noise, where top-1 depends on rounding.
 MOST_VARIATION = {"int8": 0.1, "float16": 0.02, "float32": 0.02}
 _SAME = 1e-6  # of logits: a difference that is rounding
+_WHAT_NOISE_NEEDS = (
+    Setting("mean", placeholder="R,G,B"),
+    Setting("std", placeholder="R,G,B"),
+    Setting("data", placeholder="FOLDER"),
+)
 _BATCH = 64
 
 
@@ -164,7 +170,7 @@ def _check_that_it_looks(original: Original, sample: Sample) -> None:
         f"outputs of {original.name}",
         got=f"the same for all of {len(original.logits)} {'pictures of noise' if sample.labels is None else 'photos'}",
         expected="outputs that depend on the picture",
-        arguments=dict.fromkeys(("mean", "std", "data"), ...) if sample.labels is None else None,
+        fix=(_WHAT_NOISE_NEEDS,) if sample.labels is None else None,
     )
 
 

@@ -131,8 +131,8 @@ def signature(what: str, facts: Facts, stated: Stated) -> Signature:
 def _labels(what: str, facts: Facts, stated: Stated) -> tuple[str, ...] | None:
     """Raises ConversionError where there are more or fewer than the model has outputs."""
     outputs = facts.output.shape[-1] if facts.output.shape else None
-    if isinstance(stated.labels, Path) and outputs is not None:
-        return read_labels(stated.labels, outputs)
+    if isinstance(stated.labels, Path):  # how many there must be is not known before the input's size is
+        return () if outputs is None else read_labels(stated.labels, outputs)
     fix = (_UNSTATED["labels"],)
     if stated.labels is None and facts.metadata.labels is None and facts.metadata.labels_error is not None:
         raise ConversionError(facts.metadata.labels_error, fix=fix)
