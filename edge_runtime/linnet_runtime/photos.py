@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import LinnetError, Pixels
+from linnet_devices.chatter import no_chatter
 from linnet_devices.errors import printable
 from linnet_runtime.photo_file import PARTS, PhotoFile, PhotoListing, SkippedFile
 from linnet_runtime.photo_folder import read_folder
 from linnet_runtime.photo_table import TABLE_SUFFIXES, read_table
 from linnet_runtime.preprocess import PictureError, Preprocess, preprocess, read_picture
 
+_DECODED_TOGETHER = 64
 _DECODERS = 4  # OpenCV decodes without holding the interpreter's lock
 
 
@@ -87,10 +89,14 @@ def decode_photos(
     photos = list(photos)
     with ThreadPoolExecutor(_DECODERS) as pool:
         try:
-            for photo, pixels in zip(photos, pool.map(decode, photos), strict=True):
-                if isinstance(pixels, PictureError):
-                    on_error(photo, pixels)
-                else:
-                    yield photo, pixels
+            for start in range(0, len(photos), _DECODED_TOGETHER):
+                some = photos[start : start + _DECODED_TOGETHER]
+                with no_chatter():  # libjpeg's and libpng's messages, which name no file
+                    decoded = list(pool.map(decode, some))
+                for photo, pixels in zip(some, decoded, strict=True):
+                    if isinstance(pixels, PictureError):
+                        on_error(photo, pixels)
+                    else:
+                        yield photo, pixels
         finally:
             pool.shutdown(cancel_futures=True)  # ctrl-C must not decode the rest first
