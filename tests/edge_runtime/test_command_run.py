@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.simulated_camera import frame_of
-from linnet_runtime.synthetic.photos import write_clip
+from linnet_runtime.synthetic.conveyor import write_clip
 from program import linnet, one_line_error
 
 SUMMARY = {

@@ -16,7 +16,7 @@ from linnet_runtime import run_files
 from linnet_runtime.demo.steps import BENCH, BUNDLE, CLIP, CLIP_LABELS, FRAMES, PHOTOS, RUN, VERIFY, steps_of
 from linnet_runtime.pages import png_of, png_uri, render_page, thumbnail_uri
 from linnet_runtime.preprocess import read_picture
-from linnet_runtime.synthetic.photos import EMPTY
+from linnet_runtime.synthetic.conveyor import EMPTY
 
 PAGE = "index.html"
 _EXAMPLES = 8

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linnet_runtime.files import write_whole
-from linnet_runtime.synthetic.photos import CLASSES, write_clip, write_photos
+from linnet_runtime.synthetic.conveyor import write_clip
+from linnet_runtime.synthetic.photos import CLASSES, write_photos
 
 PHOTOS, CLIP, CLIP_LABELS = "photos", "belt.avi", "belt.json"
 RUN, BUNDLE = "run", "parts.linnet"

@@ -6,7 +6,7 @@ import time
 
 from linnet_devices.errors import Setting
 from linnet_runtime.sources.api import Frame, SourceError
-from linnet_runtime.synthetic.photos import conveyor_frames
+from linnet_runtime.synthetic.conveyor import conveyor_frames
 
 _FRAMES_PER_SECOND = 25.0
 _SEED = 0

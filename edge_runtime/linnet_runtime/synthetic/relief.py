@@ -1,11 +1,14 @@
-"""A part's relief: the height of its visible surface above the belt, and the geometry that every part is drawn with.
+"""The relief of a part, which is the height of its visible surface above the belt, and shared geometry.
 
-A relief carries no colour and no light; `synthetic_shading` gives it both. Lengths are in pixels of the relief.
+A relief has no colour and no light; shading.py adds both. Lengths are in pixels of the relief.
 """
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -53,3 +56,8 @@ def hexagon(u: Array, y: Array, roll: float) -> Array:
     """Distance from the middle along the nearest flat's normal: a hexagon is where this is below its apothem."""
     flats = [np.abs(u * math.cos(a) + y * math.sin(a)) for a in (roll, roll + math.pi / 3, roll + 2 * math.pi / 3)]
     return np.maximum(np.maximum(flats[0], flats[1]), flats[2]).astype(np.float32, copy=False)
+
+
+def draw_line(mask: Mask, points: npt.NDArray[np.floating], value: int, thickness: float) -> None:
+    """Draws an antialiased line through points [N, 2] in pixels."""
+    cv2.polylines(mask, [to_fixed(points)], False, value, max(round(thickness), 1), cv2.LINE_AA, SUBPIXEL_BITS)

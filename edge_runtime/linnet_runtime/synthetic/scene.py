@@ -1,30 +1,31 @@
-"""What surrounds the demo's parts: the belt, things in the way, and the camera.
+"""What surrounds the parts in a scene: the belt, chips of metal on it, and things that cover it.
 
-`unit` is the number of pixels in 1/192 of the frame's short side: everything that has a size is drawn in it, so that
-a frame of any size shows the same scene. Scenes are float32 BGR, 0 black to 1 white.
+``unit`` is 1/192 of the frame's short side in pixels. Everything is drawn in this unit, so that a frame of any size
+shows the same scene. Scenes are float32 BGR from 0 (black) to 1 (white).
 """
 
+from __future__ import annotations
+
 import math
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from linnet_runtime.synthetic.relief import SUBPIXEL_BITS, Array, Mask, axes, to_fixed
-from linnet_runtime.synthetic.shading import METALS, SOBEL_TO_SLOPE, Light, noise_field, white_noise
+from linnet_runtime.synthetic.light import Light, noise_field
+from linnet_runtime.synthetic.relief import SUBPIXEL_BITS, Array, Mask, axes, draw_line, to_fixed
+from linnet_runtime.synthetic.shading import METALS, SOBEL_TO_SLOPE
 
 NOMINAL_SIDE = 192  # short side of the frame whose unit is one pixel
 
-DARK_BELTS = (  # BGR
+_DARK_BELTS = (  # BGR
     (0.12, 0.12, 0.12),  # black rubber
     (0.24, 0.23, 0.22),  # grey rubber
     (0.20, 0.32, 0.13),  # green PVC
     (0.38, 0.24, 0.11),  # blue urethane
     (0.17, 0.26, 0.34),  # tan cotton
 )
-WHITE_BELT = (0.62, 0.64, 0.64)  # for food
-COVERINGS = (
+_WHITE_BELT = (0.62, 0.64, 0.64)  # for food
+_COVERINGS = (
     (0.70, 0.38, 0.15),  # blue nitrile glove
     (0.12, 0.12, 0.13),  # black glove
     (0.15, 0.42, 0.85),  # orange glove
@@ -34,13 +35,8 @@ COVERINGS = (
 )
 
 
-def _line(mask: Mask, points: npt.NDArray[np.floating], value: int, thickness: float) -> None:
-    """Draw an antialiased polyline through points [N, 2] in pixels."""
-    cv2.polylines(mask, [to_fixed(points)], False, value, max(round(thickness), 1), cv2.LINE_AA, SUBPIXEL_BITS)
-
-
 def _weave(height: int, width: int, unit: float, rng: np.random.Generator) -> Array | None:
-    """The belt's regular pattern around 0, float32 [height, width], or None for a smooth one."""
+    """The regular pattern of the belt, float32 [height, width] around 0; None for a smooth belt."""
     kind = rng.choice(["smooth", "smooth", "ribs", "weave", "diamonds"])
     if kind == "smooth":
         return None
@@ -63,7 +59,7 @@ def _wear_marks(height: int, width: int, unit: float, rng: np.random.Generator, 
     reaches = unit * rng.normal(0, (60, 12), (count, 2))  # a belt is scratched along its way
     bends = 0.5 * reaches + unit * rng.normal(0, 1, (count, 2))
     for start, bend, reach, value in zip(starts, bends, reaches, values, strict=True):
-        _line(marks, np.stack([start, start + bend, start + reach]), value, unit * rng.uniform(0.4, 1.2))
+        draw_line(marks, np.stack([start, start + bend, start + reach]), value, unit * rng.uniform(0.4, 1.2))
     count = rng.poisson(rng.choice([3, 30]) * area)
     specks = to_fixed(rng.uniform((0, 0), (width, height), (count, 2))).tolist()
     radii = to_fixed(unit * rng.uniform(0.3, 1.1, count)).tolist()
@@ -75,7 +71,7 @@ def _wear_marks(height: int, width: int, unit: float, rng: np.random.Generator, 
 def render_belt(
     height: int, width: int, unit: float, rng: np.random.Generator, harshness: float, white: bool = False
 ) -> Array:
-    """A stretch of belt without light on it, float32 [height, width, 3]; harshness: 0 is new, 1 worn."""
+    """A piece of belt before it is lit, float32 [height, width, 3]; ``harshness`` is 0 for a new one, 1 for a worn one."""
     tone = 1 + rng.uniform(0.02, 0.1) * noise_field(height, width, 40 * unit, rng)
     tone += np.float32(rng.uniform(0.02, 0.08)) * noise_field(height, width, 6 * unit, rng, float(rng.choice([1, 5])))
     tone += np.float32(rng.uniform(0.0, 0.1)) * noise_field(height, width, 1.3 * unit, rng)
@@ -87,7 +83,7 @@ def render_belt(
         tone *= 1 - np.float32(rng.uniform(0.2, 0.6)) * oil
     marks = _wear_marks(height, width, unit, rng, harshness)
     tint = (
-        np.array(WHITE_BELT if white else DARK_BELTS[rng.integers(len(DARK_BELTS))])
+        np.array(_WHITE_BELT if white else _DARK_BELTS[rng.integers(len(_DARK_BELTS))])
         * rng.uniform(0.75, 1.25)
         * rng.uniform(0.93, 1.07, 3)
     )
@@ -97,21 +93,21 @@ def render_belt(
 
 
 def draw_splice(belt: Array, x: int, unit: float) -> None:
-    """Draw the joint where the belt's ends meet, across the belt at column x: a gap and the step behind it."""
+    """Draws the joint of the belt's ends across the belt at column x: a gap and the step behind it."""
     gap, step = x + math.ceil(unit), x + math.ceil(6 * unit)
     belt[:, x:gap] *= np.float32(0.4)
     belt[:, gap:step] *= np.float32(1.15)
 
 
-def scatter_swarf(scene: Array, unit: float, light: Light, rng: np.random.Generator) -> None:
-    """Strew small chips of metal over the belt, each with a shadow."""
+def scatter_chips(scene: Array, unit: float, light: Light, rng: np.random.Generator) -> None:
+    """Draws small chips of metal on the belt, each with a shadow."""
     height, width = scene.shape[:2]
     chips = np.zeros((height, width), np.uint8)
     for _ in range(int(rng.integers(2, 14))):
         turn = rng.uniform(0, 2 * math.pi) + np.linspace(0, rng.uniform(0.5, 6), 8)  # a curl
         curl = unit * rng.uniform(0.8, 4) * np.stack([np.cos(turn), rng.uniform(0.3, 1) * np.sin(turn)], axis=1)
         place = rng.uniform((0, 0), (width, height))
-        _line(chips, place + curl, int(rng.integers(90, 255)), unit * rng.uniform(1, 2))
+        draw_line(chips, place + curl, int(rng.integers(90, 255)), unit * rng.uniform(1, 2))
     move = np.eye(2, 3)
     move[:, 2] = -1.5 * unit * light.direction[:2]
     shadow = cv2.warpAffine(chips, move, (width, height)) * np.float32(light.shadow / 255)
@@ -122,7 +118,7 @@ def scatter_swarf(scene: Array, unit: float, light: Light, rng: np.random.Genera
 
 
 def draw_covering(height: int, width: int, unit: float, rng: np.random.Generator) -> Mask:
-    """The outline of something between the camera and the belt, uint8 [height, width]: a strip, fingers or a rail."""
+    """The mask of something between the camera and the belt, uint8 [height, width]: a strip, fingers or a rail."""
     mask = np.zeros((height, width), np.uint8)
     middle, side = np.array((width, height)) / 2, NOMINAL_SIDE * unit
     turn = rng.uniform(0, 2 * math.pi)
@@ -131,23 +127,23 @@ def draw_covering(height: int, width: int, unit: float, rng: np.random.Generator
     kind = rng.choice(["strip", "fingers", "rail"])
     if kind == "strip":
         at = middle + away * side * rng.uniform(0, 0.4)
-        _line(mask, np.stack([at - 2 * side * along, at + 2 * side * along]), 255, side * rng.uniform(0.03, 0.14))
+        draw_line(mask, np.stack([at - 2 * side * along, at + 2 * side * along]), 255, side * rng.uniform(0.03, 0.14))
     elif kind == "rail":
         thickness = 0.5 * side
         at = middle + away * (side * rng.uniform(0.3, 0.48) + thickness / 2)
-        _line(mask, np.stack([at - 2 * side * along, at + 2 * side * along]), 255, thickness)
+        draw_line(mask, np.stack([at - 2 * side * along, at + 2 * side * along]), 255, thickness)
     else:
         thickness = side * rng.uniform(0.12, 0.22)
         reach = rng.uniform(0.1, 0.4)
         for finger in range(int(rng.integers(1, 4))):
             root = middle + away * side + along * finger * 1.12 * thickness
             tip = middle + away * side * (reach + rng.normal(0, 0.04)) + along * finger * 1.08 * thickness
-            _line(mask, np.stack([root, tip]), 255, thickness)
+            draw_line(mask, np.stack([root, tip]), 255, thickness)
     return mask
 
 
 def lay_covering(scene: Array, mask: Mask, unit: float, light: Light, rng: np.random.Generator) -> None:
-    """Paint a covering with a rounded edge, lit by the lamp, over everything, with its shadow beside it."""
+    """Draws a covering with a rounded edge, lit by the lamp, over the whole scene, with its shadow beside it."""
     height, width = mask.shape
     edge = unit * rng.uniform(4, 14)
     inside = np.minimum(cv2.distanceTransform(mask, cv2.DIST_L2, 3), edge) / edge
@@ -155,62 +151,10 @@ def lay_covering(scene: Array, mask: Mask, unit: float, light: Light, rng: np.ra
     slope = light.direction[0] * cv2.Sobel(surface, cv2.CV_32F, 1, 0, scale=SOBEL_TO_SLOPE)
     slope += light.direction[1] * cv2.Sobel(surface, cv2.CV_32F, 0, 1, scale=SOBEL_TO_SLOPE)
     level = 0.45 + 0.6 * np.maximum(light.direction[2] - slope, 0) + 0.05 * noise_field(height, width, 8 * unit, rng)
-    colour = np.array(COVERINGS[rng.integers(len(COVERINGS))]) * rng.uniform(0.85, 1.15)
+    colour = np.array(_COVERINGS[rng.integers(len(_COVERINGS))]) * rng.uniform(0.85, 1.15)
     cover = cv2.GaussianBlur(mask, (0, 0), 0.7 * unit) * np.float32(1 / 255)
     move = np.eye(2, 3)
     move[:, 2] = -8 * unit * light.direction[:2]
     shadow = cv2.GaussianBlur(cv2.warpAffine(cover, move, (width, height)), (0, 0), 3 * unit)
     scene *= ((1 - cover) * (1 - np.float32(light.shadow) * shadow))[..., None]
     scene += cv2.merge([level * cover * np.float32(channel) for channel in colour])
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A cheap camera: its lens, its shutter and its sensor."""
-
-    kernel: Array
-    """float32 [K, K], the sum is 1: the blur of the lens and of the motion."""
-    gain: float
-    """Contrast, 1 neutral."""
-    haze: float
-    """Stray light added everywhere, 0..1."""
-    read_noise: float
-    """Standard deviation of the noise in the dark."""
-    shot_noise: float
-    """Standard deviation that full light adds."""
-
-    @classmethod
-    def random(cls, unit: float, rng: np.random.Generator, harshness: float) -> "Camera":
-        """harshness: 0 is a camera in focus and in good light, 1 anything that a photo may meet."""
-        defocus = 0.5 + unit * harshness * min(rng.exponential(0.45), 2.2)
-        motion = unit * harshness * rng.uniform(2, 9) * (rng.random() < 0.2)
-        radius = math.ceil(2 * defocus + motion / 2)
-        streak = np.zeros((2 * radius + 1, 2 * radius + 1), np.uint8)
-        turn = rng.uniform(0, math.pi)
-        reach = 0.5 * motion * np.array((math.cos(turn), math.sin(turn)))
-        _line(streak, np.stack([radius - reach, radius + reach]), 255, 1)
-        kernel = cv2.GaussianBlur(streak.astype(np.float32), (0, 0), defocus, borderType=cv2.BORDER_CONSTANT)
-        return cls(
-            kernel / kernel.sum(),
-            rng.uniform(0.9, 1.15),
-            harshness * rng.uniform(0, 0.12),
-            0.006 + harshness * min(rng.exponential(0.012), 0.05),
-            harshness * rng.uniform(0.0, 0.03),
-        )
-
-    def expose(self, scene: Array, noise: Array) -> Mask:
-        """The photo of a lit scene, uint8 [H, W, 3]; `noise` is sensor_noise of the same size."""
-        seen = cv2.filter2D(scene, -1, self.kernel, borderType=cv2.BORDER_REPLICATE)
-        seen *= np.float32(self.gain * (1 - self.haze))
-        seen += np.float32(self.haze + 0.5 * (1 - self.gain))
-        seen += noise * (np.float32(self.read_noise) + np.float32(self.shot_noise) * seen)
-        photo: Mask = cv2.convertScaleAbs(np.maximum(seen, 0, out=seen), alpha=255)
-        return photo
-
-
-def sensor_noise(height: int, width: int, rng: np.random.Generator) -> Array:
-    """float32 [height, width, 3] of about unit variance: grain in brightness, and coarser grain in colour."""
-    grain = white_noise((height, width), rng)
-    colour = white_noise((height // 3, width // 3, 3), rng)
-    noise: Array = cv2.add(cv2.resize(colour, (width, height)), cv2.merge((grain, grain, grain)))
-    return noise

@@ -1,10 +1,11 @@
-"""The demo's turned parts: a bolt, a screw and a spring, lying on their side.
+"""Parts made on a lathe, lying on their side: a bolt, a screw and a spring.
 
-The head is to the left and may be raised towards the camera. The part's axis runs along x; `along` is a distance on
-that axis from the head's end face, which the raise foreshortens, and `surface` a height above the axis.
-The ranges that are written in place are proportions of real hardware: of a bolt's or a screw's radius, and of a
-spring's length.
+The head is on the left and may be raised towards the camera. The axis of the part runs along x. ``along`` is the
+distance on the axis from the end face of the head, which the raise shortens; ``surface`` is a height above the axis.
+The ranges in the code are proportions of real parts: of the radius of a bolt or a screw, and of the length of a spring.
 """
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
@@ -24,31 +25,34 @@ from linnet_runtime.synthetic.relief import (
     to_fixed,
 )
 
-MAX_RAISE = math.radians(32)  # of the head towards the camera
-RAISED_CHANCE = 0.5
-FLAT_VIEW = math.radians(6)  # a head raised less than this shows no end face worth drawing
-RECESS_SHADE = 0.25
-POINTS_PER_TURN = 24  # of the polyline that draws a spring
-INNER_SHADE = 0.55  # of the far half of a spring's turns
+_MAX_RAISE = math.radians(32)  # of the head towards the camera
+_RAISED_CHANCE = 0.5
+_FLAT_VIEW = math.radians(6)  # a head raised less than this shows no end face worth drawing
+_RECESS_SHADE = 0.25
+_POINTS_PER_TURN = 24  # of the polyline that draws a spring
+_INNER_SHADE = 0.55  # of the far half of a spring's turns
 
 
 @dataclass(frozen=True)
 class _Side:
-    """The view of a turned part: `x` pixels from the middle of its head's end face, which is `raise_` radians up."""
+    """The view of a turned part from above."""
 
     x: Array
+    """float32 [1, W]: pixels from the middle of the head's end face."""
     y: Array
+    """float32 [H, 1]: pixels from the axis."""
     raise_: float
+    """Angle by which the head is raised, in radians."""
 
     @classmethod
-    def of(cls, length: float, radius: float, rng: np.random.Generator) -> "_Side":
-        raise_ = float(rng.uniform(0, MAX_RAISE)) * float(rng.random() < RAISED_CHANCE)
+    def of(cls, length: float, radius: float, rng: np.random.Generator) -> _Side:
+        raise_ = float(rng.uniform(0, _MAX_RAISE)) * float(rng.random() < _RAISED_CHANCE)
         width = length * math.cos(raise_) + 2 * radius * math.sin(raise_)
         x, y = axes(math.ceil(2 * radius) + 2 * MARGIN, math.ceil(width) + 2 * MARGIN)
         return cls(x - x[0, 0] - np.float32(MARGIN + radius * math.sin(raise_)), y, raise_)
 
     def along(self, surface: Array) -> Array:
-        """Distance along the part's axis of what is seen at each pixel of a surface this high above the axis."""
+        """Distance along the axis of what is visible at each pixel, for a surface of this height above the axis."""
         return ((self.x - surface * math.sin(self.raise_)) / math.cos(self.raise_)).astype(np.float32, copy=False)
 
     def height(self, along: Array, surface: Array) -> Array:
@@ -56,8 +60,8 @@ class _Side:
         return (surface * math.cos(self.raise_) - along * math.sin(self.raise_)).astype(np.float32, copy=False)
 
     def end_face(self) -> tuple[Array, Array] | None:
-        """(u, height) of the plane of the head's end; u is the head's own coordinate across y. None if edge-on."""
-        if self.raise_ < FLAT_VIEW:
+        """(u, height) of the plane of the head's end face, with u its coordinate across y; None where it is edge-on."""
+        if self.raise_ < _FLAT_VIEW:
             return None
         u = self.x / np.float32(math.sin(self.raise_))
         return u, u * np.float32(math.cos(self.raise_))
@@ -90,14 +94,14 @@ def _thread(along: Array, y: Array, radius: float, pitch: float) -> Array:
 def _recess(
     stack: _Stack, face: npt.NDArray[np.bool_], u: Array, y: Array, radius: float, rng: np.random.Generator
 ) -> None:
-    """Cut a cross or a slot into an end face."""
+    """Cuts a cross or a slot into an end face."""
     roll = rng.uniform(0, math.pi)
     a, b = u * math.cos(roll) + y * math.sin(roll), y * math.cos(roll) - u * math.sin(roll)
     slot = (np.abs(a) < 0.13 * radius) & (np.abs(b) < radius * 0.95)
     if rng.random() < 0.65:
         slot = (np.abs(a) < 0.16 * radius) & (np.abs(b) < 0.6 * radius)
         slot |= (np.abs(b) < 0.16 * radius) & (np.abs(a) < 0.6 * radius)
-    stack.shade[slot & face] = RECESS_SHADE
+    stack.shade[slot & face] = _RECESS_SHADE
 
 
 def bolt(length: int, rng: np.random.Generator) -> Relief:
@@ -177,7 +181,7 @@ def spring(length: int, rng: np.random.Generator) -> Relief:
     turns = int(rng.integers(5, min(13, int(length / (1.35 * closed)))))
     side = _Side.of(length, coil + wire, rng)
     stack = _Stack(side.y.size, side.x.size)
-    angle = np.linspace(0, 2 * math.pi * turns, POINTS_PER_TURN * turns + 1)
+    angle = np.linspace(0, 2 * math.pi * turns, _POINTS_PER_TURN * turns + 1)
     pitch = (length - 2 * wire - 2 * closed) / (turns - 2)
     axis = wire + np.interp(
         angle / (2 * math.pi), (0, 1, turns - 1, turns), (0, closed, closed + pitch * (turns - 2), length - 2 * wire)
@@ -186,7 +190,7 @@ def spring(length: int, rng: np.random.Generator) -> Relief:
     seen = np.stack([axis * math.cos(side.raise_) + up * math.sin(side.raise_), coil * np.cos(angle)], axis=1)
     seen += (-float(side.x[0, 0]), -float(side.y[0, 0]))
     thickness = max(round(2 * wire), 2)
-    half_turn = POINTS_PER_TURN // 2
+    half_turn = _POINTS_PER_TURN // 2
     for front in (False, True):
         layer = np.zeros_like(stack.cover)
         halves = np.split(seen, np.arange(half_turn, len(seen) - 1, half_turn))
@@ -197,5 +201,5 @@ def spring(length: int, rng: np.random.Generator) -> Relief:
         depth = cv2.distanceTransform(layer, cv2.DIST_L2, 3)
         tube = cv2.GaussianBlur(half_chord(wire, wire - np.minimum(depth, wire)), (0, 0), 0.3 * wire)
         tube += np.float32(2 * coil if front else 0.0)
-        stack.add(layer > 0, tube, 1.0 if front else INNER_SHADE)
+        stack.add(layer > 0, tube, 1.0 if front else _INNER_SHADE)
     return stack.relief()
