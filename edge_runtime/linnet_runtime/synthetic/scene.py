@@ -71,7 +71,7 @@ def _wear_marks(height: int, width: int, unit: float, rng: np.random.Generator, 
 def render_belt(
     height: int, width: int, unit: float, rng: np.random.Generator, harshness: float, white: bool = False
 ) -> Array:
-    """A piece of belt before it is lit, float32 [height, width, 3]; ``harshness`` is 0 for a new one, 1 for a worn one."""
+    """A piece of belt before it is lit, float32 [height, width, 3]; ``harshness`` is 0 for a new one, 1 worn."""
     tone = 1 + rng.uniform(0.02, 0.1) * noise_field(height, width, 40 * unit, rng)
     tone += np.float32(rng.uniform(0.02, 0.08)) * noise_field(height, width, 6 * unit, rng, float(rng.choice([1, 5])))
     tone += np.float32(rng.uniform(0.0, 0.1)) * noise_field(height, width, 1.3 * unit, rng)
