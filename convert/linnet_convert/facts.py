@@ -24,6 +24,7 @@ class TensorFacts(msgspec.Struct, frozen=True, kw_only=True):
     """An input or an output as the file has it."""
 
     name: str
+    """Its name in the file."""
     shape: tuple[int | None, ...]
     """None for a dimension that the file leaves open."""
     dtype: str
@@ -59,6 +60,7 @@ class OpenSides(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     """Height and width in pixels."""
     layout: Layout | None = None
+    """The order of the input's axes."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, tag=True):

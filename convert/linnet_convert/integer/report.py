@@ -109,18 +109,24 @@ class IntegerReport:
 
 @dataclass
 class Findings:
-    """What the reader of a format finds in an artifact; see ``IntegerReport``."""
+    """What the reader of a format finds in an artifact."""
 
     engine: str
+    """As ``IntegerReport.engine``."""
     input: str
     """The data type of the input."""
     output: str
     """The data type of the output."""
     operations: list[Operation]
+    """All operations, in the order in which they run."""
     conversions: dict[str, int]
+    """As ``IntegerReport.conversions``."""
     weights: dict[str, int]
+    """As ``IntegerReport.weights``."""
     foreign: tuple[str, ...] = ()
+    """As ``IntegerReport.foreign``."""
     pieces: Pieces | None = None
+    """As ``IntegerReport.pieces``."""
     shapes: tuple[tuple[int, ...], tuple[int, ...]] = field(default=((), ()))
     """The shapes of the input and the output."""
 

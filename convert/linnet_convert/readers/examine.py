@@ -34,12 +34,16 @@ _READERS = {
 
 
 class Refusal(msgspec.Struct, frozen=True, tag=True):
-    """The parts of a LinnetError."""
+    """A LinnetError, in parts."""
 
     what: str
+    """As ``LinnetError.what``."""
     got: str | None
+    """As ``LinnetError.got``."""
     expected: str | None
+    """As ``LinnetError.expected``."""
     fix: str | None
+    """As ``LinnetError.fix``."""
 
 
 def examine(kind: Kind, path: Path, sides: OpenSides) -> Facts:

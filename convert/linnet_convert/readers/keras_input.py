@@ -43,10 +43,11 @@ class Beginning:
     normalizes: bool
     """Whether the file's network takes pixels 0..255 as they are."""
     mean: Triple
+    """``network`` takes (pixel - mean) / std."""
     std: Triple
-    """(pixel - mean) / std is what ``network`` takes."""
+    """See ``mean``."""
     network: keras.Model
-    """What follows, with a float32 input and without layers that work in training alone."""
+    """What follows, with a float32 input and without layers that work only in training."""
 
 
 def split_beginning(network: keras.Model) -> Beginning:

@@ -39,11 +39,14 @@ _PADDINGS = _names(schema.Padding)
 
 @dataclass(frozen=True)
 class Quantization:
-    """real = scale * (quantized - zero_point): one of each for the tensor, or one for each index of ``axis``."""
+    """real = scale * (quantized - zero_point)."""
 
     scale: NDArray[np.float32]
+    """[1] for the whole tensor, or [channels]."""
     zero_point: NDArray[np.int64]
+    """As many as ``scale``."""
     axis: int
+    """The tensor's axis of channels."""
 
     @property
     def per_channel(self) -> bool:
@@ -52,28 +55,36 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor; ``data`` is None for one that is computed."""
+    """A tensor of the graph."""
 
     name: str
+    """Its name in the file."""
     shape: tuple[int, ...]
+    """Its shape, with 1 for a dimension that the file leaves open."""
     dtype: np.dtype[Any]
+    """Its data type."""
     quantization: Quantization | None
+    """Its scale and zero point; None in float."""
     data: NDArray[Any] | None
+    """A constant's values; None for a tensor that is computed."""
     signature: tuple[int, ...]
     """The shape, with -1 for a dimension that the file leaves open."""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator: its name in TensorFlow Lite's schema (``CONV_2D``) or the custom operator's own, the indices of its
-    tensors (-1 for one that is left out), its options by their names in the schema, and the version of its kind.
-    """
+    """An operator of the graph."""
 
     name: str
+    """Its name in TensorFlow Lite's schema, ``CONV_2D``, or a custom operator's own."""
     inputs: tuple[int, ...]
+    """The indices of the tensors that it reads; -1 for one that is left out."""
     outputs: tuple[int, ...]
+    """The indices of the tensors that it computes."""
     options: dict[str, Any] = field(default_factory=dict)
+    """Its options by their names in the schema."""
     version: int = 1
+    """The version of its kind."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +92,13 @@ class Graph:
     """The first subgraph of a .tflite."""
 
     tensors: tuple[Tensor, ...]
+    """All tensors, by their indices."""
     operators: tuple[Operator, ...]
+    """The operators, in the order in which they run."""
     inputs: tuple[int, ...]
+    """The indices of the inputs."""
     outputs: tuple[int, ...]
+    """The indices of the outputs."""
 
     def readers(self, index: int) -> list[Operator]:
         """The operators that read a tensor."""

@@ -27,6 +27,7 @@ class RunSource:
     """See ``Source``. The two models of a run, and what the bundle states about them."""
 
     about: About
+    """See ``Source.about``."""
     calibration: Calibration
     """The photos that set the int8 model's first ranges."""
     float_model: keras.Model

@@ -46,12 +46,19 @@ class Stated:
     """What a user states about a model: arguments of ``linnet_convert.convert``; None for one that is not given."""
 
     labels: tuple[str, ...] | Path | None = None
+    """A label for each output, or the file that has them."""
     mean: Triple | None = None
+    """The input is (pixel - mean) / std."""
     std: Triple | None = None
+    """See ``mean``."""
     layout: Layout | None = None
+    """The order of the input's axes."""
     color: Literal["rgb", "bgr"] | None = None
+    """The order of the input's channels."""
     crop: Literal["centre", "stretch"] | None = None
+    """How a picture is fitted into the input."""
     size: int | None = None
+    """Height and width in pixels, for an input that leaves them open."""
 
     @property
     def sides(self) -> OpenSides:
