@@ -66,6 +66,8 @@ def convert(
     """Calls ``linnet_convert.convert`` and shows its result; the command's help is above."""
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whose converter it is, whatever the model was trained on
     wanted_by = named_clients(clients) if clients is not None else []
+    if wanted_by and formats is not None and "tflite" not in _names(formats):
+        raise LinnetError("--for", got=f"--formats {formats}", expected="tflite among them, which the clients read")
     # Standard error is held back while the converter writes to it; this console writes to a copy.
     with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status:
         converted = linnet_convert.convert(

@@ -215,6 +215,10 @@ def artifact_that_ends_in_a_softmax(manifest: dict[str, Any]) -> None:
     manifest["artifacts"][0]["output"]["values"] = "probabilities"
 
 
+def artifact_of_independent_labels(manifest: dict[str, Any]) -> None:
+    manifest["artifacts"][0]["output"]["values"] = "independent_probabilities"
+
+
 def artifact_for_bgr(manifest: dict[str, Any]) -> None:
     manifest["artifacts"][0]["input"]["color"] = "bgr"
 
@@ -228,6 +232,7 @@ def artifact_that_normalizes(manifest: dict[str, Any]) -> None:
     [
         (artifact_without_tflite, "got tflite float32, expected a bundle with an int8 .tflite"),
         (artifact_that_ends_in_a_softmax, "got probabilities output, expected logits"),
+        (artifact_of_independent_labels, "got independent_probabilities output, expected logits"),
         (artifact_for_bgr, "got uint8 NHWC bgr input, expected uint8 NHWC rgb"),
         (artifact_that_normalizes, "expected pixels 0..255 as they are"),
     ],
@@ -244,6 +249,13 @@ def test_an_unknown_client_is_one_line_before_anything_is_written(bundle: Path, 
     error = one_line_error(program("export", bundle, "--for", "mediapipe,coral", status=1))
     assert error == "--for: got coral, expected some of mediapipe,frigate,pycoral"
     assert not (bundle / "for").exists()
+
+
+def test_a_conversion_without_tflite_cannot_export(tiny_run: Path, tmp_path: Path, program: Program) -> None:
+    out = tmp_path / "colors.linnet"
+    done = program("convert", tiny_run, "--out", out, "--formats", "onnx", "--for", "frigate", status=1)
+    assert one_line_error(done).startswith("--for: got --formats onnx, expected tflite among them")
+    assert not out.exists()
 
 
 def test_a_damaged_model_is_not_exported(bundle: Path, program: Program) -> None:
