@@ -103,7 +103,8 @@ def test_the_onnx_is_the_tflite(name: str, photos: NDArray[np.uint8], tmp_path: 
     of_tflite, of_keras = logits(tflite), np.asarray(quantized(photos, training=False))
     assert np.abs(of_tflite - of_keras).max() <= 2.01 * step
     assert np.abs(logits(onnx_int8) - of_tflite).max() <= 1.01 * step
-    assert np.abs(logits(openvino) - of_tflite).max() <= 2.01 * step
+    # OpenVINO's products saturate on a processor with AVX2 and without VNNI.
+    assert np.abs(logits(openvino) - of_tflite).max() <= 6.01 * step
     assert len(np.unique(of_tflite)) > 20, "not a constant"
 
 
