@@ -14,7 +14,7 @@ from linnet_devices.api import (
 from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
 from linnet_devices.registry import load_device, probe_all
 
-# ONNX Runtime 1.31 would report events to its maker from its import on, and keep an identifier of the machine.
+# From its import on, ONNX Runtime 1.31 would send events to its maker and keep an identifier of the machine.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [

@@ -77,10 +77,10 @@ class OnnxSession(EngineSession):
 
     def __init__(self, device: str, model: Model, options: OpenOptions, provider: str = _CPU) -> None:
         try:
+            # A run that fails must not go on elsewhere, and ONNX Runtime prints to standard output where it falls back.
             self._session = onnxruntime.InferenceSession(
-                model.path, _session_options(thread_count(options)), providers=[provider]
+                model.path, _session_options(thread_count(options)), providers=[provider], enable_fallback=0
             )
-            self._session.disable_fallback()  # a run that fails must not go on elsewhere
         except Exception as error:  # onnxruntime's errors share no base class below Exception
             raise DeviceError(f"{model.path} in onnxruntime", got=str(error), expected="an .onnx it reads") from error
         nodes = [
