@@ -16,7 +16,7 @@ import pytest
 from edge_runtime.fuzz import fault
 from program import PATIENCE_S, ROOT
 
-FEW, MANY = 200, 4000
+FEW, MANY = 120, 4000
 
 
 def mutate(bundle: Path, seed: int, count: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
