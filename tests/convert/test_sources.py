@@ -243,5 +243,5 @@ def test_what_cannot_be_is_one_line(case: str, models: Path, tmp_path: Path, pro
 
 def test_a_run_takes_no_flags_of_model_files(tiny_run: Path, tmp_path: Path, program: Program) -> None:
     done = program("convert", tiny_run, "--out", tmp_path / "x.linnet", "--color", "bgr", status=1)
-    said = "got color, expected nothing that the run states"
+    said = "got color, expected none: a run states them itself"
     assert one_line_error(done) == f"{tiny_run} is a run: {said}"

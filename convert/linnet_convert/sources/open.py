@@ -54,7 +54,7 @@ def open_source(path: Path, stated: Stated, *, data: Path | None, calibrate: Pat
         raise ConversionError(str(path), got="no such file or folder", expected=_EXPECTED)
     given = stated.given() + [name for name, folder in (("data", data), ("calibrate", calibrate)) if folder]
     if given:
-        raise ConversionError(f"{path} is a run", got=", ".join(given), expected="nothing that the run states")
+        raise ConversionError(f"{path} is a run", got=", ".join(given), expected="none: a run states them itself")
     with no_chatter():  # imports TensorFlow, which most model files do not need
         from linnet_convert.sources.run import load_run
 
