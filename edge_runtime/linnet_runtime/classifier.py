@@ -1,4 +1,4 @@
-"""A bundle that is open on a device: pictures in, labels out."""
+"""An open bundle on a device: pictures in, labels out."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from linnet_runtime.sessions import PrecisionChoice, choose_precision
 
 @dataclass(frozen=True)
 class Classification:
-    """What a picture shows, and what said so."""
+    """The label of a picture, and which device and model gave it."""
 
     label: str
+    """The label with the highest probability."""
     probability: float
-    """0..1, of ``label``: the softmax of the logits over the bundle's temperature, or the model's own probability where
-    the labels are ``independent``."""
+    """0 to 1: the softmax of the logits over the bundle's temperature, or the model's own probability where the labels
+    are ``independent``."""
     top: tuple[tuple[str, float], ...]
     """The best five (label, probability), best first."""
     independent: bool
@@ -36,14 +37,15 @@ class Classification:
     logits: Logits
     """float32 [classes], in the order of the bundle's labels."""
     device: str
+    """The name of the device that ran the model."""
     artifact: str
-    """The model file's name."""
+    """The name of the model's file."""
     stages_ms: dict[str, float]
     """Milliseconds in each of preprocess, inference and decision."""
 
 
 class Classifier(Closable):
-    """An open bundle. Close it, or use it as a context manager. Not for two threads at once."""
+    """An open bundle. Use it as a context manager, or close it. It must not be used by two threads at once."""
 
     def __init__(self, bundle: Bundle, session: Session) -> None:
         self.bundle = bundle
@@ -87,9 +89,15 @@ class Classifier(Closable):
         return cls(bundle, session)
 
     def classify(self, picture: NDArray[np.uint8], *, color: Color) -> Classification:
-        """A decoded picture, uint8 [H, W, 3] (or [H, W] with ``color="gray"``), to what it shows.
+        """Labels a picture.
 
-        Raises LinnetError on another dtype or shape, DeviceError when the device fails.
+        Args:
+            picture: uint8 [H, W, 3], or [H, W] with ``color="gray"``; ``read_picture`` gives ``"bgr"``.
+            color: the order of its channels: ``"bgr"``, ``"rgb"`` or ``"gray"``.
+
+        Raises:
+            LinnetError: another dtype or shape.
+            DeviceError: the device failed.
         """
         started = time.perf_counter()
         pixels = preprocess(picture, self.bundle.preprocess, color=color)
@@ -116,7 +124,7 @@ class Classifier(Closable):
         )
 
     def logits(self, pixels: Pixels) -> Logits:
-        """Pixels that are already preprocessed, uint8 RGB [N, H, W, 3], to float32 [N, classes]."""
+        """The logits, float32 [N, classes], of preprocessed pixels, uint8 RGB [N, H, W, 3]."""
         return self.session.run(pixels)
 
     def _release(self) -> None:

@@ -1,4 +1,4 @@
-"""Logits to a label."""
+"""From logits to a label. Not public."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def softmax(logits: NDArray[Float]) -> NDArray[Float]:
 
 
 def probabilities(logits: Logits, temperature: float, *, independent: bool = False) -> Logits:
-    """The softmax of logits / temperature over the last axis: float32, the same shape.
+    """Probabilities from logits: float32, the same shape.
 
-    Where the labels are independent it is the sigmoid of each. The temperature is Guo et al., "On calibration of modern
-    neural networks" (2017).
+    They are the softmax of logits / temperature over the last axis, or the sigmoid of each where the labels are
+    independent. Temperature scaling: Guo et al., "On calibration of modern neural networks" (2017).
     """
     scaled = logits / np.float32(temperature)
     return np.exp(-np.logaddexp(np.float32(0), -scaled)) if independent else softmax(scaled)

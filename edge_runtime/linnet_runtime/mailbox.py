@@ -1,4 +1,4 @@
-"""A mailbox with one slot between the thread that reads frames and the one that classifies them."""
+"""A mailbox with one slot, between the thread that reads frames and the one that classifies them. Not public."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from linnet_runtime.sources.api import Frame
 
 
 class Mailbox:
-    """The newest frame wins. Where every frame matters, the writer waits for the slot instead.
+    """Keeps the newest frame. With ``keep_all`` the writer waits instead until the slot is empty."""
 
-    ``dropped`` counts the frames that were replaced before anybody read them.
-    """
+    dropped: int
+    """Frames that were replaced before they were read."""
 
     def __init__(self, *, keep_all: bool) -> None:
         self.dropped = 0
@@ -22,7 +22,7 @@ class Mailbox:
         self._error: Exception | None = None
 
     def put(self, frame: Frame) -> bool:
-        """Leaves a frame; False when the mailbox is closed and the writer should stop."""
+        """Puts a frame into the slot. Returns False where the mailbox is closed and the writer has to stop."""
         with self._changed:
             if self._keep_all:
                 self._changed.wait_for(lambda: self._frame is None or self._closed)
@@ -34,7 +34,7 @@ class Mailbox:
             return True
 
     def get(self) -> Frame | None:
-        """Waits for a frame and takes it; None once closed and empty. Raises the error that ``close`` was given."""
+        """Waits for a frame and takes it; None once closed and empty. Raises the error that ``close`` received."""
         with self._changed:
             self._changed.wait_for(lambda: self._frame is not None or self._closed)
             frame, self._frame = self._frame, None
@@ -44,7 +44,7 @@ class Mailbox:
             return frame
 
     def close(self, error: Exception | None = None) -> None:
-        """No more frames. A frame that is in the slot can still be taken."""
+        """Accepts no more frames. A frame in the slot can still be taken."""
         with self._changed:
             if not self._closed:
                 self._closed, self._error = True, error

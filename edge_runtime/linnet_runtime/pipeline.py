@@ -25,25 +25,37 @@ _CLOSING_S = 5.0  # longer than a camera's read may block
 
 @dataclass(frozen=True)
 class Result:
-    """A classified frame. ``age_ms`` is from the moment that the camera took it to the moment of this result."""
+    """A classified frame."""
 
     frame: int
+    """Its number among the classified frames, from 1."""
     captured_at: float
+    """When the camera took it: seconds since the epoch."""
     age_ms: float
+    """Frame age in milliseconds: from the capture to this result."""
     classification: Classification
+    """Its label."""
     stages_ms: dict[str, float]
-    """The classifier's stages, and ``wait``: from the capture until the classifier took the frame."""
+    """Milliseconds in each of the classifier's stages, and in ``wait``: from the capture until classifying began."""
 
 
 class Pipeline(Closable):
-    """Reads a source in a thread of its own and classifies its newest frame in the caller's.
+    """Reads a source in a separate thread, and classifies its newest frame in the thread of the caller.
 
-    A live source that stops giving frames is opened again, after a wait that doubles from half a second to half a
-    minute. Used once, as an iterator inside a ``with`` block.
+    A live source that gives no more frames is opened again, after a wait that doubles from half a second to half a
+    minute. A pipeline is an iterator of ``Result`` and is used once, in a ``with`` block.
     """
 
     def __init__(self, open_source: Callable[[], Source], classifier: Classifier) -> None:
-        """Opens the source. Raises SourceError where that fails: a camera that never was there is a mistake."""
+        """Opens the source and begins to read it.
+
+        Args:
+            open_source: opens the source, at first and whenever it is lost.
+            classifier: stays open when the pipeline is closed.
+
+        Raises:
+            SourceError: the source cannot be opened at first.
+        """
         self._open_source = open_source
         self._classifier = classifier
         source = open_source()
@@ -87,7 +99,7 @@ class Pipeline(Closable):
         }
 
     def stop(self) -> None:
-        """Ends the iteration after the frame in hand; a signal handler may call it, and again."""
+        """Ends the iteration after the current frame. Signal handlers may call it, and call it again."""
         self._mailbox.close()
 
     def _release(self) -> None:
@@ -105,11 +117,11 @@ class Pipeline(Closable):
                     break
                 source = replacement
             self._mailbox.close()
-        except Exception as error:  # it belongs to the thread that reads the results
+        except Exception as error:  # raised again in the thread that iterates
             self._mailbox.close(error)
 
     def _drain(self, source: Source) -> bool:
-        """Reads a source to its end and closes it; True when it was live, so that its end is a loss."""
+        """Reads a source to its end and closes it. Returns True for a live source, which should not have ended."""
         try:
             while not self._stop.is_set() and (frame := source.read()) is not None:
                 self._frames_read += 1
@@ -120,7 +132,7 @@ class Pipeline(Closable):
         return source.live
 
     def _reopen(self) -> Source | None:
-        """Opens the source again, however long that takes; None when the pipeline is closed first."""
+        """Opens the source again, however long it takes; None where the pipeline is closed before."""
         backoff = _FIRST_BACKOFF_S
         while not self._stop.wait(backoff):
             try:

@@ -1,7 +1,7 @@
-"""The only resize, crop and colour code in the project: any picture to the uint8 RGB pixels of a model's input.
+"""The only code in the project that reads, crops, resizes or converts pictures: from any picture to a model's input.
 
-It runs in training, calibration, parity, the benchmark and on the device, and its bytes are a contract: golden hashes
-in the tests hold it to the same pixels under OpenCV 4.11 and 5.0.
+Training, calibration, proofs, benchmarks and devices all run it. Its bytes are a contract: golden hashes in the tests
+require the same pixels from OpenCV 4.11 and 5.0.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ class PictureError(LinnetError):
 
 
 class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a picture becomes a model's input: the size in pixels, and how its sides are made to fit.
-
-    ``crop`` is ``"centre"`` (the largest centred part of the model's aspect) or ``"stretch"`` (the whole picture).
-    """
+    """How a picture becomes a model's input."""
 
     height: int
+    """Height of the model's input in pixels."""
     width: int
+    """Width of the model's input in pixels."""
     crop: Literal["centre", "stretch"] = "centre"
+    """``"centre"``: the largest centred part with the aspect of the model's input; ``"stretch"``: the whole picture."""
 
 
 def preprocess(picture: NDArray[np.uint8], spec: Preprocess, *, color: Color) -> Pixels:
-    """A decoded picture or a camera's frame to the model's pixels.
+    """Crops and resizes a decoded picture or a camera's frame to the pixels of a model's input.
 
     Args:
         picture: uint8 [H, W, 3], or [H, W] with ``color="gray"``.
@@ -89,8 +89,8 @@ def preprocess(picture: NDArray[np.uint8], spec: Preprocess, *, color: Color) ->
 
 
 class _Between(threading.local):
-    """A thread's arrays for the steps in between, which OpenCV fills again where the next picture has the same size.
-    New ones for every frame cost as much in page faults as all of the resizing.
+    """The arrays of one thread for intermediate steps, which OpenCV reuses when the next picture has the same size. New
+    arrays for every frame cost as much in page faults as the resizing itself.
     """
 
     def __init__(self) -> None:
@@ -110,11 +110,11 @@ def _centre_crop(picture: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]
 
 
 def _halve(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Exact halving with INTER_AREA until neither side can be halved again: with INTER_LINEAR_EXACT after it, that is
-    antialiased, and the same bytes on every build.
+    """Halves a picture exactly with INTER_AREA, as long as both sides stay large enough. Followed by INTER_LINEAR_EXACT,
+    this is antialiased and gives the same bytes on every build.
 
-    INTER_LINEAR alone is faster and aliases; INTER_AREA alone takes five times as long; neither gives the same bytes
-    on every processor and version.
+    INTER_LINEAR alone is faster and aliases; INTER_AREA alone takes five times as long. Neither gives the same bytes on
+    every processor and version.
     """
     between = _between.arrays
     halvings = 0

@@ -24,9 +24,9 @@ from linnet_runtime.sessions import PrecisionChoice
 def classify(
     bundle: Path, files: tuple[Path, ...], device: str, precision: PrecisionChoice | None, options: OpenOptions
 ) -> None:
-    """Label pictures: a line of JSON for each FILE.
+    """Label pictures: one line of JSON for each FILE.
 
-    A file that cannot be read gets a line with its error, the others theirs, and the exit status is 1.
+    A file that cannot be read gets a line with its error; the other files are labelled, and the exit status is 1.
     """
     unreadable = 0
     with Classifier.open(bundle, device, precision=precision, options=options) as classifier:

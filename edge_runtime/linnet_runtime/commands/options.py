@@ -1,4 +1,4 @@
-"""The options that several commands share, so that they read the same everywhere."""
+"""Options that several commands share, so that they have the same words everywhere."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ data_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for machines instead of a table.")
 json_lines_option = click.option(
-    "--json", is_flag=True, expose_value=False, help="Nothing changes: the output is lines of JSON already."
+    "--json", is_flag=True, expose_value=False, help="Accepted, and without effect: the output is JSON anyway."
 )
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 max_drop_option = click.option(
     "--max-drop",
     type=click.FloatRange(min=0),
     metavar="POINTS",
     help="Points of top-1 accuracy that an artifact may lose against the model that it came from: the lower end of the "
-    "95 % interval of the paired difference must be above -POINTS. It takes about 400 photos to show it of 1.0.  "
-    "[default: accuracy is shown and not a gate]",
+    "95 % interval of the paired difference must be above -POINTS. A limit of 1.0 needs about 400 photos.  "
+    "[default: accuracy is shown, and no condition]",
 )
 threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), help="Threads of a CPU engine.  [default: one a core, at most 4]"
+    "--threads", type=click.IntRange(min=1), help="Threads of a CPU engine.  [default: one for each core, at most 4]"
 )
 precision_option = click.option(
     "--precision",
@@ -50,7 +50,7 @@ def _explain(_ctx: click.Context, _option: click.Parameter, wanted: bool) -> Non
 
 
 explain_option = click.option(
-    "--explain", is_flag=True, expose_value=False, callback=_explain, help="Say why which device is taken."
+    "--explain", is_flag=True, expose_value=False, callback=_explain, help="Report which device is chosen, and why."
 )
 
 
@@ -59,16 +59,18 @@ _SESSION_OPTIONS = (
         "--device",
         default="auto",
         show_default=True,
-        help="Where to run; see linnet devices. Several with commas: where one fails, the next goes on.",
+        help="The device to run on; see linnet devices. A list with commas: where one fails, the next takes over.",
     ),
     explain_option,
-    click.option("--allow-fallback", is_flag=True, help="Let the CPU run what the accelerator does not take."),
+    click.option(
+        "--allow-fallback", is_flag=True, help="Let the CPU run operations that the accelerator does not run."
+    ),
     click.option(
         "--require-placement",
         type=click.FloatRange(0, 1),
         default=0.0,
         metavar="SHARE",
-        help="The least share of the model's operations that has to run on the device, 0 to 1.",
+        help="The smallest share of the model's operations that must run on the device, 0 to 1.",
     ),
     threads_option,
     precision_option,
@@ -76,7 +78,7 @@ _SESSION_OPTIONS = (
 
 
 def session_options(function: Function) -> Function:
-    """``--device``, ``--explain`` and ``--precision``, and the others as one ``options: OpenOptions``."""
+    """Adds ``--device``, ``--explain`` and ``--precision``, and the other options as one ``options: OpenOptions``."""
 
     @functools.wraps(function)
     def command(*args: Any, threads: int | None, allow_fallback: bool, require_placement: float, **others: Any) -> None:

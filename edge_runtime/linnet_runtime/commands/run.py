@@ -20,9 +20,13 @@ from linnet_runtime.sources import open_source
 
 @click.command()
 @bundle_argument
-@click.option("--source", required=True, help="A camera's number, rtsp://, http://, picamera2://0, a file, synthetic:")
 @click.option(
-    "--frames", type=click.IntRange(min=1), help="Stop after so many frames.  [default: at the end, or ctrl-C]"
+    "--source", required=True, help="A camera's number, rtsp://, http://, picamera2://0, a file, a folder or synthetic:"
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(min=1),
+    help="Stop after so many frames.  [default: at the end of the source, or at ctrl-C]",
 )
 @session_options
 @click.option(
@@ -30,13 +34,13 @@ from linnet_runtime.sources import open_source
     type=click.FloatRange(min=0, min_open=True),
     default=1e3 * Limits.deadline_s,
     show_default=True,
-    help="What an accelerator's inference may take. Ten in a row of more than half of it are too slow.",
+    help="The longest inference of an accelerator. Ten in a row that take more than half of it are too slow.",
 )
 @click.option(
     "--canary-every",
     type=click.IntRange(min=1),
     metavar="FRAMES",
-    help="Check an accelerator's answers after so many frames.  [default: every hour]",
+    help="Check an accelerator against the bundle's canary photos every so many frames.  [default: every hour]",
 )
 @json_lines_option
 def run(
@@ -49,9 +53,9 @@ def run(
     deadline_ms: float,
     canary_every: int | None,
 ) -> None:
-    """Label a camera, a stream, a video or pictures: a line of JSON for each frame, and a summary at the end.
+    """Label a camera, a stream, a video or pictures: one line of JSON for each frame, and a summary at the end.
 
-    Of a live source the newest frame is taken and the others are counted as dropped; of a file every frame is.
+    A live source gives its newest frame; older ones are counted as dropped. A file gives every frame.
     """
     limits = Limits(deadline_s=deadline_ms / 1e3, canary_frames=canary_every)
     with (

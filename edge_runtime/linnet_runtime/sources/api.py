@@ -1,4 +1,4 @@
-"""What a source is: something that gives frames one after the other."""
+"""The protocol of a source: an object that gives one frame after the other."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ class SourceError(LinnetError):
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame: ``pixels`` uint8 [H, W, 3] (or [H, W] where ``color`` is "gray")."""
+    """A frame of a source."""
 
     pixels: NDArray[np.uint8]
+    """uint8 [H, W, 3], or [H, W] where ``color`` is "gray"."""
     color: Color = "bgr"
+    """The order of the channels."""
     captured_at: float = field(default_factory=time.time)
-    """When the camera took it, or when it was decoded where the camera does not say: seconds since the epoch."""
+    """When the camera took it, in seconds since the epoch; when it arrived, where the camera does not give the time."""
     captured_monotonic: float = field(default_factory=time.monotonic)
-    """The same moment on the clock that ages are measured with, in seconds."""
+    """The same moment on the monotonic clock, in seconds: frame ages are measured with it."""
 
 
 class Source(Protocol):
-    """Frames from somewhere. ``read`` is called from one thread; ``close`` after it has returned."""
+    """Gives frames. ``read`` is called from one thread, and ``close`` after it has returned."""
 
     @property
     def live(self) -> bool:
-        """Whether frames keep coming whether or not they are read: a camera. Of those only the newest matters, and one
-        that ends is lost and has to be opened again. Of a file every frame matters, and its end is the end.
+        """True for a camera or a stream: only its newest frame matters, and it is opened again when it ends. False for
+        a file: every frame matters, and its end is the end of the run.
         """
 
     def read(self) -> Frame | None:

@@ -23,7 +23,7 @@ from linnet_runtime.sources.jpeg_stream import JpegStream
 from linnet_runtime.sources.opencv import open_stream
 
 _TIMEOUT_S = 2.0  # for the connection, the answer and each piece of the stream
-_FRAME_S = 10.0  # a stream without a whole picture for so long has ended
+_FRAME_S = 3.0  # a stream without a whole picture for so long counts as ended
 _PIECE_BYTES = 1 << 18
 _PAGES = ("text/html", "application/xhtml+xml")
 _FAILURES = (OSError, http.client.HTTPException, ValueError)  # ValueError: what http.client and urllib cannot parse

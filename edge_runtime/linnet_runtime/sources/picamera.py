@@ -18,8 +18,8 @@ _APT = "sudo apt install python3-picamera2, and a virtual environment made with 
 
 
 class PicameraSource(Closable):
-    """The camera's low-resolution stream. It is YUV420 on every Pi (the Pi 4 and older offer nothing else there), and
-    its rows are padded: converted first, then cut to the width.
+    """The low-resolution stream of the camera. It is YUV420 on every Pi, because the Pi 4 and older have nothing else
+    there. Its rows are padded: they are converted first, and then cut to the width.
     """
 
     live = True
@@ -31,14 +31,14 @@ class PicameraSource(Closable):
                 main={"size": _SIZE}, lores={"size": _SIZE, "format": "YUV420"}, buffer_count=4
             )
             camera.configure(configuration)
-            # The camera may have changed what was asked for, without a word.
+            # The camera may have changed the configuration without an error.
             stream = camera.camera_configuration()["lores"]
             self._width, self._height = stream["size"]
             if stream["format"] != "YUV420":
                 raise SourceError("picamera2", got=f"a {stream['format']} stream", expected="YUV420")
             camera.start()
         except Exception:
-            camera.close()  # or it stays taken, and cannot be opened again
+            camera.close()  # otherwise it stays in use and cannot be opened again
             raise
         self._opened()
 

@@ -1,4 +1,4 @@
-"""A folder, a glob or one picture as a source."""
+"""A folder, a pattern such as ``photos/*.jpg``, or one picture as a source."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ logger = logging.getLogger("linnet")
 
 
 class PicturesSource:
-    """Pictures in the order of their paths; one that cannot be read is left out with a warning, and when all of them
-    are, that is an error.
+    """Pictures in the order of their paths. One that cannot be read is left out with a warning; if none can be read,
+    that is an error.
     """
 
     live = False
@@ -44,7 +44,7 @@ class PicturesSource:
 
 
 def open_pictures(uri: str) -> PicturesSource:
-    """The pictures of a folder and of the folders below it, of a glob, or one picture."""
+    """The pictures of a folder and its subfolders, the pictures that match a pattern, or one picture."""
     root = Path(uri)
     if root.is_file():
         return PicturesSource(uri, [root])
