@@ -110,7 +110,7 @@ def _centre_crop(picture: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]
 
 
 def _halve(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Halves a picture exactly with INTER_AREA, as long as both sides stay large enough. Followed by INTER_LINEAR_EXACT,
+    """Halves a picture exactly with INTER_AREA while both sides stay large enough. Followed by INTER_LINEAR_EXACT,
     this is antialiased and gives the same bytes on every build.
 
     INTER_LINEAR alone is faster and aliases; INTER_AREA alone takes five times as long. Neither gives the same bytes on
