@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+import numpy as np
+
 from linnet_convert.errors import ConversionError
-from linnet_convert.facts import CHANNELS, FORMATS, Triple
+from linnet_convert.facts import CHANNELS, FORMATS, Triple, triple
 from linnet_convert.progress import OnStep, silent
 from linnet_convert.sources.signature import Stated
 from linnet_devices.api import Format, OpenOptions
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from linnet_convert.conversion import Conversion
 
 Name = TypeVar("Name", bound=str)
+_CHOICES = {"layout": ("NHWC", "NCHW"), "color": ("rgb", "bgr"), "crop": ("centre", "stretch")}
 
 
 def convert(
@@ -92,9 +95,9 @@ def convert(
     """
     out = Path(out)
     refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
-    stated = Stated(
-        labels=_labels(labels), mean=_triple(mean), std=_triple(std), layout=layout, color=color, crop=crop, size=size
-    )
+    _check_choices(layout=layout, color=color, crop=crop)
+    mean, std = _triple("mean", mean), _triple("std", std)
+    stated = Stated(labels=_labels(labels), mean=mean, std=std, layout=layout, color=color, crop=crop, size=size)
     wanted = None if formats is None else _some_of("formats", formats, FORMATS)
     _require_tensorflow()
     with no_chatter():  # imports TensorFlow, which takes seconds
@@ -188,11 +191,20 @@ def _labels(labels: Sequence[str] | Path | None) -> tuple[str, ...] | Path | Non
     return None if labels is None else tuple(labels)
 
 
-def _triple(numbers: float | Sequence[float] | None) -> Triple | None:
+def _triple(argument: str, numbers: float | Sequence[float] | None) -> Triple | None:
     if numbers is None:
         return None
-    red, green, blue = (numbers,) * CHANNELS if isinstance(numbers, (int, float)) else numbers
-    return float(red), float(green), float(blue)
+    found = triple([float(number) for number in np.atleast_1d(numbers)])
+    if found is None:
+        raise ConversionError(Setting(argument), got=numbers, expected=f"one number, or {CHANNELS}")
+    return found
+
+
+def _check_choices(**arguments: str | None) -> None:
+    """Raises ConversionError for an argument with a value that is none of its choices."""
+    for argument, value in arguments.items():
+        if value is not None and value not in _CHOICES[argument]:
+            raise ConversionError(Setting(argument), got=repr(value), expected=" or ".join(_CHOICES[argument]))
 
 
 def _some_of(argument: str, names: Iterable[str], known: Collection[Name]) -> list[Name]:
