@@ -66,7 +66,11 @@ def _make(parent: Path, prefix: str) -> tuple[Path, int]:
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:
-    for path in parent.iterdir():
+    try:
+        entries = list(parent.iterdir())
+    except OSError:  # a directory that may be written, and not listed
+        return
+    for path in entries:
         if not (path.name.startswith(prefix) and path.name.endswith(_SUFFIX)):
             continue
         try:
