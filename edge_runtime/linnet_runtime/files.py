@@ -1,4 +1,4 @@
-"""Files and directories that are there whole or not at all."""
+"""Reading regular files within a limit; writing files and directories whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import contextlib
 import errno
 import os
 import stat
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,9 +14,6 @@ from linnet_devices.api import LinnetError, Setting
 from linnet_runtime.owned_directory import owned_directory
 from linnet_runtime.rename import exchange, rename_new
 
-# What NumPy raises for a .npz that is damaged, cut short, or made by something else. Open the file for it: one that it
-# opened itself and cannot read it leaves open.
-NPZ_ERRORS = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 _CHUNK_BYTES = 1 << 20
 
 
@@ -59,10 +54,10 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
 
 
 def refuse_existing(path: Path, *, overwrite: bool, marker: str) -> None:
-    """Raises LinnetError where ``path`` exists and must not be replaced; asked before a long job, not after it.
+    """Raises LinnetError where ``path`` exists and must not be replaced. A command calls it before a long job.
 
-    ``marker`` is a file that is in every directory of the kind that may be replaced: a wrong name with ``overwrite``
-    must not cost a user's own folder.
+    ``marker`` is a file that every replaceable directory has, so that a wrong name with ``overwrite`` cannot delete a
+    user's own folder.
     """
     if path.exists() and not path.is_dir():
         raise LinnetError(str(path), got="a file of that name", expected="a new name", fix="another name")

@@ -189,6 +189,11 @@ def test_an_output_that_is_not_as_its_entry_says_is_an_error(raw: NDArray[Any]) 
         ({"dtype": "int8", **IMAGENET}, "int8 with mean and std needs scale and zero_point"),
         ({"dtype": "uint8", "scale": 0, "zero_point": 3}, "scale and std are 1e-30 to 1e+30"),
         ({"mean": (1, 1, 1), "std": (1, 0, 1)}, "scale and std are 1e-30 to 1e+30"),
+        ({"dtype": "uint8", "scale": float("inf"), "zero_point": 3}, "scale and std are 1e-30 to 1e+30"),
+        ({"dtype": "uint8", "scale": float("nan"), "zero_point": 3}, "scale and std are 1e-30 to 1e+30"),
+        ({"dtype": "uint8", "scale": 1e-45, "zero_point": 3}, "scale and std are 1e-30 to 1e+30"),
+        ({"dtype": "uint8", "scale": 0.5, "zero_point": 256}, "zero_point is a value of int8 or uint8"),
+        ({"mean": (1, float("nan"), 1), "std": (1, 1, 1)}, "mean is at most 1e+30"),
     ],
 )
 def test_an_entry_that_says_half_is_refused_where_it_stands(changes: dict[str, Any], reason: str) -> None:

@@ -17,7 +17,8 @@ import keras
 import msgspec
 import numpy as np
 
-from linnet_runtime.files import NPZ_ERRORS, write_whole
+from linnet_runtime.files import write_whole
+from linnet_runtime.npz import NpzError, read_npz
 from linnet_runtime.run_files import CHECKPOINT_PREFIX, PROGRESS
 from linnet_train.errors import TrainingError
 
@@ -74,9 +75,8 @@ def load_checkpoint(path: Path, model: keras.Model) -> None:
     variables = _variables(model)
     expected = f"{len(variables)} weights that fit the recipe"
     try:
-        with path.open("rb") as file, np.load(file) as arrays:
-            values = [arrays[name] for name in arrays.files]
-    except NPZ_ERRORS as error:
+        values = list(read_npz(path, most_bytes=path.stat().st_size).values())  # it is not compressed
+    except (OSError, NpzError) as error:
         raise TrainingError(str(path), got=str(error), expected=expected) from error
     if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
         raise TrainingError(str(path), got=f"{len(values)} others", expected=expected)
