@@ -1,4 +1,8 @@
-"""Devices: the CPU's engines and the accelerators, behind one ``Device`` and one ``Session``."""
+"""Devices: the CPU engines and the accelerators, behind one ``Device`` and one ``Session``.
+
+The names below, ``linnet_devices.session.EngineSession`` and ``linnet_devices.testing`` are the public interface; the
+other modules are internal.
+"""
 
 import os
 

@@ -1,6 +1,7 @@
-"""What a device is: a ``Device`` says whether it is here and opens a model; a ``Session`` turns pixels into logits.
+"""What a device is: a ``Device`` reports whether it is available and opens a model; a ``Session`` turns pixels into
+logits.
 
-Everything above this package, and every plug-in, meets an accelerator only through the types in this module.
+Everything above this package, and every plug-in, uses an accelerator only through the types in this module.
 """
 
 from __future__ import annotations
@@ -112,22 +113,28 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether a device can be used here; if not, why, and what to do about it. ``details`` are for people."""
+    """Whether a device is available on this machine."""
 
     available: bool
     reason: str = ""
+    """Why it is not available; empty where it is."""
     fix: str = ""
+    """What to do about it; empty where it is available."""
     details: dict[str, str] = field(default_factory=dict)
+    """What was found, for people to read: the engine's version, the hardware's name."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Which operations ran on the device: ``on_device`` of ``total``; ``elsewhere`` lists "OP: where it ran"."""
+    """Which operations of the model run on the device."""
 
     device: str
     on_device: int
+    """The number of operations that run on the device."""
     total: int
+    """The number of operations of the model."""
     elsewhere: tuple[str, ...] = ()
+    """Each of the others, as ``"OPERATION: where it runs"``."""
 
     @property
     def share(self) -> float:
@@ -137,15 +144,14 @@ class Placement:
 
 @dataclass(frozen=True)
 class OpenOptions:
-    """What a user may ask of a session. ``threads`` None is one a core, at most four; accelerators ignore it.
-
-    A model of which no operation runs on the device is an error unless ``allow_fallback``; one of which less than
-    ``require_placement`` runs there, a share of 0 to 1, is an error always.
-    """
+    """What a user may ask of a session."""
 
     threads: int | None = None
+    """The threads of a CPU engine; None is one for each core, at most four. Accelerators ignore it."""
     allow_fallback: bool = False
+    """Whether the CPU may run the model where the device executes none of it. Otherwise that is an error."""
     require_placement: float = 0.0
+    """The least share of the operations, 0..1, that has to run on the device. Less is always an error."""
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
@@ -159,7 +165,7 @@ class Session(Protocol):
 
     @property
     def device(self) -> str:
-        """The device that runs it, as every result reports it: ``"cpu:litert"``."""
+        """The device that runs the model, as every result reports it: ``"cpu:litert"``."""
 
     @property
     def model(self) -> Model:
@@ -167,15 +173,18 @@ class Session(Protocol):
 
     @property
     def placement(self) -> Placement:
-        """Which operations run where; found out from the engine, never assumed."""
+        """Which operations run where. It comes from the engine and is never assumed."""
 
     def run(self, pixels: Pixels) -> Logits:
-        """uint8 RGB [N, H, W, 3] to float32 logits [N, classes]. Raises LinnetError on another shape or dtype,
-        DeviceError when the device fails or the session is closed.
+        """uint8 RGB [N, H, W, 3] to float32 logits [N, classes].
+
+        Raises:
+            LinnetError: another shape or dtype.
+            DeviceError: the device fails, or the session is closed.
         """
 
     def close(self) -> None:
-        """Frees the device. Closing twice does nothing."""
+        """Releases the device. Closing twice does nothing."""
 
     def __enter__(self) -> Self: ...
 
@@ -208,9 +217,12 @@ class Device(Protocol):
         """
 
     def probe(self) -> Probe:
-        """Looks for the library, the hardware and the permission. Never raises and loads no model."""
+        """Checks the library, the hardware and the permission. Never raises and loads no model."""
 
     def open(self, model: Model, options: OpenOptions) -> Session:
-        """Loads a model. Raises DeviceUnavailable when the device is not here, DeviceError when it cannot read
-        the model.
+        """Loads a model.
+
+        Raises:
+            DeviceUnavailable: the device is not available.
+            DeviceError: it cannot read the model.
         """

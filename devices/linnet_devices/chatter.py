@@ -1,4 +1,4 @@
-"""What C++ libraries write to standard error although nothing is wrong, kept from the user's terminal."""
+"""Internal: keeps off the terminal what C++ libraries write to standard error although nothing is wrong."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ _CHATTER = re.compile(
 )
 # Set in the environment of an IsolatedSession's child, whose parent reads what it writes.
 IN_CHILD = "LINNET_ISOLATED_CHILD"
-_LOCK = threading.RLock()  # two threads that each put back what they found would lose standard error
+_LOCK = threading.RLock()  # two threads that both restore what they found would lose standard error
 
 
 def quiet_tensorflow() -> None:
-    """Asks TensorFlow, before it is imported, for errors only: of its warnings about Keras nobody can mend any."""
+    """Asks TensorFlow, before it is imported, for errors only: a user cannot fix its warnings about Keras."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def is_chatter(line: bytes) -> bool:
-    """Whether a line of standard error says nothing that matters."""
+    """Whether a line of standard error is irrelevant to the user."""
     return _CHATTER.match(line) is not None
 
 
 @contextlib.contextmanager
 def no_chatter() -> Iterator[list[str]]:
-    """Holds standard error back for the block, the process's own and not just Python's; at the end everything that is
-    not chatter is written after all. The child of an ``IsolatedSession`` holds nothing back.
+    """Captures standard error during the block: that of the process, not only Python's. At the end everything except
+    the chatter is written. The child process of an ``IsolatedSession`` captures nothing.
 
-    Gives a list that holds the lines of chatter when the block has ended.
+    Yields a list, which holds the lines of chatter when the block has ended.
     """
     chatter: list[str] = []
-    if IN_CHILD in os.environ:  # an abort would take along what is held back
+    if IN_CHILD in os.environ:  # an abort would lose what is captured
         yield chatter
         return
     with _LOCK:

@@ -1,6 +1,6 @@
 """Coral's Edge TPU, on USB or PCIe, through libedgetpu: ``coral``, ``coral:usb``, ``coral:usb:1``, ``coral:pci:0``.
 
-A USB fault makes libedgetpu abort the process, so a stream keeps its session in an ``IsolatedSession``.
+A USB fault makes libedgetpu abort the process. Its session therefore runs in an ``IsolatedSession``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BUSES = ("pci", "usb")  # in the order of edgetpu_c.h's enum edgetpu_device_typ
 
 
 class Coral(ExternalDelegate):
-    """An Edge TPU: any, any on a bus, or the N-th on a bus, counted from 0 as libedgetpu does."""
+    """An Edge TPU: any one, any on a bus, or the N-th on a bus, counted from 0 as in libedgetpu."""
 
     compiled_for = "edgetpu"
 
@@ -46,7 +46,7 @@ class Coral(ExternalDelegate):
         if EDGETPU_OP not in operation_names(model):
             raise DeviceError(
                 f"{model.path} on {self.name}",
-                got="a model that was not compiled for the Edge TPU, which would run on the CPU",
+                got="a model that was not compiled for the Edge TPU: it would run on the CPU",
                 expected=f"one with {EDGETPU_OP}",
                 fix=f"edgetpu_compiler {model.path}",
             )

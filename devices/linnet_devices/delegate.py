@@ -18,7 +18,7 @@ _SUFFIXES = (".so", ".dylib", ".dll")
 
 
 class ExternalDelegate:
-    """A device whose library is a TensorFlow Lite delegate. Its options go to the library as they are."""
+    """A device whose library is a TensorFlow Lite delegate. Its options are passed to the library unchanged."""
 
     formats: tuple[Format, ...] = ("tflite",)
     isolated = True
@@ -48,18 +48,18 @@ class ExternalDelegate:
         try:
             delegate = create_delegate(library, self.options)
         except ValueError as error:
-            reason = str(error) or "no accelerator, and its library gives no reason"
+            reason = str(error) or "no accelerator; its library reports no reason"
             raise DeviceUnavailable(f"device {self.name}", got=reason, fix=self.preset.fix) from error
         return check_placement(LiteRTSession(self.name, model, options, delegate), options)
 
     def library(self) -> tuple[str, ctypes.CDLL]:
-        """The first of the preset's libraries that is here, loaded. Raises DeviceUnavailable."""
+        """The first of the preset's libraries that can be loaded, with its name. Raises DeviceUnavailable."""
         reasons = []
         for name in self.preset.libraries:
             try:
                 library = ctypes.CDLL(name)
                 getattr(library, _ENTRY)
-            except (OSError, AttributeError) as error:  # the linker's own words: they name what is missing
+            except (OSError, AttributeError) as error:  # the linker's message: it names what is missing
                 reasons.append(str(error))
                 continue
             return name, library
@@ -72,7 +72,7 @@ def named(name: str) -> ExternalDelegate:
     A comma in a value is written %2C, because commas separate devices.
 
     Raises:
-        DeviceError: no preset has that name and it is no library's either, or an option has no value.
+        DeviceError: it is neither the name of a preset nor a library's path, or an option has no value.
     """
     target, _, query = name.removeprefix(PREFIX).partition("?")
     options = {}
@@ -87,7 +87,7 @@ def named(name: str) -> ExternalDelegate:
         preset = Preset(
             hardware=target,
             libraries=(target,),
-            fix="see to the library's path, what it links to, its options and the accelerator itself",
+            fix="check the library's path, the libraries that it links to, its options and the accelerator",
         )
         return ExternalDelegate(name, preset, options)
     nearest = difflib.get_close_matches(target, PRESETS, n=1) or ["/path/lib.so"]

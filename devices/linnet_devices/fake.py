@@ -1,4 +1,4 @@
-"""A simulated device: every session needs one, hardware or not. It reads no model file."""
+"""A simulated device for tests and rehearsals. It reads no model file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from linnet_devices.session import EngineSession, OutputAdapter
 
 
 class Fake:
-    """The device ``fake``: its logits follow from the pixels alone, so a test can tell one picture from another."""
+    """The device ``fake``: its logits depend on the pixels alone, so that a test can distinguish two pictures."""
 
     name = "fake"
     formats: tuple[Format, ...] = ("tflite", "onnx", "openvino")
@@ -28,12 +28,12 @@ class Fake:
 
 
 class FakeSession(EngineSession):
-    """Class k's output is the mean of the k-th of as many vertical strips of the model's input."""
+    """The input has a vertical strip for each class; the output of a class is the mean of its strip."""
 
     def __init__(self, device: str, model: Model) -> None:
         super().__init__(device, model)
         self._classes = model.output.classes
-        # Means are floats, whatever the file would give.
+        # Means are floats, whatever the output of the file is.
         self._to_logits = OutputAdapter(
             msgspec.structs.replace(model.output, dtype="float32", shape=(1, self._classes))
         )

@@ -1,4 +1,4 @@
-"""A session in a child process: an accelerator's library may hang or abort there without taking the program along."""
+"""A session in a child process: an accelerator's library may hang or abort there, and the program continues."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from linnet_devices.session import EngineSession, InputAdapter, OutputAdapter
 
 OPEN_S = 60.0
 RUN_S = 5.0
-_END_S = 2.0  # what a child may take to let its device go before it is killed
+_END_S = 2.0  # the time for a child to release its device before it is killed
 _KILL_S = 0.1
 _STOP_CHECK_S = 0.1
 _PIPE_BYTES = 1 << 16
@@ -32,11 +32,11 @@ _KEPT_BYTES = 4096
 
 
 class IsolatedSession(EngineSession):
-    """A session on any device of the registry, in a process of its own; see ``linnet_devices.api.Session``.
+    """A session on any device of the registry, in a separate process; see ``linnet_devices.api.Session``.
 
-    Pixels and logits go through shared memory, which has no name and cannot be left behind. The child ends with this
-    process however that ends, and does not see ctrl-C. After DeviceCrashed or DeviceHung it has ended and the session
-    only fails; close it and open another.
+    Pixels and logits pass through anonymous shared memory, which is freed with the processes. The child process ends
+    whenever this process ends, and ignores ctrl-C. After DeviceCrashed or DeviceHung the child has ended, and every
+    further call fails: close the session and open another.
     """
 
     def __init__(
@@ -49,20 +49,20 @@ class IsolatedSession(EngineSession):
         run_s: float = RUN_S,
         stop: threading.Event | None = None,
     ) -> None:
-        """Starts the child, which probes the device and opens the model.
+        """Starts the child process, which probes the device and opens the model.
 
         Args:
             device: its name in the registry.
-            model: the model; its path has to be absolute.
-            options: what the device's ``open`` gets.
-            open_s: seconds that opening may take; the first inference too, because engines finish loading with it.
-            run_s: seconds that each further inference may take.
+            model: the model to open.
+            options: passed to the device's ``open``.
+            open_s: the most seconds for opening, and for the first inference, with which engines finish loading.
+            run_s: the most seconds for each further inference.
             stop: setting it ends the opening and the first inference early, with a DeviceError.
 
         Raises:
-            DeviceUnavailable: the device is not here.
-            DeviceCrashed: the child ended; the line says by which signal, and the last that it printed.
-            DeviceHung: it did not answer in time, and was killed.
+            DeviceUnavailable: the device is not available.
+            DeviceCrashed: the child ended; the error has the signal and the last line that it printed.
+            DeviceHung: it did not answer in time and was killed.
             DeviceError: it could not open the model, or runs less of it than ``options`` ask for.
         """
         self._process: _Process | None = None
@@ -77,17 +77,17 @@ class IsolatedSession(EngineSession):
             self._open = False
             self._end(0)
             if isinstance(error, OSError):
-                raise DeviceError(f"device {device}", got=f"no process for it: {error}") from error
+                raise DeviceError(f"device {device}", got=f"no process could be started: {error}") from error
             raise
         self.device, self.placement = answer.device, answer.placement
         self._deadline_s, self._run_s, self._stop = open_s, run_s, stop
-        # The child's session does what the model's entry asks for; between the processes there is one signature.
+        # The child's session adapts to the model's TensorSpecs; between the processes there is one signature.
         self._to_input = InputAdapter(_spec("uint8", "NHWC", process.pixels.shape))
         self._to_logits = OutputAdapter(_spec("float32", "NC", process.logits.shape))
 
     @property
     def pid(self) -> int | None:
-        """The child's process; None when it has ended."""
+        """The child's process id; None when it has ended."""
         return self._process.pid if self._process else None
 
     def _infer(self, model_input: NDArray[Any]) -> NDArray[Any]:
@@ -97,7 +97,7 @@ class IsolatedSession(EngineSession):
         process.pixels[:] = model_input
         try:
             answer = process.ask(RUN, self._deadline_s, self._stop)
-        except BaseException:  # ctrl-C too: an answer that comes later must not be taken for the next picture's
+        except BaseException:  # ctrl-C too: a late answer must not be taken for that of the next picture
             self._end(0)
             raise
         self._deadline_s, self._stop = self._run_s, None
@@ -115,7 +115,7 @@ class IsolatedSession(EngineSession):
 
 
 def in_child() -> bool:
-    """Whether this process is the child of an ``IsolatedSession``, and so the place for an engine that may abort."""
+    """Whether this process is the child of an ``IsolatedSession``, where an engine may abort."""
     return IN_CHILD in os.environ
 
 
@@ -124,10 +124,10 @@ def _spec(dtype: Any, layout: Any, shape: tuple[int, ...]) -> TensorSpec:
 
 
 class _Process:
-    """The child, the channel to it and the memory that it shares: ``pixels`` and ``logits``."""
+    """The child process, the channel to it and the shared memory: ``pixels`` and ``logits``."""
 
     def __init__(self, device: str, model: Model) -> None:
-        """Raises OSError where the system has no memory or no process for it."""
+        """Raises OSError where the system provides no memory or no process."""
         self._device = device
         self._printed = b""
         self._control, control = Pipe()
@@ -135,7 +135,7 @@ class _Process:
         life, self._life = Pipe(duplex=False)
         memory = os.memfd_create("linnet")
         fds = (control.fileno(), memory, life.fileno())
-        # -P: a file in the working directory must not pass for one of the child's modules.
+        # -P: a file in the working directory must not be imported in place of a module.
         command = [sys.executable, "-P", "-m", "linnet_devices.isolated_child", *map(str, fds)]
         try:
             self.pixels, self.logits = map_memory(memory, model)
@@ -146,7 +146,7 @@ class _Process:
                 stderr=output.fileno(),
                 pass_fds=fds,
                 env=os.environ | {IN_CHILD: "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-                start_new_session=True,  # ctrl-C is for the program to handle
+                start_new_session=True,  # the program handles ctrl-C
             )
         finally:
             os.close(memory)
@@ -162,7 +162,7 @@ class _Process:
         return self._child.pid
 
     def ask(self, message: bytes, within_s: float, stop: threading.Event | None = None) -> bytes:
-        """Sends a message and gives the answer.
+        """Sends a message and returns the answer.
 
         Raises:
             DeviceCrashed: the child has ended.
@@ -182,14 +182,14 @@ class _Process:
             raise self._crashed() from error
 
     def _answered(self, until: float) -> bool:
-        """Waits for an answer, or for output, which it takes: a full pipe would stop the child."""
+        """Waits for an answer, and reads what the child prints: a full pipe would stop it."""
         ready = {fd for fd, _ in self._poll.poll(max(0.0, until - time.monotonic()) * 1e3)}
         if self._output.fileno() in ready and not self._take_output():
             self._poll.unregister(self._output)
         return self._control.fileno() in ready
 
     def end(self, within_s: float) -> None:
-        """Lets the child close its session and end; kills it when it takes longer than that."""
+        """Lets the child close its session and end, and kills it where that takes longer than ``within_s``."""
         self._control.close()
         self._reap(within_s)
         if self._child.returncode is None:
@@ -218,10 +218,10 @@ class _Process:
 
     def _last_words(self) -> str:
         lines = [line for line in self._printed.splitlines() if line.strip() and not is_chatter(line)]
-        return f", having said: {lines[-1].decode(errors='replace').strip()}" if lines else ""
+        return f", after printing: {lines[-1].decode(errors='replace').strip()}" if lines else ""
 
     def _take_output(self) -> bool:
-        """Takes some of what the child has printed; False when there will be no more."""
+        """Reads what the child has printed; False at the end of its output."""
         try:
             data = os.read(self._output.fileno(), _PIPE_BYTES)
         except BlockingIOError:

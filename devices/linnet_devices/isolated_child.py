@@ -1,7 +1,7 @@
 """The child process of an ``IsolatedSession``: it opens one session and runs it on the pixels in shared memory.
 
-Run as ``python -m linnet_devices.isolated_child CONTROL MEMORY LIFE``, three inherited file descriptors: the channel of
-messages, the pixels and logits, and a pipe that ends when the parent does.
+Internal. It is started as ``python -m linnet_devices.isolated_child CONTROL MEMORY LIFE`` with three inherited file
+descriptors: the channel of messages, the pixels and logits, and a pipe that closes when the parent process ends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from linnet_devices.lifeline import end_with
 from linnet_devices.registry import load_device
 from linnet_devices.session import InputAdapter, check_placement
 
-RUN, DONE = b"run", b"done"  # the pixels are there; the logits are
+RUN, DONE = b"run", b"done"  # the pixels are in the memory; the logits are
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -44,14 +44,14 @@ class Opening(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
-    """Its answer: what the session in the child says of itself."""
+    """The child's answer: the session's device and placement."""
 
     device: str
     placement: Placement
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """Its answer where that failed, and to a run that failed: the parts of a LinnetError."""
+    """The child's answer where opening or a run failed: the parts of a LinnetError."""
 
     kind: Literal["unavailable", "error"]
     what: str | Setting
@@ -83,10 +83,10 @@ def map_memory(memory: int, model: Model) -> tuple[Pixels, Logits]:
 
 
 def main() -> None:
-    """Serves the parent until it closes the channel."""
+    """Answers the parent process until it closes the channel."""
     control_fd, memory, life = map(int, sys.argv[1:])
     end_with(life)
-    # An accelerator's abort is an everyday matter here: no core file on an SD card, and no wait until it is written.
+    # An accelerator's abort is expected here: no core file on an SD card, and no wait until it is written.
     # A limit of 1 byte, unlike 0, also keeps the kernel from piping the core to a program.
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (1 if hard == resource.RLIM_INFINITY else min(1, hard), hard))
@@ -94,7 +94,7 @@ def main() -> None:
     opening = msgspec.json.decode(control.recv_bytes(), type=Opening)
     try:
         session = _open(opening)
-    except Exception as error:  # a plug-in may raise anything, and its reason is the parent's to tell
+    except Exception as error:  # a plug-in may raise anything, and the parent reports its reason
         control.send_bytes(msgspec.json.encode(Failed.of(error, opening.device)))
         return
     with session:
@@ -128,7 +128,7 @@ def _asked(control: Connection) -> bool:
 
 def _run(session: Session, pixels: Pixels, logits: Logits) -> None:
     found = session.run(pixels)
-    if found.shape != logits.shape:  # NumPy would spread one number over all classes
+    if found.shape != logits.shape:  # NumPy would broadcast one number over all classes
         raise DeviceError(f"logits of {session.device}", got=list(found.shape), expected=list(logits.shape))
     logits[:] = found
 

@@ -1,4 +1,4 @@
-"""TensorFlow Lite on the CPU: ai-edge-litert, or tflite-runtime where only that can be had (old Coral boards)."""
+"""TensorFlow Lite on the CPU: ai-edge-litert, or tflite-runtime where only that is available (old Coral boards)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ except ModuleNotFoundError as error:
     try:
         from tflite_runtime.interpreter import Delegate, Interpreter, load_delegate
     except ModuleNotFoundError:
-        raise error from None  # the line then names what its fix installs
+        raise error from None  # the error then names what its fix installs
 
     PACKAGE = "tflite-runtime"
 
-DELEGATE = "DELEGATE"  # what both packages call the operation that stands for those that a delegate took
+DELEGATE = "DELEGATE"  # the name of the operation that replaces those that a delegate took, in both packages
 
 
 class LiteRT:
@@ -57,7 +57,7 @@ class LiteRTSession(EngineSession):
 
     def __init__(self, device: str, model: Model, options: OpenOptions, delegate: Delegate | None = None) -> None:
         delegates = [delegate] if delegate else None
-        with _told_in_one_line(model, device):
+        with _one_line_errors(model, device):
             self._interpreter = Interpreter(
                 model_path=model.path, num_threads=thread_count(options), experimental_delegates=delegates
             )
@@ -65,7 +65,7 @@ class LiteRTSession(EngineSession):
             if tuple(pixels["shape"]) != model.input.shape and -1 in pixels["shape_signature"]:
                 # An open dimension has length 1 until it is set.
                 self._interpreter.resize_tensor_input(pixels["index"], model.input.shape, strict=True)
-            # The delegate has its operations. XNNPACK, which is the CPU too, takes the rest with the allocation.
+            # The delegate has taken its operations. XNNPACK, which is the CPU too, takes others in allocate_tensors.
             operations = self._interpreter._get_ops_details()
             self._interpreter.allocate_tensors()
         self.placement = _placement(device, operations, delegated=delegate is not None)
@@ -80,7 +80,7 @@ class LiteRTSession(EngineSession):
             self._interpreter.invoke()
             output: NDArray[Any] = self._interpreter.get_tensor(self._output_index)
         except (RuntimeError, ValueError) as error:
-            before, self._said = self._said, str(error)  # the interpreter appends to what it said before
+            before, self._said = self._said, str(error)  # the interpreter appends to its earlier message
             reason = self._said.removeprefix(before)
             raise DeviceError(f"{self.device} running {self.model.path}", got=reason) from error
         return output
@@ -90,7 +90,7 @@ class LiteRTSession(EngineSession):
 
 
 def create_delegate(library: str, options: dict[str, str]) -> Delegate:
-    """A library's delegate. Raises ValueError with the reason that the library gives, which may be empty."""
+    """A library's delegate. Raises ValueError with the library's reason, which may be empty."""
     try:
         with no_chatter():
             return load_delegate(library, options)
@@ -99,14 +99,14 @@ def create_delegate(library: str, options: dict[str, str]) -> Delegate:
 
 
 def operation_names(model: Model) -> list[str]:
-    """The operations of a model, custom ones by their own names. Raises DeviceError where the file is not a model."""
-    with _told_in_one_line(model, LiteRT.name):
+    """The names of a model's operations, also of custom ones. Raises DeviceError where the file is not a model."""
+    with _one_line_errors(model, LiteRT.name):
         return [operation["op_name"] for operation in Interpreter(model_path=model.path)._get_ops_details()]
 
 
 @contextlib.contextmanager
-def _told_in_one_line(model: Model, device: str) -> Iterator[None]:
-    """Turns the errors of an interpreter, which lacks an operation or cannot read the file, into DeviceError."""
+def _one_line_errors(model: Model, device: str) -> Iterator[None]:
+    """Turns the errors of an interpreter (an unknown operation, an unreadable file) into DeviceError."""
     try:
         with no_chatter():
             yield
@@ -125,10 +125,10 @@ def _placement(device: str, operations: list[dict[str, Any]], *, delegated: bool
 
 
 def delegated_operations(operations: list[dict[str, Any]]) -> set[int]:
-    """The indices of the operations that delegates took, from an interpreter's list, which holds them all and a
-    DELEGATE for each neighbouring group.
+    """The indices of the operations that delegates took.
 
-    Those that a group replaced are found backwards, from its outputs to its inputs.
+    ``operations`` is an interpreter's list: all operations of the model, and a DELEGATE for each group of neighbours
+    that was taken. The operations of a group are found backwards, from its outputs to its inputs.
     """
     own = [operation for operation in operations if operation["op_name"] != DELEGATE]
     maker = {int(output): operation for operation in own for output in operation["outputs"]}

@@ -38,16 +38,16 @@ _NOT_COMPUTED = ("Const", "Input", "Output", "Constant", "Parameter", "Result")
 
 @functools.cache
 def the_core() -> openvino.Core:
-    """One for the process, which is never let go.
+    """One for the whole process; it is never freed.
 
-    OpenVINO's CPU plug-in gives the thread that loads it an alternate stack for signals. Two that are not unloaded in
-    the opposite order, or in another thread, leave a stack that is gone, and the next ctrl-C is a segmentation fault.
+    OpenVINO's CPU plug-in sets an alternate signal stack in the thread that loads it. Two cores that are freed in the
+    wrong order, or in another thread, leave a freed stack in use, and the next ctrl-C is a segmentation fault.
     """
     return openvino.Core()
 
 
 class OpenVino:
-    """One of OpenVINO's devices, under the name that it has there: ``target``."""
+    """A device of OpenVINO, which calls it ``target``."""
 
     name: str
     target: str
@@ -57,13 +57,13 @@ class OpenVino:
     compiled_for: str | None = None
 
     def core(self) -> openvino.Core:
-        """OpenVINO with its plug-ins; a stand-in registers its own."""
+        """OpenVINO with its plug-ins; a simulated device registers its own."""
         return the_core()
 
     def probe(self) -> Probe:
         core = self.core()
-        # NPU where there is one, GPU.0 and GPU.1 where there are two. Of a device that is not here only this list says
-        # so plainly: to ask for its properties raises whatever its plug-in meets first.
+        # It lists NPU for one, GPU.0 and GPU.1 for two. Only this list shows reliably that a device is missing: reading
+        # the properties of a missing one raises whatever error its plug-in meets first.
         found = [device for device in core.available_devices if _is(self.target, device)]
         if not found:
             return Probe(False, f"OpenVINO finds {', '.join(core.available_devices)} and no {self.target}", self.fix)
@@ -108,13 +108,13 @@ class OpenVinoGpu(OpenVino):
 
 
 class OpenVinoSession(EngineSession):
-    """An IR compiled for a device: for that one alone, never for AUTO or HETERO, which would use the CPU silently."""
+    """An IR that is compiled for one device, never for AUTO or HETERO, which would use the CPU silently."""
 
     def __init__(self, device: OpenVino, model: Model, options: OpenOptions) -> None:
         core = device.core()
         try:
             network = _read_ir(model)
-            if network.is_dynamic():  # as others export it; an NPU takes fixed shapes only
+            if network.is_dynamic():  # open dimensions; an NPU takes fixed shapes only
                 network.reshape(list(model.input.shape))
             compiled = core.compile_model(network, device.target, _properties(device.target, options))
         except _ERRORS as error:
@@ -122,8 +122,10 @@ class OpenVinoSession(EngineSession):
                 f"{model.path} in openvino", got=_reason(error), expected=f"an IR that {device.target} takes"
             ) from error
         dtype = compiled.inputs[0].element_type.to_dtype()
-        if dtype != model.input.dtype:  # OpenVINO would convert, and cut values off, without a word
-            raise DeviceError(f"input of {model.path}", got=dtype, expected=f"{model.input.dtype}, as its entry says")
+        if dtype != model.input.dtype:  # OpenVINO would convert silently, and clip values
+            raise DeviceError(
+                f"input of {model.path}", got=dtype, expected=f"{model.input.dtype}, as its TensorSpec says"
+            )
         self.placement = _placement(device, compiled, network)
         super().__init__(device.name if self.placement.on_device else OpenVinoCpu.name, model)
         self._request = compiled.create_infer_request()
@@ -160,27 +162,27 @@ def _reason(error: Exception) -> str:
 def _properties(target: str, options: OpenOptions) -> dict[str, Any]:
     properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if target == _CPU:
-        # On a CPU with bf16 the default would compute a float32 model in bf16.
+        # On a CPU with bf16, the default computes a float32 model in bf16.
         return properties | {"INFERENCE_NUM_THREADS": thread_count(options), "INFERENCE_PRECISION_HINT": "f32"}
-    # To compile for an accelerator takes seconds, and is the same each time.
+    # Compilation for an accelerator takes seconds, and its result is always the same.
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linnet" / "openvino"
     return properties | {"CACHE_DIR": str(folder)}
 
 
 def _placement(device: OpenVino, compiled: Any, network: Any) -> Placement:
-    """Where EXECUTION_DEVICES says that it runs, with the runtime model's operations, or the file's where a plug-in
-    shows none of its own.
+    """Where the model runs, as EXECUTION_DEVICES reports. The operations are those of the runtime model, or those of
+    the file where a plug-in reports none.
     """
     kinds = [op.get_rt_info()["layerType"].astype(str) for op in compiled.get_runtime_model().get_ops()]
     if all(kind in _NOT_COMPUTED for kind in kinds):
         kinds = [op.get_type_name() for op in network.get_ops()]
     computed = [kind for kind in kinds if kind not in _NOT_COMPUTED]
-    used = [name.strip("()") for name in compiled.get_property("EXECUTION_DEVICES")]  # "(CPU)" is one fallen back to
+    used = [name.strip("()") for name in compiled.get_property("EXECUTION_DEVICES")]  # "(CPU)" is a fallback
     if all(_is(device.target, name) for name in used):
         return Placement(device.name, len(computed), len(computed))
     return Placement(device.name, 0, len(computed), tuple(f"{kind}: {'+'.join(used)}" for kind in computed))
 
 
 def _is(target: str, name: str) -> bool:
-    """Whether a device of OpenVINO's is of that kind: GPU, or GPU.0 where there are two."""
+    """Whether a name of OpenVINO is a device of that kind: GPU, or GPU.0 where there are two."""
     return name.partition(".")[0] == target

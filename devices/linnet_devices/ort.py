@@ -12,8 +12,8 @@ from linnet_devices.session import EngineSession, check_placement, thread_count
 
 _CPU = "CPUExecutionProvider"
 _SUFFIX = "ExecutionProvider"
-_ERRORS_ONLY = 3  # a warning per unsupported optimisation is noise to a user
-# The packages that have a provider, in place of onnxruntime.
+_ERRORS_ONLY = 3  # its warnings about optimizations do not concern a user
+# The package with each provider, which replaces onnxruntime.
 _PACKAGES = {
     "CUDA": "onnxruntime-gpu",
     "Dml": "onnxruntime-directml",
@@ -38,7 +38,7 @@ class OnnxRuntimeCpu:
 
 
 class OnnxRuntimeProvider:
-    """The device ``ort:NAME``: an execution provider. It takes the whole model, unless a fallback is allowed."""
+    """The device ``ort:NAME``: an execution provider. It must run the whole model, unless a fallback is allowed."""
 
     formats: tuple[Format, ...] = ("onnx",)
     isolated = True
@@ -60,14 +60,16 @@ class OnnxRuntimeProvider:
             package = _PACKAGES.get(self._short)
             return Probe(
                 False,
-                f"this onnxruntime has {', '.join(provider.removesuffix(_SUFFIX) for provider in here)}",
-                f"pip uninstall onnxruntime, then pip install {package}" if package else "build onnxruntime with it",
+                f"the installed onnxruntime has {', '.join(provider.removesuffix(_SUFFIX) for provider in here)}",
+                f"pip uninstall onnxruntime, then pip install {package}"
+                if package
+                else f"build onnxruntime with {self._short}",
             )
         return Probe(True, details={"engine": f"onnxruntime {onnxruntime.__version__}", "provider": self._provider})
 
     def open(self, model: Model, options: OpenOptions) -> OnnxSession:
         found = self.probe()
-        if not found.available:  # onnxruntime would take the CPU
+        if not found.available:  # onnxruntime would use the CPU
             raise DeviceUnavailable(f"device {self.name}", got=found.reason, fix=found.fix)
         return check_placement(OnnxSession(self.name, model, options, self._provider), options, whole=True)
 
@@ -77,7 +79,7 @@ class OnnxSession(EngineSession):
 
     def __init__(self, device: str, model: Model, options: OpenOptions, provider: str = _CPU) -> None:
         try:
-            # A run that fails must not go on elsewhere, and ONNX Runtime prints to standard output where it falls back.
+            # A run that fails must not continue on another provider, and a fallback prints to standard output.
             self._session = onnxruntime.InferenceSession(
                 model.path, _session_options(thread_count(options)), providers=[provider], enable_fallback=0
             )

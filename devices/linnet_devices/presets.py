@@ -1,6 +1,6 @@
-"""The TensorFlow Lite delegates that are known by name, Coral's among them: a table, from their makers' sources.
+"""Internal: the TensorFlow Lite delegates that have a name, Coral's among them, from the sources of their vendors.
 
-None of this hardware was at hand: docs/devices.md says what is proven and what is not.
+None of this hardware was available: docs/devices.md says what is proven and what is not.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ _NXP_FIX = "NXP's Linux image for the board with eIQ has it, in /usr/lib"
 
 @dataclass(frozen=True)
 class Preset:
-    """A delegate and what is known of it.
-
-    ``libraries`` are tried in this order. ``options`` are its own, and given unless the user says otherwise;
-    ``environment`` is set where it is not set yet. ``model`` says what it wants, ``fix`` how to get it, ``source``
-    where these facts are from. ``unavailable`` is why it never can be had.
-    """
+    """A delegate and what is known about it."""
 
     hardware: str
     libraries: tuple[str, ...] = ()
+    """The file names of its library, tried in this order."""
     options: dict[str, str] = field(default_factory=dict)
+    """Options of the library that are passed unless the user sets them."""
     environment: dict[str, str] = field(default_factory=dict)
+    """Environment variables that are set unless they are set already."""
     model: str = "int8"
+    """What kind of model it needs."""
     fix: str = ""
+    """How to install it."""
     source: str = ""
+    """Where these facts come from."""
     unavailable: str = ""
+    """Why it can never be available; empty for one that can."""
 
 
 PRESETS = {
@@ -54,7 +56,7 @@ PRESETS = {
     ),
     "teflon": Preset(
         hardware="NPUs with a driver in Mesa: Amlogic A311D, NXP i.MX 8M Plus (etnaviv), RK3588 (rocket)",
-        libraries=("libteflon.so", "/usr/lib/teflon/libteflon.so"),  # the second is Debian's place
+        libraries=("libteflon.so", "/usr/lib/teflon/libteflon.so"),  # the second is Debian's
         model="int8 or uint8; which of its operations are taken depends on Mesa's version",
         fix="sudo apt install mesa-teflon-delegate (Debian 13 on arm64), with Linux 6.7 or newer",
         source="docs.mesa3d.org/teflon.html; Debian's mesa-teflon-delegate",
@@ -62,7 +64,7 @@ PRESETS = {
     "armnn": Preset(
         hardware="Mali GPUs through Arm NN",
         libraries=("libarmnnDelegate.so",),
-        # With CpuAcc in the list Arm NN would run on the CPU and still count as the device.
+        # With CpuAcc in the list, Arm NN would run on the CPU and still count as the device.
         options={"backends": "GpuAcc", "logging-severity": "fatal"},
         model="int8 or float",
         fix="unpack Arm NN's release for the machine and put its folder into LD_LIBRARY_PATH",
@@ -70,9 +72,9 @@ PRESETS = {
     ),
     "nnapi": Preset(
         hardware="Android's accelerators",
-        unavailable="NNAPI belongs to Android, deprecated since Android 15; its delegate is compiled into apps, and "
+        unavailable="NNAPI is a part of Android, deprecated since Android 15; its delegate is compiled into apps, and "
         "there is no library to load",
-        fix="delegate:vx, which replaced NNAPI on NXP's Linux, or the delegate of the accelerator's maker",
+        fix="delegate:vx, which replaced NNAPI on NXP's Linux, or the delegate of the accelerator's vendor",
         source="developer.android.com: NNAPI Migration Guide; NXP IMXMLUG",
     ),
     "qnn": Preset(
@@ -85,7 +87,7 @@ PRESETS = {
     ),
 }
 
-# libedgetpu takes this operation, which Coral's compiler makes, and no other.
+# Coral's compiler makes this operation; libedgetpu takes no other.
 EDGETPU_OP = "edgetpu-custom-op"
 EDGETPU_LIBRARY = {"darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}.get(sys.platform, "libedgetpu.so.1")
 EDGETPU = Preset(

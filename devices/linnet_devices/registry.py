@@ -19,21 +19,21 @@ from linnet_devices.presets import PRESETS
 
 ENTRY_POINT_GROUP = "linnet.devices"
 _MEMBERS = ("name", "formats", "isolated", "compiled_for", "probe", "open")  # of the protocol Device
-_PLUGIN_FIX = "install what the plug-in needs, or report it to its maker"
+_PLUGIN_FIX = "install what the plug-in needs, or report it to its author"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a device's class is, and the line that installs what it imports.
-
-    ``nodes`` are those of its driver, of which one is there wherever the hardware can be used: without any, nothing
-    has to be imported to say that it cannot.
-    """
+    """A device of the table."""
 
     target: str
+    """Where its class is: ``"module:Class"``."""
     hint: str
+    """The command that installs what the module imports."""
     summary: str
     nodes: tuple[str, ...] = ()
+    """Patterns of its driver's device files. Where none of them exists the device is not available, and its engine does
+    not have to be imported to find that out."""
 
 
 DEVICES = {
@@ -55,10 +55,10 @@ DEVICES = {
         "Intel's GPU through OpenVINO",
         ("/dev/dri/renderD*", "/dev/dxg"),  # the second is Windows' for its Linux
     ),
-    "fake": Entry("linnet_devices.fake:Fake", "", "simulated: reads no model, for tests and rehearsals"),
+    "fake": Entry("linnet_devices.fake:Fake", "", "simulated, for tests and rehearsals: reads no model file"),
 }
 
-# Devices whose names go on after these: the class, or function, is given the whole name.
+# Prefixes of device names: the class or function is called with the whole name.
 FAMILIES = {
     "coral:": Entry(
         "linnet_devices.coral:Coral", "pip install 'linnet[litert]'", "coral:usb, coral:usb:1, coral:pci:0"
@@ -72,8 +72,8 @@ FAMILIES = {
 }
 
 _CPU = ("cpu:litert", "cpu:onnx", "cpu:openvino")
-# Groups are tried in this order; the first device that is here and reads a model of the bundle is taken. The one
-# for "auto" has to pass its canary too.
+# A group's devices are tried in this order: the first that is available and reads a model of the bundle is used. With
+# "auto" it also has to pass its canary.
 GROUPS = {
     "cpu": _CPU,
     "auto": (
@@ -91,7 +91,7 @@ GROUPS = {
 
 
 def expand(name: str) -> tuple[str, ...]:
-    """The devices that a name stands for, best first: ``"cpu"`` gives the three CPU engines."""
+    """The devices that a name stands for, best first: ``"cpu"`` is the three CPU engines."""
     return GROUPS.get(name, (name,))
 
 
@@ -99,8 +99,8 @@ def load_device(name: str) -> Device:
     """The device of that name.
 
     Raises:
-        DeviceUnavailable: its package is not installed; the line says what to install.
-        DeviceError: no device has that name; the line lists the known ones and the nearest.
+        DeviceUnavailable: its package is not installed; the error says what to install.
+        DeviceError: no device has that name; the error lists the known names and suggests the nearest.
     """
     family = "".join(name.partition(":")[:2])
     entry = DEVICES.get(name) or FAMILIES.get(family)
@@ -115,13 +115,13 @@ def load_device(name: str) -> Device:
 
 
 def probe_all() -> dict[str, Probe]:
-    """Every device with a name of its own, and whether it can be used here. Never raises."""
+    """Whether each device of ``known_names`` is available, by name. Never raises."""
     names = [name for name in known_names() if name not in GROUPS]
     return {name: probe(name) for name in names}
 
 
 def probe(name: str) -> Probe:
-    """Whether the device of that name can be used here. Never raises."""
+    """Whether the device of that name is available. Never raises."""
     nodes = DEVICES[name].nodes if name in DEVICES and sys.platform == "linux" else ()
     if nodes and not any(map(glob.glob, nodes)):
         return Probe(False, f"no {' and no '.join(nodes)}: no such hardware, or no driver for it", "linnet doctor")
@@ -129,12 +129,12 @@ def probe(name: str) -> Probe:
         return load_device(name).probe()
     except DeviceError as error:
         return Probe(False, _one_line(str(error.got or error)), str(error.fix or ""))
-    except Exception as error:  # a plug-in's fault must not hide the other devices
+    except Exception as error:  # an error in a plug-in must not hide the other devices
         return Probe(False, _one_line(f"{type(error).__name__}: {error}"), _PLUGIN_FIX)
 
 
 def known_names() -> list[str]:
-    """Every name that ``--device`` takes, but for those of families that go on as the user wants."""
+    """Every device name, except those that continue a prefix of ``FAMILIES`` freely."""
     return [*GROUPS, *DEVICES, *(f"delegate:{name}" for name in PRESETS), *(point.name for point in _plugins())]
 
 
@@ -143,7 +143,7 @@ def _one_line(text: str) -> str:
 
 
 def _plugins() -> tuple[EntryPoint, ...]:
-    """The plug-ins' entry points; the tables' own names are not theirs to take."""
+    """The plug-ins' entry points, without those that use a name of the tables."""
     return tuple(
         point
         for point in entry_points(group=ENTRY_POINT_GROUP)
@@ -157,11 +157,11 @@ def _load_plugin(name: str) -> Device:
             what = f"plug-in device {name} ({point.value})"
             try:
                 device: Device = point.load()()
-            except Exception as error:  # whatever the plug-in raises, its name must be in the line
+            except Exception as error:  # a plug-in may raise anything, and the error names it
                 raise DeviceUnavailable(what, got=f"{type(error).__name__}: {error}", fix=_PLUGIN_FIX) from error
             missing = [member for member in _MEMBERS if not hasattr(device, member)]
             if missing:
-                raise DeviceUnavailable(what, got=f"no member {', '.join(missing)}", fix=_PLUGIN_FIX)
+                raise DeviceUnavailable(what, got=f"a device without {', '.join(missing)}", fix=_PLUGIN_FIX)
             return device
     names = known_names()
     nearest = difflib.get_close_matches(name, names, n=1)

@@ -1,4 +1,4 @@
-"""The half of a session that is the same on every engine: pixels into the model's own input, its output into logits."""
+"""The part of a session that is the same on every engine: pixels to the model's input, its output to logits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DTYPES: dict[str, type[np.generic]] = {
     "float16": np.float16,
     "float32": np.float32,
 }
-_MOST_THREADS = 4  # a small network gains nothing from more, and a busy machine loses
+_MOST_THREADS = 4  # more do not speed up a small network, and slow down a busy machine
 _LARGEST_OUTPUT = 1e30  # the softmax of a larger one over a small temperature would overflow float32
 _SMALLEST_PROBABILITY = 1e-7  # a probability of 0 has no finite logit
 _MOST_NAMED = 5
@@ -40,7 +40,7 @@ AnySession = TypeVar("AnySession", bound=Session)
 
 
 class EngineSession(Closable):
-    """A session whose engine takes one array and gives one array; see ``linnet_devices.api.Session``.
+    """A session whose engine takes one array and returns one array; see ``linnet_devices.api.Session``.
 
     An engine implements ``_infer`` and ``_release`` and sets ``placement``.
     """
@@ -60,7 +60,7 @@ class EngineSession(Closable):
 
     @abstractmethod
     def _release(self) -> None:
-        """Frees what the engine holds."""
+        """Releases what the engine holds."""
 
     def run(self, pixels: Pixels) -> Logits:
         """uint8 RGB [N, H, W, 3] to float32 logits [N, classes]; see ``linnet_devices.api.Session.run``."""
@@ -77,10 +77,10 @@ class EngineSession(Closable):
 
 
 class InputAdapter:
-    """Pixels in Linnet's one signature (uint8 RGB NHWC) to the input that a model made elsewhere may want.
+    """Pixels in Linnet's one signature (uint8 RGB NHWC) to the input of any model.
 
-    Whatever the normalisation and the quantisation, a pixel has 256 values: one table per channel does it all, and
-    no table at all where the quantised value is the pixel.
+    A pixel has 256 values, so one table per channel does the normalization and the quantization. There is no table
+    where the quantized value is the pixel.
     """
 
     def __init__(self, spec: TensorSpec) -> None:
@@ -129,8 +129,10 @@ def _input_table(spec: TensorSpec) -> NDArray[Any]:
 
 
 class OutputAdapter:
-    """A model's output tensor to float32 logits [1, classes]. Raises DeviceError where it is another tensor than
-    the model's entry says, whose numbers would be read wrongly, and where it is not finite.
+    """A model's output tensor to float32 logits [1, classes].
+
+    Raises DeviceError where the tensor differs from its TensorSpec, because its numbers would be misread, and where a
+    number is not finite.
     """
 
     def __init__(self, spec: TensorSpec) -> None:
@@ -141,7 +143,7 @@ class OutputAdapter:
             raise DeviceError(
                 f"output {self.spec.name} of the model",
                 got=f"{raw.dtype} {list(raw.shape)}",
-                expected=f"{self.spec.dtype} {list(self.spec.shape)}, as its entry says",
+                expected=f"{self.spec.dtype} {list(self.spec.shape)}, as its TensorSpec says",
             )
         values = raw.reshape(1, -1).astype(np.float32)
         if self.spec.is_quantized:
@@ -158,7 +160,7 @@ class OutputAdapter:
 
 
 def thread_count(options: OpenOptions) -> int:
-    """The threads that a CPU engine gets: what was asked for, or one a usable core, at most four."""
+    """The threads of a CPU engine: as many as the options say, or one for each usable core, at most four."""
     if options.threads is not None:
         return options.threads
     has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
@@ -166,9 +168,10 @@ def thread_count(options: OpenOptions) -> int:
 
 
 def check_placement(session: AnySession, options: OpenOptions, *, whole: bool = False) -> AnySession:
-    """Gives the session back, or closes it and raises DeviceError: asked for a device, and running elsewhere.
+    """Returns the session, or closes it and raises DeviceError where less of the model runs on the device than
+    ``options`` require.
 
-    ``whole``: nothing may run elsewhere unless ``options`` allow a fallback.
+    ``whole``: everything has to run there, unless ``options`` allow a fallback.
     """
     placement, least = session.placement, options.require_placement
     if not options.allow_fallback and (whole or not placement.on_device):

@@ -1,5 +1,5 @@
-"""A bundle's artifact on a device: which of the artifacts a device gets, which device of a group is here, and in which
-process it runs.
+"""Internal: opens a bundle's artifact on a device. It decides which artifact a device reads, which device of a group is
+used, and in which process it runs.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def choose_precision(bundle: Bundle, wanted: PrecisionChoice | None) -> Precisio
 
 
 def open_session(bundle: Bundle, device_name: str, *, precision: PrecisionChoice, options: OpenOptions) -> Session:
-    """Opens the artifact of that precision on the first device of ``device_name`` that is here and reads it.
+    """Opens the artifact of that precision on the first device of ``device_name`` that is available and reads it.
 
     Raises:
-        DeviceUnavailable: none is; the line says why for each.
-        DeviceError: it could not open the artifact, or its process ended.
+        DeviceUnavailable: there is none; the error has the reason of each.
+        DeviceError: the device could not open the artifact, or its process ended.
         BundleError: the artifact's file is damaged.
     """
     reasons = []
@@ -78,11 +78,12 @@ def open_model(
     run_s: float = RUN_S,
     stop: threading.Event | None = None,
 ) -> Session:
-    """Opens a model on a device, an accelerator in a process of its own; the keywords are ``IsolatedSession``'s.
+    """Opens a model on a device, where it is isolated in a separate process; the keywords are those of
+    ``IsolatedSession``.
 
     Raises:
-        DeviceUnavailable: the device is not here.
-        DeviceError: it could not open the model, runs less of it than ``options`` ask for, or its process ended.
+        DeviceUnavailable: the device is not available.
+        DeviceError: it could not open the model, runs less of it than ``options`` require, or its process ended.
     """
     if device.isolated:
         return IsolatedSession(device.name, model, options, open_s=open_s, run_s=run_s, stop=stop)
@@ -93,8 +94,8 @@ def open_model(
 
 
 def find_artifact(bundle: Bundle, device: Device, precision: PrecisionChoice) -> Artifact:
-    """The artifact of that precision in the first of the device's formats; the one compiled for the device, if the
-    bundle has it. Raises DeviceUnavailable where there is none.
+    """The artifact of that precision in the first of the device's formats, or the one that was compiled for the device
+    where the bundle has it. Raises DeviceUnavailable where there is none.
     """
     own = device.compiled_for
     readable = [

@@ -169,11 +169,11 @@ def test_independent_probabilities_of_zero_and_one_have_finite_logits_at_the_end
 
 
 @pytest.mark.parametrize("raw", [np.zeros((1, 4), np.float32), np.zeros((1, 3), np.uint8)], ids=["shape", "dtype"])
-def test_an_output_that_is_not_as_its_entry_says_is_an_error(raw: NDArray[Any]) -> None:
+def test_an_output_that_is_not_as_its_spec_says_is_an_error(raw: NDArray[Any]) -> None:
     with pytest.raises(DeviceError) as error:
         OutputAdapter(output_spec())(raw)
-    line = f"output output of the model: got {raw.dtype} {list(raw.shape)}, expected float32 [1, 3], as its entry says"
-    assert str(error.value) == line
+    got, expected = f"{raw.dtype} {list(raw.shape)}", "float32 [1, 3], as its TensorSpec says"
+    assert str(error.value) == f"output output of the model: got {got}, expected {expected}"
 
 
 # TensorSpec, Placement, OpenOptions

@@ -27,7 +27,7 @@ FAULTS = {
     "remembers": ("Remembers", "test_the_same_picture_gives_the_same_logits"),
     "raw": ("LetsErrorsThrough", "test_refuses_a_damaged_model"),
     "misnamed": ("CallsItselfAnother", "test_name_is_the_registrys"),
-    "nofix": ("SaysNoFix", "test_probe_says_what_is_here_or_why_not"),
+    "nofix": ("SaysNoFix", "test_probe_reports_availability_or_the_reason"),
 }
 
 _TEST_FILE = """

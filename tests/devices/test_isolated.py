@@ -117,7 +117,7 @@ def test_what_the_child_prints_is_not_the_programs_output(
 @pytest.mark.parametrize(
     ("fault", "how"),
     [
-        ("abort", "was ended by SIGABRT, having said: F driver/usb.cc:857] USB transfer error 2"),
+        ("abort", "was ended by SIGABRT, after printing: F driver/usb.cc:857] USB transfer error 2"),
         ("segmentation fault", "was ended by SIGSEGV"),
         ("exit", "ended with status 7"),
     ],

@@ -125,7 +125,7 @@ def test_a_plugins_name_is_the_nearest_too() -> None:
     [
         ("no-start", "no licence ask the vendor"),
         ("no-class", "Missing"),
-        ("no-members", "no member isolated, compiled_for"),
+        ("no-members", "a device without isolated, compiled_for"),
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_is_named_in_one_line(name: str, reason: str) -> None:
@@ -153,7 +153,7 @@ def test_probing_all_outlives_the_faults_of_plugins() -> None:
     assert found["no-probe"].reason == "RuntimeError: the bus is gone"
     for name in ("no-probe", "no-start", "no-class"):
         assert found[name].reason
-        assert found[name].fix == "install what the plug-in needs, or report it to its maker"
+        assert found[name].fix == "install what the plug-in needs, or report it to its author"
         assert "\n" not in found[name].reason
 
 

@@ -360,7 +360,7 @@ def test_a_library_of_another_machine_is_told_by_its_machine(root: FakeRoot) -> 
     path.write_bytes(data)
     link = root.links("coral")["library"]
     assert link.state == "broken"
-    assert f"is for {'arm64' if other == 183 else 'x86-64'}, and this Python for " in link.found
+    assert f"is built for {'arm64' if other == 183 else 'x86-64'}, and this Python for " in link.found
 
 
 # Delegates
@@ -407,7 +407,7 @@ def build_in_npu(root: FakeRoot) -> None:
 def test_an_npu_without_its_driver(root: FakeRoot) -> None:
     build_in_npu(root)
     links = root.links("npu")
-    assert links["hardware"].found == "Intel's NPU 0x7d1d on PCI"
+    assert links["hardware"].found == "Intel NPU 0x7d1d on PCI"
     assert links["driver"].found == "intel_vpu is not loaded in Linux 6.2.0"
     assert links["driver"].fix == "Linux 6.8 or newer, then sudo modprobe intel_vpu"
 
@@ -416,7 +416,7 @@ def test_an_npu_whose_driver_has_no_node_lacks_its_firmware(root: FakeRoot) -> N
     build_in_npu(root)
     root.write("/sys/module/intel_vpu/version")
     link = root.links("npu")["driver"]
-    assert link.found == "intel_vpu is loaded, and there is no /dev/accel/accel0"
+    assert link.found == "intel_vpu is loaded, but there is no /dev/accel/accel0"
     assert "firmware" in link.fix
 
 
@@ -613,7 +613,7 @@ def test_a_processor_that_was_throttled(root: FakeRoot, count: int, state: str) 
         ("throttled=0x50005", ["under-voltage now", "throttled now"]),
         ("throttled=0x50000", ["under-voltage since the start", "throttled since the start"]),
         ("throttled=0x80008", ["the soft temperature limit now"]),
-        ("VCHI initialization failed", ["get_throttled says VCHI initialization failed"]),
+        ("VCHI initialization failed", ["get_throttled prints VCHI initialization failed"]),
     ],
 )
 def test_what_a_raspberry_pis_firmware_says(root: FakeRoot, said: str, found: list[str]) -> None:

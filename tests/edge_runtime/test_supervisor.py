@@ -419,7 +419,7 @@ def test_the_summary_lists_what_happened(accelerators: Accelerators, bundle_fold
     assert set(event) == {"device", "what", "reason", "at", "to", "seconds"}
     assert (event["device"], event["what"], event["to"]) == ("first", "crash", "cpu:litert")
     (line,) = said.splitlines()
-    assert line.startswith("WARNING: cpu:litert goes on after ")
+    assert line.startswith("WARNING: cpu:litert continues after ")
     assert "its process was ended by SIGABRT" in line
 
 
@@ -459,7 +459,7 @@ def test_ctrl_c_ends_the_run_with_its_summary_and_its_children(accelerators: Acc
 
 @pytest.mark.parametrize(
     ("fault", "how"),
-    [("abort", "its process was ended by SIGABRT, having said: F driver/usb.cc"), ("raise", "the firmware says no")],
+    [("abort", "its process was ended by SIGABRT, after printing: F driver/usb.cc"), ("raise", "the firmware says no")],
 )
 @pytest.mark.parametrize("command", [("verify",), ("bench", "--quick")], ids=" ".join)
 def test_an_accelerator_that_fails_is_one_line(

@@ -4,10 +4,10 @@
 from linnet_devices.testing.conformance import DeviceConformance
 
 class TestMine(DeviceConformance):
-    device = "mine"  # as ``--device`` takes it: in the registry's table, or an entry point of a plug-in
+    device = "mine"  # its name in the registry's table, or a plug-in's entry point
 
-The suite opens every model of ``linnet_devices.testing.samples`` that the device reads. Where the device is not here,
-it checks that ``probe`` says why and what to do, and skips the rest with that line.
+The suite opens every model of ``linnet_devices.testing.samples`` that the device reads. Where the device is not
+available, it checks that ``probe`` reports the reason and the fix, and skips the other tests with them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from linnet_devices.testing.samples import (
     pattern_pictures,
 )
 
-# Of 255 over the output's range. Engines round each in their own way: OpenVINO is 4 off on a processor without VNNI,
+# Of 255 over the output's range. Engines round differently: OpenVINO is 4 off on a processor without VNNI,
 # where its products saturate. A wrong input is 10 steps off.
 _STEPS = 6
 
@@ -62,7 +62,7 @@ _WRONG_PIXELS = {
     "grey": np.zeros((1, HEIGHT, WIDTH, 1), np.uint8),
     "alpha": np.zeros((1, HEIGHT, WIDTH, 4), np.uint8),
 }
-_WRONG_ENTRIES: dict[str, dict[str, dict[str, Any]]] = {
+_WRONG_SPECS: dict[str, dict[str, dict[str, Any]]] = {
     "a larger picture": {"input": {"shape": (1, HEIGHT, WIDTH + 1, 3)}},
     "a float input": {"input": {"dtype": "float32", "scale": None, "zero_point": None}},
     "more classes": {"output": {"shape": (1, len(CLASSES) + 1)}},
@@ -72,18 +72,18 @@ _WRONG_ENTRIES: dict[str, dict[str, dict[str, Any]]] = {
 
 
 class SimulatedDeviceConformance:
-    """What a device can do that reads no model file, such as ``fake``; others have ``DeviceConformance``."""
+    """For a device that reads no model file, such as ``fake``; for every other one there is ``DeviceConformance``."""
 
     device: str
     """The device's name in the registry."""
     precisions: tuple[Precision, ...] = ("int8", "float16", "float32")
-    """The precisions that it runs: ``("int8",)`` for an integer-only accelerator."""
+    """The precisions that the device runs: ``("int8",)`` for an integer-only accelerator."""
     models: tuple[Model, ...] = ()
-    """Models of its own in place of the suite's, for a device that reads only what was compiled for it: uint8
-    [1, 24, 32, 3] to three classes."""
+    """Models that replace those of the suite, for a device that reads only compiled models: uint8 [1, 24, 32, 3] to
+    three classes."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Gives every test that opens a model each of those that the device reads."""
+        """Runs every test that opens a model with each model that the device reads."""
         if "model" in metafunc.fixturenames:
             models = self._models()
             metafunc.parametrize("model", models, ids=[Path(model.path).name for model in models])
@@ -98,7 +98,7 @@ class SimulatedDeviceConformance:
 
     @pytest.fixture
     def engine(self) -> Device:
-        """The device, where it is here."""
+        """The device, where it is available."""
         found = probe(self.device)
         if not found.available:
             pytest.skip(f"{self.device}: {found.reason}. Fix: {found.fix}")
@@ -110,10 +110,10 @@ class SimulatedDeviceConformance:
         with engine.open(model, OpenOptions()) as session:
             yield session
 
-    # What it says of itself
+    # What it reports about itself
 
-    def test_probe_says_what_is_here_or_why_not(self) -> None:
-        """Probing never raises; what is not here comes with a reason and a fix, a line each."""
+    def test_probe_reports_availability_or_the_reason(self) -> None:
+        """Probing never raises; a device that is not available reports a reason and a fix, in a line each."""
         found = probe(self.device)
         if not found.available:
             assert found.reason
@@ -121,11 +121,11 @@ class SimulatedDeviceConformance:
             assert "\n" not in found.reason + found.fix
 
     def test_probing_twice_says_the_same(self) -> None:
-        """Probing holds nothing that a second probe would miss."""
+        """Probing keeps nothing open that a second probe needs."""
         assert probe(self.device) == probe(self.device)
 
     def test_name_is_the_registrys(self, engine: Device) -> None:
-        """A device calls itself what the registry calls it."""
+        """A device has the name that the registry has."""
         assert engine.name == self.device
 
     def test_formats_are_known(self, engine: Device) -> None:
@@ -140,7 +140,7 @@ class SimulatedDeviceConformance:
         assert engine.compiled_for is None or engine.compiled_for
 
     def test_session_says_what_it_is(self, session: Session, model: Model) -> None:
-        """A session names its device, at least as exactly as the user did, and its model."""
+        """A session reports its device, at least as precisely as the user named it, and its model."""
         assert session.device.startswith(self.device)
         assert session.model == model
 
@@ -163,20 +163,20 @@ class SimulatedDeviceConformance:
             assert np.isfinite(logits).all()
 
     def test_a_batch_equals_its_pictures_one_by_one(self, session: Session) -> None:
-        """A batch is no more than its pictures: order and neighbours change nothing."""
+        """A batch is its pictures: neither their order nor their neighbors change anything."""
         pictures = pattern_pictures()
         one_by_one = np.concatenate([session.run(pictures[i : i + 1]) for i in range(len(pictures))])
         np.testing.assert_array_equal(session.run(pictures), one_by_one)
         np.testing.assert_array_equal(session.run(pictures[::-1].copy()), one_by_one[::-1])
 
     def test_the_same_picture_gives_the_same_logits(self, session: Session) -> None:
-        """Runs are deterministic, and what came between leaves no trace."""
+        """Runs are deterministic; a run in between has no effect."""
         first = session.run(pattern_pictures())
         session.run(255 - pattern_pictures())
         np.testing.assert_array_equal(session.run(pattern_pictures()), first)
 
     def test_logits_outlive_the_next_run(self, session: Session) -> None:
-        """A result is the caller's: a later run and close() do not write into it."""
+        """A result belongs to the caller: a later run and close() do not write into it."""
         logits = session.run(colour_pictures())
         kept = logits.copy()
         session.run(255 - colour_pictures())
@@ -184,7 +184,7 @@ class SimulatedDeviceConformance:
         np.testing.assert_array_equal(logits, kept)
 
     def test_leaves_the_pixels_alone(self, session: Session) -> None:
-        """Pixels are only read, so that a frame can be shown or kept, and read-only ones will do."""
+        """Pixels are only read, so that the frame can still be shown; read-only ones are accepted."""
         pictures = pattern_pictures()
         session.run(pictures)
         np.testing.assert_array_equal(pictures, pattern_pictures())
@@ -192,7 +192,7 @@ class SimulatedDeviceConformance:
         session.run(pictures)
 
     def test_takes_pixels_that_are_not_contiguous(self, session: Session) -> None:
-        """A crop or a mirrored view of a larger frame is as good as a copy."""
+        """A crop or a mirrored view of a larger frame gives the same logits as a copy."""
         frame = np.zeros((3, HEIGHT + 4, WIDTH + 4, 3), np.uint8)
         frame[:, 2:-2, 2:-2] = colour_pictures()
         for view in (frame[:, 2:-2, 2:-2], colour_pictures()[:, :, ::-1], colour_pictures()[..., ::-1]):
@@ -200,22 +200,22 @@ class SimulatedDeviceConformance:
 
     @pytest.mark.parametrize("pixels", _WRONG_PIXELS.values(), ids=_WRONG_PIXELS)
     def test_refuses_other_pixels(self, session: Session, pixels: Pixels) -> None:
-        """Another dtype or shape is refused in one line that says what is wanted, and does no harm."""
+        """Another dtype or shape is refused in one line that says what is expected, and the session still works."""
         with pytest.raises(LinnetError, match=rf"uint8 \[N, {HEIGHT}, {WIDTH}, 3\]") as error:
             session.run(pixels)
         _one_line(error)
         assert len(session.run(colour_pictures())) == len(CLASSES)
 
-    # The model's entry decides how its input and output are read
+    # The TensorSpecs decide how the input and the output are read
 
-    def test_reads_the_input_as_its_entry_says(self, engine: Device, model: Model) -> None:
-        """A model whose entry says BGR is given BGR."""
+    def test_reads_the_input_as_its_spec_says(self, engine: Device, model: Model) -> None:
+        """A model whose input is BGR receives BGR."""
         as_bgr = _described(model, input={"color": "bgr"})
         swapped = _logits(engine, model, colour_pictures()[..., ::-1].copy())
         np.testing.assert_array_equal(_logits(engine, as_bgr, colour_pictures()), swapped)
 
-    def test_reads_the_output_as_its_entry_says(self, engine: Device, model: Model) -> None:
-        """A model whose entry says probabilities gives their logarithms, finite ones for those that have none."""
+    def test_reads_the_output_as_its_spec_says(self, engine: Device, model: Model) -> None:
+        """An output of probabilities becomes their logarithms, which are finite also for a probability of 0."""
         as_probabilities = _described(model, output={"values": "probabilities"})
         values = _logits(engine, model, colour_pictures())
         logits = _logits(engine, as_probabilities, colour_pictures())
@@ -226,13 +226,13 @@ class SimulatedDeviceConformance:
 
     @pytest.mark.parametrize("threads", [1, 2])
     def test_threads_change_no_top1(self, engine: Device, model: Model, threads: int) -> None:
-        """A device takes the number of threads, or ignores it; what it says of a picture stays the same."""
+        """A device uses the number of threads or ignores it; the label stays the same."""
         with engine.open(model, OpenOptions(threads=threads)) as session:
             best = session.run(colour_pictures()).argmax(axis=1)
         np.testing.assert_array_equal(best, _logits(engine, model, colour_pictures()).argmax(axis=1))
 
     def test_two_sessions_are_open_at_once(self, session: Session, engine: Device, model: Model) -> None:
-        """Two sessions share nothing: neither the other's runs nor its end are felt."""
+        """Two sessions share nothing: neither is affected by the other's runs or by its end."""
         alone = session.run(pattern_pictures())
         with engine.open(model, OpenOptions()) as other:
             other.run(255 - pattern_pictures())
@@ -256,7 +256,7 @@ class SimulatedDeviceConformance:
         _one_line(error)
 
     def test_a_context_manager_closes_on_an_error_too(self, engine: Device, model: Model) -> None:
-        """``with`` gives the session itself, closes it, and lets the error through."""
+        """``with`` returns the session itself, closes it, and does not hide the error."""
         session = engine.open(model, OpenOptions())
         with pytest.raises(ZeroDivisionError), session as entered:  # noqa: PT012  # the block is what is tested
             assert entered is session
@@ -276,22 +276,22 @@ class DeviceConformance(SimulatedDeviceConformance):
     """Subclass it with the device's name, and a name that begins with Test."""
 
     def test_names_each_colour(self, session: Session) -> None:
-        """A red, a green and a blue picture are named so: neither channels nor labels are mixed up."""
+        """A red, a green and a blue picture get these labels: neither channels nor labels are exchanged."""
         named = [CLASSES[best] for best in session.run(colour_pictures()).argmax(axis=1)]
         assert named == list(CLASSES)
 
     def test_agrees_with_keras(self, session: Session, model: Model) -> None:
-        """The logits are those of the Keras model, but for what rounding may do."""
+        """The logits are those of the Keras model, except for rounding."""
         expected = expected_logits(model)
         step = model.output.scale or float(np.ptp(expected)) / 255
         off = np.abs(session.run(pattern_pictures()) - expected) / step
         assert off.max() <= _STEPS, f"logits are off by up to {off.max():.1f} output steps"
 
-    @pytest.mark.parametrize("changes", _WRONG_ENTRIES.values(), ids=_WRONG_ENTRIES)
-    def test_refuses_a_model_that_is_not_as_its_entry_says(
+    @pytest.mark.parametrize("changes", _WRONG_SPECS.values(), ids=_WRONG_SPECS)
+    def test_refuses_a_model_that_differs_from_its_spec(
         self, engine: Device, model: Model, changes: dict[str, dict[str, Any]]
     ) -> None:
-        """A file that is not what its entry says is an error at open or at the first run, never wrong logits."""
+        """A file that differs from its TensorSpecs is an error at open or at the first run, never wrong logits."""
         wrong = _described(model, **changes)
         with pytest.raises(DeviceError) as error:
             _logits(engine, wrong, np.zeros((1, *wrong.input.shape[1:]), np.uint8))
@@ -320,7 +320,7 @@ def _logits(engine: Device, model: Model, pixels: Pixels) -> Logits:
 
 
 def _described(model: Model, **changes: dict[str, Any]) -> Model:
-    """The model with another entry: ``input={"color": "bgr"}``."""
+    """The model with other TensorSpecs: ``input={"color": "bgr"}``."""
     specs = {side: msgspec.structs.replace(getattr(model, side), **change) for side, change in changes.items()}
     return msgspec.structs.replace(model, **specs)
 

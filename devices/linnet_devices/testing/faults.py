@@ -2,7 +2,7 @@
 
     linnet run parts.linnet --source 0 --device "$(python -m linnet_devices.testing.faults faults)?fault=abort&after=99"
 
-Everything that comes from it is simulated. ``docs/fault-kit.md`` has the options and some rehearsals.
+All its results are simulated. ``docs/fault-kit.md`` has the options and some rehearsals.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ SOURCE = Path(__file__).with_name("fault_delegate.c")
 LIBRARY = "libfault_delegate.so"
 FAULTS = ("absent", "create", "prepare", "invoke", "hang", "abort", "slow", "garbage")
 ENVIRONMENT = "LINNET_FAULT"
-"""The environment variable that has options for a delegate which is given none: ``fault=abort&after=9``."""
+"""The environment variable that has options for a delegate that is created without any: ``fault=abort&after=9``."""
 
 
 def compiler() -> str | None:
-    """The path of the C compiler: ``$CC``, or the first of cc, gcc and clang that is here."""
+    """The path of the C compiler: ``$CC``, or the first of cc, gcc and clang that is installed."""
     names = [os.environ["CC"]] if os.environ.get("CC") else ["cc", "gcc", "clang"]
     return next(filter(None, map(shutil.which, names)), None)
 
 
 def build_delegate(folder: Path, *, name: str = LIBRARY, ops: str = "all") -> Path:
-    """Builds the delegate in ``folder``, which is made, and gives the library's path.
+    """Builds the delegate in ``folder``, which is created, and returns the library's path.
 
     Args:
         folder: where to put it.
         name: the library's file name, and the name by which the linker knows it once it is loaded.
-        ops: what it claims where no option says so: ``"all"``, or names joined by ``+``.
+        ops: the operations that it claims unless an option says otherwise: ``"all"``, or names joined by ``+``.
 
     Raises:
         DeviceUnavailable: there is no C compiler, or it fails.

@@ -1,7 +1,7 @@
-"""A stand-in for Intel's NPU: OpenVINO's CPU plug-in under another name. What it computes is simulated, what OpenVINO
-says of it is not.
+"""A stand-in for Intel's NPU: OpenVINO's CPU plug-in under another name. What it computes is simulated; what OpenVINO
+reports about it is real.
 
-A plug-in that names the class, as docs/fault-kit.md shows, makes it a device for ``--device``.
+docs/fault-kit.md shows the plug-in that registers it as a device.
 """
 
 from __future__ import annotations

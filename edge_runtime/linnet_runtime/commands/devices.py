@@ -1,4 +1,4 @@
-"""``linnet devices``: what is here, what is not, why, and the fix."""
+"""``linnet devices``: which devices are available, why the others are not, and the fix."""
 
 from __future__ import annotations
 

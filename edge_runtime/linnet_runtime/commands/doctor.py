@@ -1,4 +1,4 @@
-"""``linnet doctor``: which link of each chain is broken, and the fix."""
+"""``linnet doctor``: which part of the way to each device is broken, and the fix."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from linnet_runtime.doctor import Chain, System, examine
 def doctor(as_json: bool) -> None:
     """Walk from each accelerator and camera to the engine: a line and a fix for every broken link.
 
-    The exit status is 1 where a link is broken: something is here and cannot be used. What is absent, or works but
-    slowly, leaves it 0.
+    The exit status is 1 if a link is broken: something is present and cannot be used. Absent hardware, and a link that
+    works slowly, do not change it from 0.
     """
     chains = list(examine(System()))
     broken = [f"{chain.chain}: {link.link}" for chain in chains for link in chain.links if link.state == "broken"]
@@ -26,17 +26,17 @@ def doctor(as_json: bool) -> None:
         for chain in chains:
             click.echo("\n".join(_lines(chain)))
     if broken:
-        raise LinnetError("linnet doctor", got=f"broken: {', '.join(broken)}", fix="what the output says, from the top")
+        raise LinnetError("linnet doctor", got=f"broken: {', '.join(broken)}", fix="follow the output from the top")
 
 
 def _lines(chain: Chain) -> list[str]:
-    """A line and its fix for each link that needs something done, or a line for the chain."""
-    told = [link for link in chain.links if link.fix]
-    if not told:
+    """Each link that has a fix, in a line with the fix below, or else one line for the chain."""
+    fixable = [link for link in chain.links if link.fix]
+    if not fixable:
         shown = (f"{link.link}: {link.found}" for link in chain.links if link.state == chain.state)
         return [_line(chain.chain, chain.state, "; ".join(shown))]
     lines = []
-    for link in told:
+    for link in fixable:
         lines += [_line(chain.chain, link.state, f"{link.link}: {link.found}"), _line("", "", f"Fix: {link.fix}")]
     return lines
 

@@ -1,6 +1,6 @@
-"""``linnet doctor``: walks from each piece of hardware to what runs a model on it, and says which link is broken.
+"""``linnet doctor``: checks each part from the hardware to the engine, and reports what is broken.
 
-Nothing is changed, and no model is opened. A library or a package that may take its process along is tried in another.
+It changes nothing and opens no model. A library or a package that may end the process is loaded in a separate one.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _WORST_FIRST: tuple[State, ...] = ("broken", "warning", "ok", "absent")
 
 
 class Chain(msgspec.Struct, frozen=True):
-    """A chain and its links, from the hardware to the engine. Its state is that of its worst link; a chain is absent
-    where all of its links are.
-    """
+    """The parts from a piece of hardware to its engine."""
 
     chain: str
+    """Its name."""
     state: State
+    """That of the worst link; ``"absent"`` where all links are."""
     links: tuple[Link, ...]
 
 
 def examine(system: System) -> Iterator[Chain]:
-    """Walks each chain. Never raises for what is wrong with the system."""
+    """Checks each chain. A fault of the system is reported in a link and never raised."""
     for name, check in CHAINS.items():
         links = tuple(check(system))
         states = {link.state for link in links}

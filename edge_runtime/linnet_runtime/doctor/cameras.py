@@ -1,4 +1,4 @@
-"""The chains of cameras: V4L2's nodes, who uses them, and picamera2 with libcamera."""
+"""The chains of cameras: V4L2 devices, the processes that use them, and picamera2 with libcamera."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from linnet_runtime.doctor.links import Link, absent, broken, ok, permission
 from linnet_runtime.doctor.system import System
 
-# Decoders, scalers and a sensor's raw stream have nodes of their own, and no picture to give.
+# Decoders, scalers and a sensor's raw stream have device files too, but deliver no picture.
 _NO_CAMERAS = ("bcm2835-codec", "bcm2835-isp", "rpi-hevc", "rpivid", "pispbe", "unicam", "rp1-cfe", "wave", "hantro")
 _SENSORS = ("unicam", "rp1-cfe")
 _APT = "/usr/lib/python3/dist-packages"
@@ -17,15 +17,15 @@ _APT_FIX = "sudo apt install python3-picamera2"
 
 
 def check_cameras(system: System) -> Iterator[Link]:
-    """Every camera of V4L2's: the permission, and what has it open."""
+    """Every V4L2 camera: the permission, and the processes that have it open."""
     cameras = [path for path in system.glob("/sys/class/video4linux/video*") if _is_camera(system, path)]
     for entry in cameras:
         node = system.path(f"/dev/{entry.name}")
         name = system.read(entry / "name")
         if not node.exists():
-            yield broken(entry.name, f"{name} has no /dev/{entry.name}", f"give the container /dev/{entry.name}")
+            yield broken(entry.name, f"{name} has no /dev/{entry.name}", f"pass /dev/{entry.name} to the container")
             continue
-        allowed = permission(system, node, "a udev rule that gives it to the group video")
+        allowed = permission(system, node, "add a udev rule that assigns it to the group video")
         if allowed.state == "broken":
             yield Link(entry.name, "broken", f"{name}: {allowed.found}", allowed.fix)
         elif users := _users(system, f"/dev/{entry.name}"):
@@ -37,12 +37,12 @@ def check_cameras(system: System) -> Iterator[Link]:
 
 
 def _is_camera(system: System, entry: Path) -> bool:
-    """A camera's first node: the further ones have its metadata."""
+    """Whether it is a camera's first device file; the further ones hold its metadata."""
     return system.read(entry / "index") in ("", "0") and not system.read(entry / "name").startswith(_NO_CAMERAS)
 
 
 def _users(system: System, node: str) -> list[str]:
-    """The other processes that have it open, "motion, process 812"; of another user's only root may know."""
+    """The other processes that have it open, "motion, process 812". Only root sees those of other users."""
     users = {}
     for file in system.glob("/proc/[0-9]*/fd/*"):
         process = file.parts[-3]
@@ -55,7 +55,7 @@ def _users(system: System, node: str) -> list[str]:
 
 
 def check_picamera(system: System) -> Iterator[Link]:
-    """picamera2 and libcamera come from apt, for apt's Python, and a virtual environment has to let them in."""
+    """picamera2 and libcamera come from apt, for the system's Python; a virtual environment has to admit them."""
     names = [system.read(path / "name") for path in system.glob("/sys/class/video4linux/video*")]
     sensor = next((name for name in names if name.startswith(_SENSORS)), "")
     by_apt = [name for name in ("picamera2", "libcamera") if system.path(f"{_APT}/{name}").exists()]
@@ -83,14 +83,14 @@ def _check_python(system: System) -> Iterator[Link]:
         return
     settings = dict(_settings(system.read(system.prefix / "pyvenv.cfg")))
     if settings and settings.get("include-system-site-packages") != "true":
-        found = f"{system.prefix} lets no system packages in"
+        found = f"{system.prefix} excludes system packages"
         yield broken("venv", found, f"python3 -m venv --system-site-packages {system.prefix}")
         return
     error = system.python_error("import picamera2")
     if "numpy.dtype size changed" in error:
-        fix = "pip install 'numpy<2' 'opencv-python-headless<4.12': apt's parts want apt's NumPy"
+        fix = "pip install 'numpy<2' 'opencv-python-headless<4.12': apt's packages need apt's NumPy"
     else:
-        fix = f"{_APT_FIX}, and see what it prints: python3 -c 'import picamera2'"
+        fix = f"{_APT_FIX}, then read what this prints: python3 -c 'import picamera2'"
     yield broken("import", error, fix) if error else ok("import", "picamera2")
 
 

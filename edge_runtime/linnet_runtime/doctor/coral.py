@@ -12,7 +12,7 @@ from linnet_runtime.doctor.links import Link, absent, broken, ok, permission, wa
 from linnet_runtime.doctor.packages import litert_engine
 from linnet_runtime.doctor.system import System
 
-# Before libedgetpu has given it its firmware, and after.
+# Before and after libedgetpu loads the firmware.
 _USB_IDS = ("1a6e:089a", "18d1:9302")
 _PCI_ID = ("0x1ac1", "0x089a")
 _USB_3 = 5000  # Mbit/s
@@ -21,7 +21,7 @@ _NO_DRIVER = "sudo apt install gasket-dkms, then sudo modprobe apex, and restart
 
 
 def check_coral(system: System) -> Iterator[Link]:
-    """Walks from the hardware to the engine."""
+    """From the hardware to the engine."""
     usb = [path.parent for path in system.glob("/sys/bus/usb/devices/*/idVendor") if _usb_id(system, path.parent)]
     pci = [path.parent for path in system.glob("/sys/bus/pci/devices/*/vendor") if _is_pci(system, path.parent)]
     nodes = system.glob("/dev/apex_*")
@@ -57,7 +57,9 @@ def _check_usb(system: System, device: Path) -> Iterator[Link]:
     found = f"{_usb_id(system, device)} on USB at {speed} Mbit/s"
     if speed.isdecimal() and int(speed) < _USB_3:
         yield warning(
-            "hardware", found, "a USB 3 port and cable: on USB 2 the picture's way takes longer than the network"
+            "hardware",
+            found,
+            "use a USB 3 port and cable: on USB 2 the transfer of a picture takes longer than the inference",
         )
     else:
         yield ok("hardware", found)
@@ -66,11 +68,13 @@ def _check_usb(system: System, device: Path) -> Iterator[Link]:
     yield (
         permission(system, node, _NO_RULE)
         if node.exists()
-        else broken("permission", f"no {system.name(node)}", "give the container or the virtual machine /dev/bus/usb")
+        else broken(
+            "permission", f"no {system.name(node)}", "pass /dev/bus/usb to the container or the virtual machine"
+        )
     )
     rules = "".join(system.read(path) for folder in ("etc", "usr/lib", "lib") for path in _rules(system, folder))
     lacking = [ids for ids in _USB_IDS if ids.partition(":")[0] not in rules]
-    if lacking and os.geteuid() != 0:  # with its firmware it comes back under the second id
+    if lacking and os.geteuid() != 0:  # with its firmware it reconnects under the second id
         yield broken("udev", f"no rule for {' and '.join(lacking)}", _NO_RULE)
 
 

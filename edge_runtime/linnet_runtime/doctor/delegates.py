@@ -1,4 +1,4 @@
-"""The chains of TensorFlow Lite's external delegates: the accelerator's node, its library and what that needs."""
+"""The chains of TensorFlow Lite's external delegates: the device file, the library and what the library needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from linnet_runtime.doctor.packages import litert_engine
 from linnet_runtime.doctor.system import System
 
 _ENTRY = "tflite_plugin_create_delegate"
-# What the accelerators' drivers call their nodes. Mesa's and Neutron's are /dev/accel/accel0, whoever else's that is.
+# The device files of the drivers. Mesa's and Neutron's are /dev/accel/accel0, which other drivers use too.
 _NODES = {
     "vx": "/dev/galcore",
     "ethosu": "/dev/ethosu*",
@@ -22,7 +22,7 @@ _NODES = {
 
 
 def check_delegates(system: System) -> Iterator[Link]:
-    """Each preset of which a part is here, in the order of the table; the links begin with the preset's name."""
+    """Each preset of which a part is present, in the order of the table; the links begin with the preset's name."""
     found = False
     for name, preset in PRESETS.items():
         nodes = system.glob(_NODES[name]) if name in _NODES else []
@@ -41,9 +41,13 @@ def check_delegates(system: System) -> Iterator[Link]:
 def _check(system: System, name: str, nodes: list[Path], libraries: list[str], fix: str) -> Iterator[Link]:
     if nodes:
         yield ok("hardware", system.name(nodes[0]))
-        yield permission(system, nodes[0], f"a udev rule that gives {system.name(nodes[0])} to a group of yours")
+        yield permission(
+            system, nodes[0], f"add a udev rule that assigns {system.name(nodes[0])} to one of your groups"
+        )
     elif name in _NODES:
         yield absent(
-            "hardware", f"no {_NODES[name].rstrip('*')}", "the board's own kernel, with the accelerator's driver"
+            "hardware",
+            f"no {_NODES[name].rstrip('*')}",
+            "boot the board vendor's kernel, which has the accelerator's driver",
         )
     yield from check_library(system, libraries[0], fix, _ENTRY)

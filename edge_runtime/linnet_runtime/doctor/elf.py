@@ -1,4 +1,4 @@
-"""What a shared library says of itself to the dynamic linker: for which machine it is, and which others it needs."""
+"""What a shared library tells the dynamic linker: the machine that it is for, and the libraries that it needs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ _MACHINES = {3: "x86", 40: "arm", 62: "x86-64", 183: "arm64", 243: "RISC-V"}
 
 @dataclass(frozen=True)
 class Elf:
-    """``needed`` are names of libraries, ``runpath`` folders that may begin with $ORIGIN."""
+    """The part of an ELF file that the dynamic linker reads."""
 
     machine: str
+    """The processor: ``"x86-64"``, ``"arm64"``."""
     needed: tuple[str, ...]
+    """The names of the libraries that it needs."""
     runpath: tuple[str, ...]
+    """Folders to look for them; one may begin with $ORIGIN."""
 
 
 def read_elf(path: Path) -> Elf:
     """Reads a library or a program.
 
     Raises:
-        ValueError: it is neither, or cut off.
+        ValueError: it is neither, or truncated.
         OSError: it cannot be read.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

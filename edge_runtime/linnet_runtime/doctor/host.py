@@ -1,4 +1,4 @@
-"""The machine itself: the processor's governor, its temperature and what throttles it."""
+"""The machine itself: the processor's frequency governor, its temperature and throttling."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from linnet_runtime.doctor.links import Link, absent, ok, warning
 from linnet_runtime.doctor.system import System
 
-_HOT_C = 80.0  # where a Raspberry Pi begins to throttle; for a zone that says nothing itself
+_HOT_C = 80.0  # where a Raspberry Pi begins to throttle; for a zone without a limit of its own
 _GOVERNOR_FIX = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
-# With these drivers "powersave" is the name of what goes up with the load.
+# With these drivers "powersave" raises the frequency with the load.
 _OWN_SCALING = ("intel_pstate", "amd-pstate", "amd-pstate-epp")
 # The bits of vcgencmd get_throttled (Raspberry Pi's documentation); those of the past are 16 higher.
 _THROTTLED = {
@@ -25,7 +25,7 @@ _PAST = 16
 
 
 def check_host(system: System) -> Iterator[Link]:
-    """All of it works all the same: nothing here is broken, it is only slower."""
+    """Nothing here is broken: what is found makes the machine slower."""
     yield _governor(system)
     yield from _temperatures(system)
     yield from _throttling(system)
@@ -38,9 +38,9 @@ def _governor(system: System) -> Link:
     }
     drivers = {system.read(path) for path in system.glob("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_driver")}
     if not governors:
-        return absent("governor", "the kernel sets no frequency here")
+        return absent("governor", "the kernel does not control the frequency")
     if "powersave" in governors and not drivers & set(_OWN_SCALING):
-        return warning("governor", "powersave: the lowest frequency, always", _GOVERNOR_FIX)
+        return warning("governor", "powersave: always the lowest frequency", _GOVERNOR_FIX)
     return ok("governor", ", ".join(sorted(governors)))
 
 
@@ -98,7 +98,7 @@ def _raspberry_pi(system: System) -> Iterator[Link]:
     found = re.search(r"throttled=0x([0-9a-fA-F]+)", said)
     if found is None:
         fix = "sudo usermod -aG video $USER, and log in again: vcgencmd needs /dev/vcio"
-        yield warning("vcgencmd", f"get_throttled says {said or 'nothing'}", fix)
+        yield warning("vcgencmd", f"get_throttled prints {said or 'nothing'}", fix)
         return
     bits = int(found[1], 16)
     for bit, (what, fix) in _THROTTLED.items():

@@ -13,23 +13,23 @@ from linnet_runtime.doctor.system import System
 _INTEL = "0x8086"
 _ACCELERATOR = "0x1200"  # PCI's class of processing accelerators
 _DRIVER = "install Intel's linux-npu-driver (github.com/intel/linux-npu-driver), which has the library"
-_FIRMWARE = "install its firmware (linux-firmware, or linux-npu-driver's own), and see what dmesg says of intel_vpu"
+_FIRMWARE = "install its firmware (linux-firmware, or linux-npu-driver's own), then look for intel_vpu in dmesg"
 _RULE = 'SUBSYSTEM=="accel", GROUP="render", MODE="0660"'
 _RENDER = f"echo '{_RULE}' | sudo tee /etc/udev/rules.d/10-intel-vpu.rules, and restart"
 _OPENCL = "sudo apt install intel-opencl-icd"
 
 
 def check_npu(system: System) -> Iterator[Link]:
-    """Walks from the hardware to the engine."""
+    """From the hardware to the engine."""
     devices = [
         path.parent
         for path in system.glob("/sys/bus/pci/devices/*/class")
         if system.read(path).startswith(_ACCELERATOR) and system.read(path.parent / "vendor") == _INTEL
     ]
     if not devices:
-        yield absent("hardware", "no NPU of Intel's on PCI")
+        yield absent("hardware", "no Intel NPU on PCI")
         return
-    yield ok("hardware", f"Intel's NPU {system.read(devices[0] / 'device')} on PCI")
+    yield ok("hardware", f"Intel NPU {system.read(devices[0] / 'device')} on PCI")
     nodes = system.glob("/dev/accel/accel*")
     if not system.path("/sys/module/intel_vpu").exists():
         kernel = system.read("/proc/sys/kernel/osrelease")
@@ -37,7 +37,7 @@ def check_npu(system: System) -> Iterator[Link]:
             "driver", f"intel_vpu is not loaded in Linux {kernel}", "Linux 6.8 or newer, then sudo modprobe intel_vpu"
         )
     elif not nodes:
-        yield broken("driver", "intel_vpu is loaded, and there is no /dev/accel/accel0", _FIRMWARE)
+        yield broken("driver", "intel_vpu is loaded, but there is no /dev/accel/accel0", _FIRMWARE)
     else:
         yield ok("driver", "intel_vpu")
     for node in nodes:
@@ -48,29 +48,25 @@ def check_npu(system: System) -> Iterator[Link]:
 
 
 def check_gpu(system: System) -> Iterator[Link]:
-    """Walks from the hardware to the engine."""
+    """From the hardware to the engine."""
     cards = [path for path in system.glob("/sys/class/drm/renderD*") if _is_intels(system, path)]
     if not cards:
-        yield absent("hardware", "no GPU of Intel's with a render node")
+        yield absent("hardware", "no Intel GPU with a render node")
         return
     for card in cards:
         node = system.path(f"/dev/dri/{card.name}")
-        yield ok("hardware", f"Intel's GPU {system.read(card / 'device' / 'device')}")
+        yield ok("hardware", f"Intel GPU {system.read(card / 'device' / 'device')}")
         if node.exists():
             yield permission(system, node, "sudo apt install udev, and restart")
         else:
             yield broken(
                 "driver",
                 f"no {system.name(node)}",
-                "give the container /dev/dri, or see what dmesg says of i915 and xe",
+                "pass /dev/dri to the container, or look for i915 and xe in dmesg",
             )
     yield from check_library(system, "libOpenCL.so.1", _OPENCL)
     vendors = [path.name for path in system.glob("/etc/OpenCL/vendors/*.icd") if "intel" in path.name.lower()]
-    yield (
-        ok("OpenCL", vendors[0])
-        if vendors
-        else broken("OpenCL", "no driver of Intel's in /etc/OpenCL/vendors", _OPENCL)
-    )
+    yield (ok("OpenCL", vendors[0]) if vendors else broken("OpenCL", "no Intel driver in /etc/OpenCL/vendors", _OPENCL))
     yield openvino_engine(system)
 
 

@@ -13,7 +13,7 @@ from linnet_runtime.doctor.system import System
 
 _FOLDERS = ("/lib/*-linux-gnu*", "/usr/lib/*-linux-gnu*", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
 _LOAD = "import ctypes, sys; library = ctypes.CDLL(sys.argv[1]); [getattr(library, name) for name in sys.argv[2:]]"
-# Debian's packages of what accelerators' libraries need.
+# The Debian packages of libraries that accelerators need.
 _PACKAGES = {
     "libusb-1.0.so.0": "libusb-1.0-0",
     "libc++.so.1": "libc++1",
@@ -27,9 +27,10 @@ _PACKAGES = {
 
 
 def check_library(system: System, name: str, fix: str, *symbols: str) -> Iterator[Link]:
-    """Whether a library is here, of this machine's kind, with all that it needs, and loads with those symbols.
+    """Whether a library is present, is built for this machine, has all libraries that it needs, and loads with those
+    symbols.
 
-    ``name`` is a path with a slash in it, or looked for where the linker looks.
+    ``name`` is a path with a slash in it, or a file name that is looked up as the dynamic linker does.
     """
     path = find_library(system, name)
     if path is None:
@@ -43,7 +44,7 @@ def check_library(system: System, name: str, fix: str, *symbols: str) -> Iterato
         yield broken("library", f"{shown}: {getattr(error, 'strerror', None) or error}", fix)
         return
     if elf.machine != machine:
-        yield broken("library", f"{shown} is for {elf.machine}, and this Python for {machine}", fix)
+        yield broken("library", f"{shown} is built for {elf.machine}, and this Python for {machine}", fix)
         return
     yield ok("library", shown)
     missing = _missing(system, path, elf)
@@ -57,7 +58,7 @@ def check_library(system: System, name: str, fix: str, *symbols: str) -> Iterato
 
 
 def find_library(system: System, name: str) -> Path | None:
-    """A library's path, below the root; None where the linker would find none."""
+    """A library's path below the root; None where the linker would not find it."""
     if "/" in name:
         return system.path(name) if system.path(name).is_file() else None
     return _find(name, _folders(system))
@@ -68,7 +69,7 @@ def _find(name: str, folders: list[Path]) -> Path | None:
 
 
 def _folders(system: System) -> list[Path]:
-    """Where the linker looks, in its order."""
+    """The folders of the dynamic linker, in its order."""
     own = [folder for folder in system.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if folder]
     texts = [system.read("/etc/ld.so.conf"), *map(system.read, system.glob("/etc/ld.so.conf.d/*.conf"))]
     configured = [line.strip() for text in texts for line in text.splitlines() if line.strip().startswith("/")]
@@ -77,7 +78,7 @@ def _folders(system: System) -> list[Path]:
 
 
 def _missing(system: System, path: Path, elf: Elf) -> dict[str, str]:
-    """The libraries that cannot be found, by name, and which library needs each."""
+    """The names of the libraries that are missing, each with the name of a library that needs it."""
     folders = _folders(system)
     missing: dict[str, str] = {}
     seen, waiting = {path.name}, [(path, elf)]

@@ -1,4 +1,4 @@
-"""What a check finds of one link of a chain."""
+"""The result of a check: one link of a chain."""
 
 from __future__ import annotations
 
@@ -14,49 +14,52 @@ State = Literal["ok", "absent", "warning", "broken"]
 
 
 class Link(msgspec.Struct, frozen=True):
-    """A link, what was found, and what to do about it.
-
-    ``absent`` is hardware that is not here, which nothing can mend but its user; ``warning`` is what works, less well
-    than it could; ``broken`` is what does not work although the chain begins here.
-    """
+    """One part of a chain, and its state."""
 
     link: str
+    """Its name."""
     state: State
+    """``"absent"``: the hardware is not connected. ``"warning"``: it works, but not as well as it could.
+    ``"broken"``: it does not work although a part of the chain is present."""
     found: str
+    """What was found."""
     fix: str = ""
+    """What to do about it; empty where there is nothing to do."""
 
 
 def ok(link: str, found: str) -> Link:
-    """A link that holds."""
+    """A link that works."""
     return Link(link, "ok", found)
 
 
 def absent(link: str, found: str, fix: str = "") -> Link:
-    """Something that is not here; a ``fix`` where a part of its chain is."""
+    """A missing part; with a ``fix`` where another part of its chain is present."""
     return Link(link, "absent", found, fix)
 
 
 def warning(link: str, found: str, fix: str) -> Link:
-    """What works, less well than it could."""
+    """A link that works, but not as well as it could."""
     return Link(link, "warning", found, fix)
 
 
 def broken(link: str, found: str, fix: str) -> Link:
-    """What does not work."""
+    """A link that does not work."""
     return Link(link, "broken", found, fix)
 
 
 def permission(system: System, node: Path, no_rule: str) -> Link:
-    """Whether the user may read and write a device's node. ``no_rule`` is the fix where no group may."""
+    """Whether the user may read and write a device file. ``no_rule`` is the fix where no group may."""
     name = system.name(node)
     if os.access(node, os.R_OK | os.W_OK, effective_ids=True):
         return ok("permission", name)
     status = node.stat()
     group = system.group_name(status.st_gid)
     if status.st_mode & 0o060 != 0o060 or group == "root":
-        return broken("permission", f"{name} is {group}'s alone: no udev rule opens it", no_rule)
+        return broken("permission", f"only {group} may use {name}: there is no udev rule for it", no_rule)
     if system.is_in_group(group):
         return broken(
-            "permission", f"{name} is for the group {group}, which you joined after you logged in", "log in again"
+            "permission", f"{name} belongs to the group {group}, which you joined after you logged in", "log in again"
         )
-    return broken("permission", f"{name} is for the group {group}", f"sudo usermod -aG {group} $USER, and log in again")
+    return broken(
+        "permission", f"{name} belongs to the group {group}", f"sudo usermod -aG {group} $USER, and log in again"
+    )

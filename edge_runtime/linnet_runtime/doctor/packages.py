@@ -1,4 +1,4 @@
-"""The engines' and OpenCV's packages: whether they suit this Python, NumPy and each other, and can be imported."""
+"""The packages of engines and OpenCV: whether they match this Python, NumPy and each other, and can be imported."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from importlib.metadata import Distribution
 from linnet_runtime.doctor.links import Link, broken, ok
 from linnet_runtime.doctor.system import System
 
-# The packages that bring an engine, what Linnet imports of it, and how to get it; of a row only one may be installed,
-# because they hold the same files.
+# The packages of each engine, the module that Linnet imports, and the command that installs it. Only one package of a
+# row may be installed, because they hold the same files.
 _LITERT = "pip install 'linnet[litert]'"
 _ONNX = "pip install 'linnet[onnx]'"
 _OPENVINO = "pip install 'linnet[openvino]'"
@@ -25,7 +25,7 @@ _OPENCV = (_HEADLESS, "opencv-python", "opencv-contrib-python", "opencv-contrib-
 
 
 def check_engines(system: System) -> Iterator[Link]:
-    """Each engine that is installed; none at all is broken, because nothing could run a model."""
+    """Each engine that is installed. No engine at all is broken, because nothing could run a model."""
     found = False
     for names, module, fix in _ENGINES:
         here = [name for name in names if name in system.packages]
@@ -53,9 +53,9 @@ def check_opencv(system: System) -> Iterator[Link]:
 
 
 def _overwritten(here: list[str], keep: str) -> Link:
-    """Even the one that was installed last lacks what the other one's removal would take along."""
+    """Removing one of them also removes files of the other, so the one to keep has to be installed again."""
     fix = f"pip uninstall {' '.join(here)}, then pip install {keep}"
-    return broken(" and ".join(here), "installed at once, and each overwrites the other's files", fix)
+    return broken(" and ".join(here), "both are installed, and each overwrites files of the other", fix)
 
 
 def _check_import(system: System, name: str, module: str, fix: str) -> Link:
@@ -68,7 +68,7 @@ def _check_import(system: System, name: str, module: str, fix: str) -> Link:
         only = name == "tflite-runtime"
         yields = f"{fix}: tflite-runtime ends at Python 3.11" if only else again
         return broken(name, f"{version} was built for {built}, and this is Python {python}", yields)
-    if name == "tflite-runtime" and int(numpy.partition(".")[0] or 0) >= 2:  # its own requirements do not say so
+    if name == "tflite-runtime" and int(numpy.partition(".")[0] or 0) >= 2:  # its requirements do not say so
         found = f"{version} was built for NumPy 1 and fails under NumPy {numpy}"
         return broken(name, found, f"{_LITERT}, or 'numpy<2' where tflite-runtime must stay")
     error = system.python_error(f"import {module}")
@@ -82,7 +82,7 @@ def _version(system: System, name: str) -> str:
 
 
 def _python_tags(package: Distribution) -> list[tuple[str, str]]:
-    """For which Pythons a wheel was built: its tags' first two parts, ("cp311", "cp311")."""
+    """The Pythons that a wheel was built for: the first two parts of its tags, ("cp311", "cp311")."""
     lines = (package.read_text("WHEEL") or "").splitlines()
     tags = [line.partition(":")[2].strip().split("-") for line in lines if line.startswith("Tag:")]
     return [(python, tag[1]) for tag in tags if len(tag) == 3 for python in tag[0].split(".")]
@@ -96,16 +96,16 @@ def _suits(tag: str, abi: str, python: tuple[int, int]) -> bool:
 
 
 def check_engine_of(system: System, names: tuple[str, ...], fix: str) -> Link:
-    """The engine that an accelerator is reached through; whether it is well is told by its own chain."""
+    """The engine that an accelerator needs. Whether it can be imported is checked in the chain of the engines."""
     here = [f"{name} {_version(system, name)}" for name in names if name in system.packages]
     return ok("engine", ", ".join(here)) if here else broken("engine", f"no {' or '.join(names)}", fix)
 
 
 def litert_engine(system: System) -> Link:
-    """Delegates are loaded by LiteRT or tflite-runtime."""
+    """Delegates need LiteRT or tflite-runtime."""
     return check_engine_of(system, ("ai-edge-litert", "tflite-runtime"), _LITERT)
 
 
 def openvino_engine(system: System) -> Link:
-    """Intel's NPU and GPU are reached through OpenVINO."""
+    """Intel's NPU and GPU need OpenVINO."""
     return check_engine_of(system, ("openvino",), _OPENVINO)

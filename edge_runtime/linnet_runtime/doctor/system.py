@@ -1,4 +1,4 @@
-"""The machine that is examined: its files below a root, its installed packages, its user and its programs."""
+"""The machine that is examined: its files, its installed packages, its user and its programs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-_SECONDS = 60.0  # an engine's first import from an SD card takes a while
+_SECONDS = 60.0  # the first import of an engine from an SD card is slow
 
 
 @dataclass(frozen=True)
 class System:
-    """What the checks look at. ``root`` is where its file system begins; the others are this process's own."""
+    """What the checks read. The defaults are those of this process."""
 
     root: Path = Path("/")
+    """Where the file system begins."""
     site: tuple[str, ...] = field(default_factory=lambda: tuple(sys.path))
+    """The folders of installed packages."""
     prefix: Path = Path(sys.prefix)
+    """The virtual environment."""
     python: tuple[int, int] = sys.version_info[:2]
+    """Python's major and minor version."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def path(self, name: str) -> Path:
@@ -51,20 +55,20 @@ class System:
 
     @functools.cached_property
     def packages(self) -> dict[str, Distribution]:
-        """The installed packages by their normalised names; of two with one name the one that is imported."""
+        """The installed packages by their normalized names; where two have the same name, the one that is imported."""
         found: dict[str, Distribution] = {}
         for distribution in distributions(path=list(self.site)):
             found.setdefault(re.sub(r"[-_.]+", "-", distribution.name or "").lower(), distribution)
         return found
 
     def program(self, name: str) -> str | None:
-        """Where a program of PATH is."""
+        """The path of a program in PATH."""
         folders = self.environ.get("PATH", os.defpath).split(os.pathsep)
         return shutil.which(name, path=os.pathsep.join(str(self.path(folder)) for folder in folders))
 
     def python_error(self, code: str, *arguments: str) -> str:
-        """Runs a line of Python in a process of its own, which a library may take along, and gives the last line of
-        what is wrong; empty where nothing is.
+        """Runs a line of Python in a separate process, which a library may end. Returns the last line of its error;
+        empty where there is none.
         """
         environment = {**self.environ, "PYTHONPATH": os.pathsep.join(filter(None, self.site))}
         command = [sys.executable, "-P", "-c", code, *arguments]
@@ -90,7 +94,7 @@ class System:
         return next((name for name, gid, _ in self._groups() if gid == str(number)), str(number))
 
     def is_in_group(self, group: str) -> bool:
-        """Whether /etc/group has the user in the group, whatever this process still has from its login."""
+        """Whether /etc/group lists the user in the group, also where this login is older than that."""
         users = [line.split(":") for line in self.read("/etc/passwd").splitlines()]
         user = next((entry[0] for entry in users if len(entry) > 2 and entry[2] == str(os.geteuid())), "")
         return bool(user) and any(name == group and user in members.split(",") for name, _, members in self._groups())

@@ -1,4 +1,4 @@
-"""What a device of a ladder must do to label frames: be here, compute its canaries rightly, and answer in time."""
+"""What a device of a ladder must do to label frames: be available, compute its canaries correctly, answer in time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from linnet_runtime.sessions import PrecisionChoice, find_artifact, is_isolated,
 
 
 class WrongAnswers(DeviceError):  # noqa: N818  # the state's name says it
-    """A device whose logits of the canaries are not those that the bundle says."""
+    """A device whose logits of the canaries are not those of the bundle."""
 
 
 class TooSlow(DeviceError):  # noqa: N818  # see above
@@ -27,33 +27,32 @@ class TooSlow(DeviceError):  # noqa: N818  # see above
 
 @dataclass(frozen=True)
 class Limits:
-    """What an accelerator may do before another device takes its place.
-
-    Args:
-        deadline_s: seconds that an inference may take.
-        slow_in_a_row: how many inferences of more than half of that are too slow.
-        open_s: seconds that opening may take, and the first inference.
-        start_s: seconds that a start waits for accelerators; the stream then begins on the next device that is well,
-            and one that opens later takes over.
-        canary_s: seconds between two runs of the canaries on the live accelerator.
-        canary_frames: frames between two; None for no such limit.
-        first_backoff_s: seconds until a device that failed is tried again; doubled with each further failure.
-        longest_backoff_s: the most of them. Who held out that long begins with the first again.
-        restarts_a_minute: how often devices are tried again, all together; at least 1.
-    """
+    """When an accelerator counts as failed, and when it is tried again."""
 
     deadline_s: float = 0.5
+    """The most seconds for an inference."""
     slow_in_a_row: int = 10
+    """So many inferences in a row that take more than half of the deadline are too slow."""
     open_s: float = OPEN_S
+    """The most seconds for opening, and for the first inference."""
     start_s: float = 10.0
+    """The most seconds that a start waits for accelerators. Then the stream begins on the next device that works, and
+    an accelerator that opens later takes over."""
     canary_s: float = 3600.0
+    """Seconds between two runs of the canaries on the accelerator in use."""
     canary_frames: int | None = None
+    """Frames between two runs of the canaries; None for no such limit."""
     first_backoff_s: float = 1.0
+    """Seconds until a failed device is tried again. Each further failure doubles them."""
     longest_backoff_s: float = 60.0
+    """The most seconds until a failed device is tried again. A device that has worked for so long starts again with
+    ``first_backoff_s``."""
     restarts_a_minute: int = 6
+    """How often devices are tried again in a minute, all together; at least 1."""
 
     @property
     def slow_s(self) -> float:
+        """The most seconds for an inference that is not slow."""
         return self.deadline_s / 2
 
 
@@ -69,13 +68,14 @@ class Wanted:
 
 
 class CheckedSession:
-    """A session that has passed its canary; an accelerator is asked again every so often. Not for two threads at once.
+    """A session that has passed its canaries; an isolated one is checked again at intervals. It is not for two threads
+    at once.
 
-    ``verdict`` is what the canaries last said.
+    ``verdict`` is the last result of the canaries.
     """
 
     def __init__(self, session: Session, wanted: Wanted, *, isolated: bool) -> None:
-        """Runs the canaries, and on an accelerator a blank picture before: the first inference takes longer.
+        """Runs the canaries, on an isolated device after a blank picture: the first inference takes longer.
 
         Raises:
             WrongAnswers, TooSlow, DeviceError: the session is then still open.
@@ -95,7 +95,7 @@ class CheckedSession:
             raise self._too_slow(f"{each_s * 1e3:.0f} ms for a canary")
 
     def run(self, pixels: Pixels) -> Logits:
-        """``Session.run``, after the canaries where they are due. Raises WrongAnswers where they fail."""
+        """``Session.run``, after the canaries where they are due. Raises WrongAnswers where a canary fails."""
         if self._is_due():
             self._check()
         started = time.monotonic()
@@ -107,7 +107,7 @@ class CheckedSession:
 
     @property
     def slowness(self) -> TooSlow | None:
-        """What is wrong with an accelerator whose last inferences each took more than half of the deadline."""
+        """The error of an accelerator whose last inferences each took more than half of the deadline, or None."""
         if not self._isolated or self._slow_in_a_row < self._limits.slow_in_a_row:
             return None
         return self._too_slow(f"{self._slow_in_a_row} inferences in a row that took longer")
@@ -138,11 +138,11 @@ class CheckedSession:
 
 
 def open_checked(name: str, wanted: Wanted, stop: threading.Event | None = None) -> CheckedSession:
-    """Opens the model on a device, an accelerator in a process of its own, or on the first of a group of CPU engines.
-    Setting ``stop`` ends an accelerator's opening early.
+    """Opens the model on a device, where it is isolated in a separate process, or on the first available device of a
+    group. Setting ``stop`` ends an accelerator's opening early.
 
     Raises:
-        DeviceError: its class says what is wrong: DeviceUnavailable, DeviceCrashed, DeviceHung, WrongAnswers, TooSlow.
+        DeviceError: its class tells what is wrong: DeviceUnavailable, DeviceCrashed, DeviceHung, WrongAnswers, TooSlow.
         BundleError: the artifact's file is damaged.
     """
     isolated = is_isolated(name)

@@ -1,4 +1,4 @@
-"""``--device coral,npu,cpu`` to a session: which devices there are to choose from, and what keeps a stream on them."""
+"""From a list of devices, ``"coral,npu,cpu"``, to one session, which changes the device when one fails."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _LAST_RESORT = "cpu"
 def open_ladder(
     bundle: Bundle, device: str, *, precision: PrecisionChoice, options: OpenOptions, limits: Limits
 ) -> Session:
-    """Opens a device, the devices of a list with commas, or ``"auto"``: the first of its group that is here and passes
-    its canary.
+    """Opens a device, the devices of a list with commas, or ``"auto"``: the first of its group that is available and
+    passes its canary.
 
-    A list, and every accelerator, gets a ``SupervisedSession``: accelerators in processes of their own, with the next
-    device of the list for when they fail, which after ``auto`` is the CPU.
+    A list, and every isolated device, becomes a ``SupervisedSession``: accelerators run in separate processes, and
+    where one fails the next device of the list continues. With ``"auto"`` that is the CPU.
 
     Raises:
         DeviceError: an unknown device, or one that cannot read the model.
-        DeviceUnavailable: none of the devices can be used; the line says why for each.
+        DeviceUnavailable: none of the devices is available; the error has the reason of each.
         BundleError: a file of the bundle is damaged.
     """
     names = [name.strip() for name in device.split(",")]

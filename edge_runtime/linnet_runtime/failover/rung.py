@@ -1,4 +1,4 @@
-"""The devices of a ladder one by one: which is open, which is tried again and when, and what happened to each."""
+"""The devices of a ladder: whether each is open, when it is tried again, and what happened to it."""
 
 from __future__ import annotations
 
@@ -24,25 +24,24 @@ _WHAT: dict[type[Exception], str] = {
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a device.
-
-    ``what`` is absent, late, crash, hang, error, wrong answers, slow, or back; ``at`` is in seconds since 1970. ``to``
-    is the device that went on, and ``seconds`` how long its first frame waited for the answer, the failed device's
-    time included; both None where none went on.
-    """
+    """What happened to a device of a ladder."""
 
     device: str
     what: str
+    """absent, late, crash, hang, error, wrong answers, slow, or back."""
     reason: str
     at: float
+    """Seconds since 1970."""
     to: str | None = None
+    """The device that continued; None where none did."""
     seconds: float | None = None
+    """How long the first frame waited for that device's answer, including the time of the failed device."""
 
 
 class Rung:
-    """A device of the ladder: its session while it is well, and when it is tried again while it is not.
+    """A device of the ladder: its session while it works, and when it is tried again after it has failed.
 
-    ``opening`` until the first try has ended, ``reason`` is why it was left out.
+    ``opening`` is True until the first try has ended; ``reason`` is why the device is not used.
     """
 
     def __init__(self, name: str, opener: Opener, limits: Limits, *, isolated: bool) -> None:
@@ -70,5 +69,5 @@ class Rung:
 
 
 def failure(rung: Rung, error: DeviceError) -> Event:
-    """That it failed, now."""
+    """The event of its failure, now."""
     return Event(rung.name, _WHAT.get(type(error), "error"), str(error), time.time())

@@ -1,7 +1,7 @@
-"""A ladder of devices behind one session: where one fails the next one answers, and the better one comes back.
+"""A ladder of devices as one session: when a device fails the next one answers, and the better one comes back.
 
-Every device of the ladder is kept open, so that going on with the next takes no longer than its inference. A thread
-opens those again that failed.
+Every device of the ladder stays open, so that a change to the next takes no longer than its inference. A thread reopens
+the devices that failed.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _MINUTE_S = 60.0
 class SupervisedSession(Closable):
     """The devices of a ladder, best first, as one session; see ``linnet_devices.api.Session``.
 
-    The first one that is well answers; ``device``, ``model`` and ``placement`` are those of the one that answered
-    last. A frame whose device fails is answered by the next one, so that none is lost, and counted in
-    ``frames_repeated``.
+    The first device that works answers; ``device``, ``model`` and ``placement`` are those of the device that answered
+    last. When a device fails at a frame, the next one answers that frame, so that none is lost; ``frames_repeated``
+    counts these frames.
     """
 
     def __init__(self, name: str, rungs: list[Rung], limits: Limits) -> None:
         """Opens all rungs, accelerators side by side.
 
         Raises:
-            DeviceUnavailable: none can be opened; the line has all reasons.
+            DeviceUnavailable: none can be opened; the error has the reason of each.
             BundleError: an artifact's file is damaged.
         """
         self.events: deque[Event] = deque(maxlen=_MOST_EVENTS)
@@ -48,8 +48,8 @@ class SupervisedSession(Closable):
         self._name = name
         self._rungs = rungs
         self._started = False
-        self._fault: Exception | None = None  # no device's: it is for who opens the ladder
-        self._failed: list[CheckedSession] = []  # the thread closes them, which may take a while
+        self._fault: Exception | None = None  # not a device's: it is raised to the caller
+        self._failed: list[CheckedSession] = []  # the thread closes them, because that may take a while
         self._unanswered: list[Event] = []
         self._restarts: deque[float] = deque(maxlen=limits.restarts_a_minute)
         self._stop = threading.Event()
@@ -70,7 +70,7 @@ class SupervisedSession(Closable):
             known = list(self.events)
         for event in known:
             _log_left_out(event)
-        self._threads.append(threading.Thread(target=self._mend, name="linnet-supervisor", daemon=True))
+        self._threads.append(threading.Thread(target=self._reopen, name="linnet-supervisor", daemon=True))
         self._threads[-1].start()
         self._opened()
 
@@ -87,7 +87,7 @@ class SupervisedSession(Closable):
         return self._answered_by.placement
 
     def run(self, pixels: Pixels) -> Logits:
-        """``Session.run`` on the best device that is well. Raises DeviceUnavailable where all have failed and none has
+        """``Session.run`` on the best device that works. Raises DeviceUnavailable where all have failed and none has
         come back within ten seconds.
         """
         started = time.monotonic()
@@ -106,12 +106,12 @@ class SupervisedSession(Closable):
             return logits
 
     def left_out(self, name: str) -> str | LinnetError:
-        """Why a device of the ladder does not answer; empty where it does, or may when it has been opened."""
+        """Why a device of the ladder is not used; empty where it is used or is still being opened."""
         rung = next(rung for rung in self._rungs if rung.name == name)
         return "" if rung.session or rung.opening else rung.reason
 
     def summary(self) -> dict[str, object]:
-        """The events, the frames that a second device had to answer, and how many each device answered."""
+        """The events, how many frames a second device had to answer, and how many each device answered."""
         return {
             "events": [asdict(event) for event in self.events],
             "frames_repeated": self.frames_repeated,
@@ -127,17 +127,17 @@ class SupervisedSession(Closable):
             if thread.is_alive():
                 thread.join(_CLOSING_S)
                 if thread.is_alive():
-                    logger.warning("a device that was being opened did not let go within %g s", _CLOSING_S)
+                    logger.warning("a device that was being opened was not released within %g s", _CLOSING_S)
         for session in (*self._failed, *(rung.session for rung in self._rungs)):
             if session is not None:
                 session.close()
 
     def _start(self, start_s: float) -> None:
-        """Opens the rungs and waits until each has been tried; after so many seconds only until one is well."""
+        """Opens the rungs and waits until each has been tried; after ``start_s`` seconds only until one works."""
         for thread in self._threads:
             thread.start()
         self._wait_for(lambda: not any(rung.opening for rung in self._rungs if rung.isolated), start_s)
-        # In this thread: what an engine sets up in one that ends may end with it.
+        # In this thread: what an engine sets up in a thread may end with that thread.
         for rung in self._rungs:
             if not rung.isolated:
                 self._open_first(rung)
@@ -166,7 +166,7 @@ class SupervisedSession(Closable):
             self._changed.wait_for(condition, within_s)
 
     def _best(self, patience_s: float) -> tuple[Rung, CheckedSession]:
-        """The first rung that is well, and its session; waits for one to come back. Raises DeviceUnavailable."""
+        """The first rung that works, and its session; waits for one to come back. Raises DeviceUnavailable."""
         if self._stop.is_set():
             raise DeviceError(Setting("device", self._name), got="run() after close()", expected="an open session")
         with self._changed:
@@ -181,7 +181,7 @@ class SupervisedSession(Closable):
         return found
 
     def _drop(self, rung: Rung, error: DeviceError) -> None:
-        """Takes a device that failed out of the ladder until it is opened again."""
+        """Removes a failed device from the ladder until it is opened again."""
         self._unanswered.append(failure(rung, error))
         with self._changed:
             if rung.session is not None:
@@ -193,11 +193,11 @@ class SupervisedSession(Closable):
         self.frames_by_device[device] += frames
         for event in self._unanswered:
             self.events.append(replace(event, to=device, seconds=seconds))
-            logger.warning("%s goes on after %.3f s: %s", device, seconds, event.reason)
+            logger.warning("%s continues after %.3f s: %s", device, seconds, event.reason)
         self._unanswered.clear()
 
     def _try(self, rung: Rung) -> None:
-        """Opens a rung. Its first failure is an event, and so is that it is back."""
+        """Opens a rung. Its first failure is an event, and so is its return."""
         try:
             session = rung.open(self._stop)
         except DeviceError as error:
@@ -207,7 +207,7 @@ class SupervisedSession(Closable):
                     self.events.append(event)
                 rung.down(error)
             if not first:
-                logger.info("still not well: %s", error)
+                logger.info("it still fails: %s", error)
             elif self._started:
                 _log_left_out(event)
             return
@@ -221,13 +221,13 @@ class SupervisedSession(Closable):
         else:
             logger.info("%s is ready: %s", rung.name, session.verdict)
 
-    def _mend(self) -> None:
-        """Closes the sessions that failed, and opens their devices again when it is time."""
+    def _reopen(self) -> None:
+        """Closes the sessions that failed, and reopens their devices when they are due."""
         while not self._stop.is_set():
             with self._changed:
                 due = self._next_try()
                 wait_s = max(0.0, due[1] - time.monotonic()) if due else None
-                # An opening of the start that fails is due too.
+                # A device whose first opening fails becomes due too.
                 woken = self._changed.wait_for(partial(self._is_needed, due), wait_s)
                 failed, self._failed = self._failed, []
             for session in failed:
@@ -236,14 +236,14 @@ class SupervisedSession(Closable):
                 self._restarts.append(time.monotonic())
                 try:
                     self._try(due[0])
-                except Exception as error:  # a file that is damaged now, a plug-in's mistake: no reason to end
+                except Exception as error:  # a file that is damaged now, an error in a plug-in: the stream continues
                     due[0].down(error)
 
     def _is_needed(self, due: tuple[Rung, float] | None) -> bool:
         return bool(self._failed) or self._stop.is_set() or self._next_try() != due
 
     def _next_try(self) -> tuple[Rung, float] | None:
-        """The rung that is tried again next, and when: at most so many in a minute."""
+        """The rung that is tried again next, and when: at most ``restarts_a_minute`` are."""
         down = [rung for rung in self._rungs if rung.session is None and not rung.opening]
         if not down:
             return None
