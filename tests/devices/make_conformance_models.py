@@ -1,6 +1,6 @@
 """Makes the small models of the device conformance suite: python tests/devices/make_conformance_models.py [FOLDER]
 
-A network of two convolutions is trained on coloured noise, quantised and converted by the code that every model of
+A network of two convolutions is trained on colored noise, quantized and converted by the code that every model of
 Linnet goes through. Run it when that code changes what it writes, and look at what the suite says.
 """
 
@@ -43,7 +43,7 @@ _CHANNELS = 8
 def main(folder: Path) -> None:
     """Writes the models and what the suite needs to know of them."""
     keras.utils.set_random_seed(0)
-    pixels, labels = _coloured_noise()
+    pixels, labels = _colored_noise()
     float_model = _network()
     float_model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
     float_model.fit(pixels, labels, epochs=12, batch_size=32, verbose=0)
@@ -66,7 +66,7 @@ def main(folder: Path) -> None:
     (folder / EXPECTED).write_bytes(msgspec.json.encode(expected) + b"\n")
 
 
-def _coloured_noise() -> tuple[Pixels, np.ndarray]:
+def _colored_noise() -> tuple[Pixels, np.ndarray]:
     """uint8 [N, H, W, 3] with int64 [N]: the channel that is brightest by far."""
     random = np.random.RandomState(2)
     labels = np.arange(_PHOTOS) % len(CLASSES)

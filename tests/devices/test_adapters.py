@@ -32,7 +32,7 @@ def output_spec(**changes: Any) -> TensorSpec:
     return TensorSpec(**(defaults | changes))
 
 
-def normalised(pixels: NDArray[Any]) -> NDArray[np.float64]:
+def normalized(pixels: NDArray[Any]) -> NDArray[np.float64]:
     return (pixels - np.array(IMAGENET["mean"])) / np.array(IMAGENET["std"])
 
 
@@ -46,19 +46,19 @@ INPUTS = [
     ("-1 to 1 in half precision", {"dtype": "float16", "mean": (128,) * 3, "std": (128,) * 3}, lambda p: p / 128 - 1),
     ("the pixels in int8", {"dtype": "int8", "scale": 1.0, "zero_point": -128}, lambda p: p - 128),
     ("-1 to 1 in float", {"mean": (127.5,) * 3, "std": (127.5,) * 3}, lambda p: (p - 127.5) / 127.5),
-    ("a mean and a std for each channel", IMAGENET, normalised),
+    ("a mean and a std for each channel", IMAGENET, normalized),
     (
-        "normalised, then quantised to int8",
+        "normalized, then quantized to int8",
         IMAGENET | {"dtype": "int8", "scale": 0.0187, "zero_point": -14},
-        lambda p: np.clip(np.rint(normalised(p) / 0.0187) - 14, -128, 127),
+        lambda p: np.clip(np.rint(normalized(p) / 0.0187) - 14, -128, 127),
     ),
     (
-        "normalised, then quantised to uint8, with values beyond both ends",
+        "normalized, then quantized to uint8, with values beyond both ends",
         IMAGENET | {"dtype": "uint8", "scale": 0.01, "zero_point": 128},
-        lambda p: np.clip(np.rint(normalised(p) / 0.01) + 128, 0, 255),
+        lambda p: np.clip(np.rint(normalized(p) / 0.01) + 128, 0, 255),
     ),
     (
-        "normalised so that the quantised value is the pixel",
+        "normalized so that the quantized value is the pixel",
         {"dtype": "uint8", "mean": (128.0,) * 3, "std": (128.0,) * 3, "scale": 1 / 128, "zero_point": 128},
         lambda p: p,
     ),
@@ -104,7 +104,7 @@ def test_float_logits_stay_as_they_are() -> None:
     ("dtype", "zero_point", "raw"),
     [("uint8", 95, [0, 95, 255]), ("int8", -33, [-128, -33, 127])],  # the ends and zero
 )
-def test_quantised_logits_become_real(dtype: str, zero_point: int, raw: list[int]) -> None:
+def test_quantized_logits_become_real(dtype: str, zero_point: int, raw: list[int]) -> None:
     adapter = OutputAdapter(output_spec(dtype=dtype, scale=0.0625, zero_point=zero_point))
     logits = adapter(np.array([raw], dtype))
     assert logits.dtype == np.float32

@@ -131,11 +131,11 @@ def test_opening_and_running_a_model_says_nothing() -> None:
     """LiteRT greets on the first interpreter of a process."""
     program = """
 from linnet_devices import OpenOptions, load_device
-from linnet_devices.testing.samples import colour_pictures, load_models
+from linnet_devices.testing.samples import color_pictures, load_models
 for model in load_models():
     name = {"tflite": "cpu:litert", "onnx": "cpu:onnx", "openvino": "cpu:openvino"}[model.format]
     with load_device(name).open(model, OpenOptions()) as session:
-        session.run(colour_pictures())
+        session.run(color_pictures())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""

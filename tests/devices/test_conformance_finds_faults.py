@@ -14,7 +14,7 @@ from plugins import install_plugin
 
 # A device of faulty_devices.py to its class there and the test that must find its fault.
 FAULTS = {
-    "swaps": ("SwapsRedAndBlue", "test_names_each_colour"),
+    "swaps": ("SwapsRedAndBlue", "test_names_each_color"),
     "halves": ("HalvesPixels", "test_agrees_with_keras"),
     "first": ("RunsTheFirstOnly", "test_gives_a_row_of_float32_logits_for_each_picture"),
     "anything": ("AsksNothingOfPixels", "test_refuses_other_pixels"),
@@ -39,7 +39,7 @@ class Test{name}(DeviceConformance):
 
 
 def _run_suite(folder: Path, tests_of: dict[str, str]) -> str:
-    """What pytest says of a plug-in's devices, each with a test file as in the suite's own docstring.
+    """pytest's report on a plug-in's devices, each with a test file as in the suite's own docstring.
 
     ``tests_of`` has the devices, and for each the test that is run, or "" for all.
     """
@@ -73,7 +73,7 @@ def test_a_plugin_that_works_passes(tmp_path: Path) -> None:
         ("unbuilt", "has no attribute 'NotInTheModule'. Fix: install what the plug-in needs"),
     ],
 )
-def test_a_device_that_is_not_here_is_skipped_with_its_reason(name: str, reason: str, tmp_path: Path) -> None:
+def test_a_device_that_is_not_available_is_skipped_with_its_reason(name: str, reason: str, tmp_path: Path) -> None:
     """Without the hardware, or what the plug-in imports, the suite says what is missing, and fails nothing."""
     said = _run_suite(tmp_path, {name: ""})
     assert "failed" not in said

@@ -17,7 +17,7 @@ from linnet_devices.testing.samples import (
     ENTRIES,
     EXPECTED,
     MODELS,
-    colour_pictures,
+    color_pictures,
     expected_logits,
     load_models,
     pattern_pictures,
@@ -75,11 +75,11 @@ def _described(model: Model) -> tuple[object, ...]:
 
 
 def test_the_script_still_makes_such_models(made_again: Path) -> None:
-    """What training, quantisation and conversion make today is what the suite has."""
+    """What training, quantization and conversion make today is what the suite has."""
     assert [_described(a) for a in load_models(made_again)] == [_described(a) for a in load_models()]
     for model in load_models(made_again):
         with load_device(DEVICES[model.format]).open(model, OpenOptions()) as session:
-            named = [CLASSES[best] for best in session.run(colour_pictures()).argmax(axis=1)]
+            named = [CLASSES[best] for best in session.run(color_pictures()).argmax(axis=1)]
             assert named == list(CLASSES)
             expected = expected_logits(model, made_again)
             step = model.output.scale or float(np.ptp(expected)) / 255

@@ -35,7 +35,7 @@ _CHILD = """
 import json, sys
 import msgspec
 from linnet_devices import Model, LinnetError, OpenOptions, load_device
-from linnet_devices.testing.samples import colour_pictures
+from linnet_devices.testing.samples import color_pictures
 
 name, model = sys.argv[1], msgspec.json.decode(sys.argv[2], type=Model)
 said = {}
@@ -47,7 +47,7 @@ try:
         placement = session.placement
         said |= {"device": session.device, "on_device": placement.on_device, "elsewhere": placement.elsewhere}
         if model.input.shape == (1, 24, 32, 3):
-            said["best"] = session.run(colour_pictures()).argmax(axis=1).tolist()
+            said["best"] = session.run(color_pictures()).argmax(axis=1).tolist()
 except LinnetError as error:
     said |= {"error": type(error).__name__, "line": str(error)}
 print(json.dumps(said))
@@ -55,7 +55,7 @@ print(json.dumps(said))
 
 
 def ask(folder: Path, name: str, model: Model, faults: str = "") -> dict[str, Any]:
-    """What a process says of the device and the model that has the stand-in where the linker looks for libedgetpu."""
+    """The report of a process that has the stand-in where the linker looks for libedgetpu."""
     environment = os.environ | {"LD_LIBRARY_PATH": str(folder), "LINNET_FAULT": faults}
     command = [sys.executable, "-c", _CHILD, name, msgspec.json.encode(model).decode()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
@@ -95,7 +95,7 @@ def test_a_wrong_name_gets_the_right_ones(name: str) -> None:
 def test_without_libedgetpu_it_says_what_to_install() -> None:
     found = probe("coral")
     if found.available:
-        pytest.skip("an Edge TPU is here")
+        pytest.skip("an Edge TPU is connected")
     assert EDGETPU_LIBRARY in found.reason or "Edge TPU" in found.reason
     assert found.fix.startswith("install libedgetpu1-std")
 
@@ -129,7 +129,7 @@ def test_a_compiled_model_runs_on_the_stand_in(edgetpu_folder: Path, compiled: M
 
 
 @pytest.mark.parametrize("name", ["coral:usb:1", "coral:pci", "coral:pci:0"])
-def test_an_accelerator_that_is_not_plugged_in_is_told_by_those_that_are(
+def test_an_accelerator_that_is_not_plugged_in_is_an_error_with_those_that_are(
     edgetpu_folder: Path, compiled: Model, name: str
 ) -> None:
     said = ask(edgetpu_folder, name, compiled)

@@ -1,4 +1,4 @@
-"""External delegates by name and by path: options, what is said of those that are not here, and the presets."""
+"""External delegates by name and by path: options, the errors of those that are not available, and the presets."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_preset_says_what_it_is_and_where_that_is_from(name: str) -> None:
 def test_a_preset_that_is_not_here_says_why_and_what_to_do(name: str) -> None:
     found = probe(f"delegate:{name}")
     if found.available:
-        pytest.skip(f"delegate:{name} is here")
+        pytest.skip(f"delegate:{name} is available")
     expected = PRESETS[name].unavailable or f"{PRESETS[name].libraries[0]}: cannot open shared object file"
     assert found.reason.startswith(expected)
     assert found.fix == PRESETS[name].fix

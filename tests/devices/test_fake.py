@@ -1,4 +1,4 @@
-"""The simulated device: what it says of a picture can be known beforehand."""
+"""The simulated device: its outputs can be computed beforehand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fault kit: a delegate that computes what the CPU does until it fails as told to. All of it is simulated."""
+"""The fault kit: a delegate that computes what the CPU does until it fails on request. All of it is simulated."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a device says where the package that it needs is not installed, or is the wrong one.
 
-Each case runs in a process of its own in which the import is refused, in Python's own words.
+Each case runs in a separate process in which the import is refused, in Python's own words.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def test_a_missing_package_is_one_line_with_the_extra_that_has_it(
         ("npu", ("openvino",), "openvino"),
     ],
 )
-def test_an_accelerators_missing_engine_is_told_in_the_same_way(
+def test_an_accelerators_missing_engine_is_reported_in_the_same_way(
     device: str, packages: tuple[str, ...], extra: str
 ) -> None:
     error = _without(set(packages), device)["error"]

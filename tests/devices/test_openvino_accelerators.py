@@ -18,7 +18,7 @@ from devices.run_conformance import run_conformance
 from linnet_devices import DeviceError, DeviceUnavailable, Model, OpenOptions, load_device
 from linnet_devices.registry import probe
 from linnet_devices.testing.npu import SimulatedNpu
-from linnet_devices.testing.samples import colour_pictures, load_models, pattern_pictures
+from linnet_devices.testing.samples import color_pictures, load_models, pattern_pictures
 from plugins import install_plugin
 
 IRS = [model for model in load_models() if model.format == "openvino"]
@@ -36,7 +36,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_one_that_is_not_here_says_what_is_and_what_it_needs(name: str) -> None:
     found = probe(name)
     if found.available:
-        pytest.skip(f"{name} is here")
+        pytest.skip(f"{name} is available")
     assert found.reason.startswith("no /dev/") or found.reason == f"OpenVINO finds CPU and no {name.upper()}"
     assert found.fix
     assert load_device(name).probe().reason == f"OpenVINO finds CPU and no {name.upper()}"
@@ -86,7 +86,7 @@ def test_a_model_of_open_shape_is_given_its_entrys(tmp_path: Path) -> None:
     output = msgspec.structs.replace(INT8.output, dtype="float32", scale=None, zero_point=None)
     means_of_channels = msgspec.structs.replace(INT8, path=str(tmp_path / "means.xml"), output=output, weights=None)
     with SimulatedNpu().open(means_of_channels, OpenOptions()) as session:
-        np.testing.assert_allclose(session.run(colour_pictures()), colour_pictures().mean(axis=(1, 2)), rtol=0.01)
+        np.testing.assert_allclose(session.run(color_pictures()), color_pictures().mean(axis=(1, 2)), rtol=0.01)
 
 
 class RunsOnTheCpu(SimulatedNpu):
@@ -110,7 +110,7 @@ def test_running_on_the_cpu_when_asked_for_the_npu_is_an_error() -> None:
         RunsOnTheCpu().open(INT8, OpenOptions())
 
 
-def test_running_on_the_cpu_where_that_was_allowed_is_told() -> None:
+def test_running_on_the_cpu_where_that_was_allowed_is_reported() -> None:
     with RunsOnTheCpu().open(INT8, OpenOptions(allow_fallback=True)) as session:
         assert session.device == "cpu:openvino"
         assert (session.placement.device, session.placement.on_device) == ("simulated-npu", 0)
@@ -134,7 +134,7 @@ def test_the_cpu_keeps_nothing(cache: Path) -> None:
 
 
 def test_openvinos_own_automatic_choice_says_what_it_took() -> None:
-    """Which is why it can be told from the device that was asked for."""
+    """Therefore it can be distinguished from the device that was asked for."""
     core = openvino.Core()
     taken = core.compile_model(core.read_model(INT8.path), "AUTO:NPU,CPU").get_property("EXECUTION_DEVICES")
     assert "CPU" in str(taken)
@@ -167,7 +167,7 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_after_sessions_were_closed_in_the_order_they_were_opened() -> None:
-    """With an OpenVINO of its own for each session it was a segmentation fault."""
+    """With a separate OpenVINO core for each session it was a segmentation fault."""
     done = subprocess.run([sys.executable, "-c", _SIGNALS], capture_output=True, text=True, check=True)
     assert done.stdout == "stopped by ctrl-C\n"
 

@@ -34,7 +34,7 @@ ALLOWED = OpenOptions(allow_fallback=True)
         ("QUANTIZE+DEPTHWISE_CONV_2D+FULLY_CONNECTED", ["CONV_2D", "MEAN"]),
     ],
 )
-def test_what_a_delegate_took_is_told_from_what_the_cpu_has(
+def test_what_a_delegate_took_is_distinguished_from_what_the_cpu_has(
     fault_library: Path, int8_model: Model, ops: str, elsewhere: list[str]
 ) -> None:
     """XNNPACK, to which LiteRT gives the rest, is the CPU."""

@@ -1,4 +1,4 @@
-"""The registry: devices by name, what is said of those that cannot be had, and plug-ins."""
+"""The registry: devices by name, the errors of those that are not available, and plug-ins."""
 
 from __future__ import annotations
 

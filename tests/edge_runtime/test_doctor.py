@@ -131,7 +131,7 @@ def group_of(root: FakeRoot, node: str, name: str) -> None:
 # Engines and OpenCV
 
 
-def test_an_engine_that_is_well_is_told_with_its_versions(root: FakeRoot) -> None:
+def test_an_engine_that_works_is_reported_with_its_versions(root: FakeRoot) -> None:
     root.package("numpy", "2.4.6")
     root.package("ai_edge_litert", "2.3.0", "ai_edge_litert.interpreter", "", f"cp3{sys.version_info[1]}-cp3-linux")
     link = root.links("engines")["ai-edge-litert"]
@@ -232,7 +232,7 @@ def test_a_coral_that_is_well(root: FakeRoot, ids: str) -> None:
     assert list(links) == ["hardware", "permission", "library", "loads", "engine"]
 
 
-def test_without_a_coral_there_is_nothing_to_mend(root: FakeRoot) -> None:
+def test_without_a_coral_there_is_nothing_to_fix(root: FakeRoot) -> None:
     (link,) = root.links("coral").values()
     assert (link.state, link.fix) == ("absent", "")
 
@@ -332,7 +332,7 @@ def test_a_library_that_does_not_load_says_why(root: FakeRoot) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"not a library", b"\x7fELF\x02\x01"])
-def test_a_damaged_library_is_told(root: FakeRoot, data: bytes) -> None:
+def test_a_damaged_library_is_reported(root: FakeRoot, data: bytes) -> None:
     plug_in_coral(root)
     root.write(f"{LIBRARIES}/{EDGETPU_LIBRARY}").write_bytes(data)
     link = root.links("coral")["library"]
@@ -351,7 +351,7 @@ def test_the_linkers_own_folders_are_looked_in(root: FakeRoot) -> None:
     assert root.links("coral")["library"].found == f"/opt/vendor/lib/{EDGETPU_LIBRARY}"
 
 
-def test_a_library_of_another_machine_is_told_by_its_machine(root: FakeRoot) -> None:
+def test_a_library_of_another_machine_is_reported_with_its_machine(root: FakeRoot) -> None:
     plug_in_coral(root)
     path = root.library(EDGETPU_LIBRARY)
     data = bytearray(path.read_bytes())
@@ -366,7 +366,7 @@ def test_a_library_of_another_machine_is_told_by_its_machine(root: FakeRoot) -> 
 # Delegates
 
 
-def test_a_delegate_of_which_nothing_is_here_is_not_told(root: FakeRoot) -> None:
+def test_a_delegate_of_which_nothing_is_installed_is_not_reported(root: FakeRoot) -> None:
     (link,) = root.links("delegates").values()
     assert link.state == "absent"
 
@@ -380,7 +380,7 @@ def test_a_delegates_node_asks_for_its_library(root: FakeRoot) -> None:
     assert links["engine"].state == "broken"
 
 
-def test_a_library_that_is_no_delegate_is_told(root: FakeRoot) -> None:
+def test_a_library_that_is_no_delegate_is_reported(root: FakeRoot) -> None:
     root.library("libvx_delegate.so")
     links = root.links("delegates")
     assert links["vx hardware"].state == "absent"
@@ -487,11 +487,11 @@ def test_each_camera_is_one_link(root: FakeRoot) -> None:
     assert (link.link, link.state, link.found) == ("video0", "ok", "USB Camera")
 
 
-def test_without_a_camera_there_is_nothing_to_mend(root: FakeRoot) -> None:
+def test_without_a_camera_there_is_nothing_to_fix(root: FakeRoot) -> None:
     assert root.links("cameras")["V4L2"].state == "absent"
 
 
-def test_a_camera_that_is_in_use_is_told_with_its_user(root: FakeRoot) -> None:
+def test_a_camera_that_is_in_use_is_reported_with_its_user(root: FakeRoot) -> None:
     connect_camera(root)
     root.write("/proc/812/comm", "motion")
     (root.folder / "proc/812/fd").mkdir()

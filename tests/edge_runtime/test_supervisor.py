@@ -231,7 +231,7 @@ def test_when_all_have_failed_for_long_the_reasons_are_the_error(
     assert str(error.value).endswith("; device second: got RuntimeError: the firmware says no")
 
 
-def test_a_ladder_of_which_nothing_is_here_is_an_error_with_each_reason(
+def test_a_ladder_without_an_available_device_is_an_error_with_each_reason(
     accelerators: Accelerators, bundle_folder: Path
 ) -> None:
     for device in ("first", "second"):
@@ -300,7 +300,7 @@ def test_a_damaged_file_is_no_devices_failure(accelerators: Accelerators, bundle
     assert not accelerators.opened()
 
 
-def test_the_reason_why_the_only_device_fails_is_told_once(
+def test_the_reason_why_the_only_device_fails_is_reported_once(
     accelerators: Accelerators, bundle_folder: Path, photos_folder: Path
 ) -> None:
     accelerators.fail("absent")
@@ -465,7 +465,7 @@ def test_ctrl_c_ends_the_run_with_its_summary_and_its_children(accelerators: Acc
 def test_an_accelerator_that_fails_is_one_line(
     command: tuple[str, ...], fault: str, how: str, accelerators: Accelerators, bundle_folder: Path
 ) -> None:
-    """It runs in a process of its own there too."""
+    """There too it runs in a separate process."""
     accelerators.fail(fault)
     done = linnet(command[0], bundle_folder, *command[1:], "--device", "first", status=1)
     assert how in one_line_error(done)

@@ -18,7 +18,7 @@ _ASK = """
 import ctypes, json, sys
 import msgspec
 from linnet_devices import Model, LinnetError, OpenOptions, load_device
-from linnet_devices.testing.samples import colour_pictures, load_models
+from linnet_devices.testing.samples import color_pictures, load_models
 
 device, given, libedgetpu = sys.argv[1:]
 if libedgetpu:
@@ -30,7 +30,7 @@ said = {}
 try:
     with load_device(device).open(model, OpenOptions()) as session:
         said |= {"device": session.device, "share": session.placement.share}
-        said["best"] = [session.run(colour_pictures()).argmax(axis=1).tolist() for _ in range(2)]
+        said["best"] = [session.run(color_pictures()).argmax(axis=1).tolist() for _ in range(2)]
 except LinnetError as error:
     said |= {"error": type(error).__name__, "line": str(error)}
 print(json.dumps(said))

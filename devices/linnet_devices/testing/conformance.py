@@ -41,7 +41,7 @@ from linnet_devices.testing.samples import (
     CLASSES,
     HEIGHT,
     WIDTH,
-    colour_pictures,
+    color_pictures,
     expected_logits,
     in_folder,
     load_models,
@@ -157,7 +157,7 @@ class SimulatedDeviceConformance:
     def test_gives_a_row_of_float32_logits_for_each_picture(self, session: Session) -> None:
         """The result is float32 [N, classes], and finite."""
         for n in (1, 3):
-            logits = session.run(colour_pictures()[:n])
+            logits = session.run(color_pictures()[:n])
             assert logits.dtype == np.float32
             assert logits.shape == (n, len(CLASSES))
             assert np.isfinite(logits).all()
@@ -177,9 +177,9 @@ class SimulatedDeviceConformance:
 
     def test_logits_outlive_the_next_run(self, session: Session) -> None:
         """A result belongs to the caller: a later run and close() do not write into it."""
-        logits = session.run(colour_pictures())
+        logits = session.run(color_pictures())
         kept = logits.copy()
-        session.run(255 - colour_pictures())
+        session.run(255 - color_pictures())
         session.close()
         np.testing.assert_array_equal(logits, kept)
 
@@ -194,8 +194,8 @@ class SimulatedDeviceConformance:
     def test_takes_pixels_that_are_not_contiguous(self, session: Session) -> None:
         """A crop or a mirrored view of a larger frame gives the same logits as a copy."""
         frame = np.zeros((3, HEIGHT + 4, WIDTH + 4, 3), np.uint8)
-        frame[:, 2:-2, 2:-2] = colour_pictures()
-        for view in (frame[:, 2:-2, 2:-2], colour_pictures()[:, :, ::-1], colour_pictures()[..., ::-1]):
+        frame[:, 2:-2, 2:-2] = color_pictures()
+        for view in (frame[:, 2:-2, 2:-2], color_pictures()[:, :, ::-1], color_pictures()[..., ::-1]):
             np.testing.assert_array_equal(session.run(view), session.run(view.copy()))
 
     @pytest.mark.parametrize("pixels", _WRONG_PIXELS.values(), ids=_WRONG_PIXELS)
@@ -204,21 +204,21 @@ class SimulatedDeviceConformance:
         with pytest.raises(LinnetError, match=rf"uint8 \[N, {HEIGHT}, {WIDTH}, 3\]") as error:
             session.run(pixels)
         _one_line(error)
-        assert len(session.run(colour_pictures())) == len(CLASSES)
+        assert len(session.run(color_pictures())) == len(CLASSES)
 
     # The TensorSpecs decide how the input and the output are read
 
     def test_reads_the_input_as_its_spec_says(self, engine: Device, model: Model) -> None:
         """A model whose input is BGR receives BGR."""
         as_bgr = _described(model, input={"color": "bgr"})
-        swapped = _logits(engine, model, colour_pictures()[..., ::-1].copy())
-        np.testing.assert_array_equal(_logits(engine, as_bgr, colour_pictures()), swapped)
+        swapped = _logits(engine, model, color_pictures()[..., ::-1].copy())
+        np.testing.assert_array_equal(_logits(engine, as_bgr, color_pictures()), swapped)
 
     def test_reads_the_output_as_its_spec_says(self, engine: Device, model: Model) -> None:
         """An output of probabilities becomes their logarithms, which are finite also for a probability of 0."""
         as_probabilities = _described(model, output={"values": "probabilities"})
-        values = _logits(engine, model, colour_pictures())
-        logits = _logits(engine, as_probabilities, colour_pictures())
+        values = _logits(engine, model, color_pictures())
+        logits = _logits(engine, as_probabilities, color_pictures())
         np.testing.assert_allclose(logits[values > 0], np.log(values[values > 0]), rtol=1e-5, atol=1e-6)
         assert np.isfinite(logits).all()
 
@@ -228,8 +228,8 @@ class SimulatedDeviceConformance:
     def test_threads_change_no_top1(self, engine: Device, model: Model, threads: int) -> None:
         """A device uses the number of threads or ignores it; the label stays the same."""
         with engine.open(model, OpenOptions(threads=threads)) as session:
-            best = session.run(colour_pictures()).argmax(axis=1)
-        np.testing.assert_array_equal(best, _logits(engine, model, colour_pictures()).argmax(axis=1))
+            best = session.run(color_pictures()).argmax(axis=1)
+        np.testing.assert_array_equal(best, _logits(engine, model, color_pictures()).argmax(axis=1))
 
     def test_two_sessions_are_open_at_once(self, session: Session, engine: Device, model: Model) -> None:
         """Two sessions share nothing: neither is affected by the other's runs or by its end."""
@@ -252,7 +252,7 @@ class SimulatedDeviceConformance:
         session.close()
         session.close()
         with pytest.raises(DeviceError) as error:
-            session.run(colour_pictures())
+            session.run(color_pictures())
         _one_line(error)
 
     def test_a_context_manager_closes_on_an_error_too(self, engine: Device, model: Model) -> None:
@@ -262,7 +262,7 @@ class SimulatedDeviceConformance:
             assert entered is session
             raise ZeroDivisionError
         with pytest.raises(DeviceError):
-            session.run(colour_pictures())
+            session.run(color_pictures())
 
     def test_an_unclosed_session_is_reported(self, engine: Device, model: Model) -> None:
         """A session that is dropped unclosed warns, because a device may stay taken."""
@@ -275,9 +275,9 @@ class SimulatedDeviceConformance:
 class DeviceConformance(SimulatedDeviceConformance):
     """Subclass it with the device's name, and a name that begins with Test."""
 
-    def test_names_each_colour(self, session: Session) -> None:
+    def test_names_each_color(self, session: Session) -> None:
         """A red, a green and a blue picture get these labels: neither channels nor labels are exchanged."""
-        named = [CLASSES[best] for best in session.run(colour_pictures()).argmax(axis=1)]
+        named = [CLASSES[best] for best in session.run(color_pictures()).argmax(axis=1)]
         assert named == list(CLASSES)
 
     def test_agrees_with_keras(self, session: Session, model: Model) -> None:

@@ -37,7 +37,7 @@ def expected_logits(model: Model, folder: Path = MODELS) -> Logits:
     return np.array(expected["int8" if model.precision == "int8" else "float"], dtype=np.float32)
 
 
-def colour_pictures() -> Pixels:
+def color_pictures() -> Pixels:
     """uint8 [3, 24, 32, 3]: a red, a green and a blue picture, none of them flat."""
     # A Generator's numbers may change with NumPy's version; RandomState's never do.
     pictures = np.random.RandomState(0).randint(0, 96, (3, HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -47,8 +47,8 @@ def colour_pictures() -> Pixels:
 
 
 def pattern_pictures() -> Pixels:
-    """uint8 [8, 24, 32, 3]: the colours, and slopes and stripes across, down and aslant that wrap at 255."""
+    """uint8 [8, 24, 32, 3]: the colors, and horizontal, vertical and diagonal gradients and stripes that wrap at 255."""
     y, x, channel = np.indices((HEIGHT, WIDTH, 3))
     slopes = [(0, 8, 85), (10, 0, 40), (3, 5, 120), (128, 1, 200), (1, 128, 30)]  # a row, a column, a channel
     patterns = [(down * y + across * x + shift * channel) % 256 for down, across, shift in slopes]
-    return np.concatenate([colour_pictures(), np.array(patterns, dtype=np.uint8)])
+    return np.concatenate([color_pictures(), np.array(patterns, dtype=np.uint8)])
