@@ -108,7 +108,7 @@ def test_a_provider_that_this_onnxruntime_lacks_is_unavailable() -> None:
     device = load_device("ort:QNN")
     found = device.probe()
     assert not found.available
-    assert found.reason.startswith("this onnxruntime has ")
+    assert found.reason.startswith("the installed onnxruntime has ")
     assert found.fix.endswith("pip install onnxruntime-qnn")
     with pytest.raises(DeviceError, match="this onnxruntime has"):
         device.open(ONNX, ALLOWED)
