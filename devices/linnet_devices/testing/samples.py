@@ -47,7 +47,7 @@ def color_pictures() -> Pixels:
 
 
 def pattern_pictures() -> Pixels:
-    """uint8 [8, 24, 32, 3]: the colors, and horizontal, vertical and diagonal gradients and stripes that wrap at 255."""
+    """uint8 [8, 24, 32, 3]: the colors, and gradients and stripes in three directions that wrap at 255."""
     y, x, channel = np.indices((HEIGHT, WIDTH, 3))
     slopes = [(0, 8, 85), (10, 0, 40), (3, 5, 120), (128, 1, 200), (1, 128, 30)]  # a row, a column, a channel
     patterns = [(down * y + across * x + shift * channel) % 256 for down, across, shift in slopes]
