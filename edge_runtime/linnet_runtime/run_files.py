@@ -10,6 +10,7 @@ history.json, metrics.json    a row for each epoch; the figures on the test part
 report.json, report.html      all figures, and the page with them
 curves.png                    loss and accuracy over the epochs
 confusion_matrix.png          the int8 model's on the test part
+confusion.csv                 both models' confusion matrices, where there are more than 100 classes
 
 A cross-validation is a directory of runs, ``fold-1``, ``fold-2`` and so on, with ``folds.json`` beside them.
 """
@@ -40,6 +41,7 @@ FLOAT_MODEL, QAT_MODEL = "float.keras", "qat.keras"
 HISTORY, METRICS = "history.json", "metrics.json"
 REPORT, REPORT_PAGE = "report.json", "report.html"
 CURVES, CONFUSION_MATRIX = "curves.png", "confusion_matrix.png"
+CONFUSION_TABLE = "confusion.csv"
 FOLDS = "folds.json"
 
 # The quantization ranges are calibrated on the training photos that the run keeps, and on no other: linnet convert

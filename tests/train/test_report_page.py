@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from linnet_runtime.proof.intervals import paired_difference
+from linnet_runtime.run_files import Config
 from linnet_train import run as run_module
 from linnet_train.data.dataset import Dataset
 from linnet_train.recipes.schedules import Constant
@@ -60,8 +62,11 @@ def trained(per_class: int = 30, classes: tuple[str, ...] = CLASSES) -> Trained:
         unreadable={"<b>/x.jpg": "not a <picture>"},
     )
     return Trained(
-        config={"recipe": {"model": "tiny", "alpha": 0.5, "size": 32, "loss": {"name": "focal"}}}
-        | {"backend": "tensorflow", "versions": {"linnet": "0.1.0"}},
+        config=Config(
+            recipe={"model": "tiny", "alpha": 0.5, "size": 32, "loss": {"name": "focal"}},
+            backend="tensorflow",
+            versions={"linnet": "0.1.0"},
+        ),
         photos=photos,
         history=history(),
         phases=PHASES,
@@ -178,6 +183,27 @@ def test_the_page_of_a_hundred_classes_can_still_be_mailed(tmp_path: Path) -> No
     assert (tmp_path / "report.html").stat().st_size < 3_000_000
     matrix = cv2.imread(str(tmp_path / "confusion_matrix.png"))
     assert min(matrix.shape[:2]) > 100 * 15, "a cell can be seen, and its name read"
+
+
+def test_the_report_of_many_classes_is_bounded(tmp_path: Path) -> None:
+    """The matrices stand in a table without zeros; a list of files is cut, and the place of the whole is named."""
+    many = trained(1, tuple(f"class {i}" for i in range(101)))
+    many.photos.unreadable.update({f"{i}.jpg": "an empty file" for i in range(5000)})
+    write_report(tmp_path, many)
+    assert (tmp_path / "report.json").stat().st_size < 200_000
+    report = report_of(tmp_path)
+    assert report["models"]["int8"]["confusion"] is None
+    assert len(report["unreadable"]) == 200
+    assert report["left_out"] == {
+        "confusion": "confusion.csv",
+        "unreadable": "the first 200 of 5001; all: splits.json",
+    }
+    with (tmp_path / "confusion.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    int8 = [row for row in rows if row["model"] == "int8"]
+    assert sum(int(row["photos"]) for row in int8) == report["models"]["int8"]["n"]
+    right = sum(int(row["photos"]) for row in int8 if row["true"] == row["predicted"])
+    assert right / report["models"]["int8"]["n"] == pytest.approx(report["models"]["int8"]["top1"])
 
 
 def test_a_photo_of_the_test_part_that_is_in_training_too_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import keras
 import msgspec
@@ -25,6 +26,8 @@ from linnet_train.errors import TrainingError
 from linnet_train.models import build_model
 from linnet_train.recipes.recipe import Gradual, Recipe, Regularization
 from linnet_train.recipes.schedules import Plateau
+from linnet_train.run import new_run
+from linnet_train.run_lock import locked
 from linnet_train.training import callbacks, checkpoint
 from linnet_train.training.loop import train_network
 from networks import SCHEDULE, TINY
@@ -260,3 +263,46 @@ def test_a_damaged_run_gets_one_line(
     (run / file).write_bytes(content)
     error = one_line_error(program("train", "--resume", run, status=1))
     assert error.startswith(f"{run / file}: got ")
+
+
+class TestLock:
+    @staticmethod
+    def hold(run: Path) -> BinaryIO:
+        """The lock that a training process holds, taken here."""
+        file = (run / ".lock").open("wb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return file
+
+    def test_a_run_that_is_still_being_written_is_not_resumed(
+        self, tiny_run: Path, tmp_path: Path, program: Callable
+    ) -> None:
+        run = interrupted(tiny_run, tmp_path / "run", begun=True)
+        with self.hold(run):
+            error = one_line_error(program("train", "--resume", run, status=1))
+        assert error.startswith(f"{run}: got a run that another linnet train is writing, expected one that no process")
+        assert {path.name for path in run.iterdir()} >= {"config.json", "splits.json", "progress.json"}
+
+    def test_it_is_not_overwritten_either(
+        self, tiny_run: Path, easy_photos: Path, tmp_path: Path, program: Callable
+    ) -> None:
+        run = interrupted(tiny_run, tmp_path / "run", begun=True)
+        with self.hold(run):
+            error = one_line_error(program("train", easy_photos, "--out", run, "--overwrite", *TINY, status=1))
+        assert "another linnet train is writing" in error
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+        assert (run / "progress.json").exists()
+
+    def test_a_killed_process_leaves_no_lock(self, tmp_path: Path) -> None:
+        code = "import os, sys, pathlib; from linnet_train.run_lock import locked\n"
+        code += "with locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+        assert done.returncode == -9
+        with locked(tmp_path), pytest.raises(TrainingError, match="another linnet train"), locked(tmp_path):
+            pass
+        assert list(tmp_path.iterdir()) == [], "the file of the lock goes with it"
+
+    def test_the_lock_of_a_run_is_held_while_it_trains(self, easy_photos: Path, tmp_path: Path) -> None:
+        recipe = Recipe(data=str(easy_photos), model="tiny", alpha=1.0, size=32, weights="none")
+        refused = pytest.raises(TrainingError, match="another linnet train")
+        with new_run(recipe, tmp_path / "run"), refused, locked(tmp_path / "run"):
+            pass

@@ -6,7 +6,6 @@ folds.json            each fold's top-1, the mean and its interval
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from scipy.special import stdtrit
 from linnet_runtime.run_files import CONFIG, FOLDS, METRICS, load_metrics, save_json
 from linnet_train.recipes.recipe import Recipe
 from linnet_train.run import new_run
+from linnet_train.run_lock import locked
 
 _UPPER = 0.975  # of a 95 % interval
 
@@ -61,7 +61,7 @@ def _train(recipe: Recipe, fold: Path, train: Callable[[Recipe, Path], object]) 
     begun = (fold / CONFIG).exists()
     if not begun:
         shutil.rmtree(fold, ignore_errors=True)  # a kill came between its directory and its recipe
-    with contextlib.nullcontext() if begun else new_run(recipe, fold):
+    with locked(fold) if begun else new_run(recipe, fold):
         train(recipe, fold)
 
 

@@ -45,6 +45,7 @@ from linnet_train.errors import TrainingError
 from linnet_train.recipes.reading import to_recipe
 from linnet_train.recipes.recipe import Recipe
 from linnet_train.report import Trained, classification_metrics, write_report
+from linnet_train.run_lock import locked
 from linnet_train.training.batches import PhotosInTurn
 from linnet_train.training.loop import PREDICT_BATCH, Watch, check_recipe, predict_logits, train_network
 from linnet_train.training.phases import phases_of
@@ -78,14 +79,43 @@ def train(recipe: Recipe, run: Path | str) -> Metrics:
 
 @contextlib.contextmanager
 def new_run(recipe: Recipe, run: Path) -> Iterator[None]:
-    """Makes the run's directory, with the recipe in it, for the block to fill; an older run in its place goes.
+    """Makes the run's directory with the recipe in it, and locks it for the block to fill. An older run is replaced.
 
-    Where the block fails before there is a checkpoint to go on from, the directory goes and the older run is back, so
-    that the next try finds the place as this one did. Ctrl-C is no failure: the run can be resumed.
+    If the block fails before the first checkpoint, the directory is removed and the older run is restored, so that the
+    next try finds what this one found. Ctrl-C is no failure: the run can be resumed.
 
     Raises:
-        TrainingError: it cannot be written, or something else than a run is in its place.
+        TrainingError: the directory cannot be written, another process writes it, or it is no run.
     """
+    _check_paths(recipe, run)
+    with contextlib.ExitStack() as locks:
+        older = None
+        if run.exists():
+            refuse_existing(run, overwrite=True, marker=CONFIG)
+            locks.enter_context(locked(run))
+            older = run.rename(run.with_name(f".{run.name}.{os.getpid()}.old"))
+        try:
+            _make_directory(run)
+        except TrainingError:
+            if older:
+                older.rename(run)
+            raise
+        try:
+            locks.enter_context(locked(run))
+            save_json(run / CONFIG, _config(recipe))
+            yield
+        except Exception:
+            if not _has_begun(run):
+                shutil.rmtree(run, ignore_errors=True)
+                if older:
+                    older.rename(run)
+            raise
+        finally:
+            if older:
+                shutil.rmtree(older, ignore_errors=True)
+
+
+def _check_paths(recipe: Recipe, run: Path) -> None:
     for path in (recipe.data, run):
         if not is_utf8(path):
             raise TrainingError(
@@ -94,34 +124,25 @@ def new_run(recipe: Recipe, run: Path) -> Iterator[None]:
                 expected="UTF-8, because the run's files name it",
                 fix="rename the folder",
             )
-    older = run.with_name(f".{run.name}.{os.getpid()}.old") if run.exists() else None
-    if older:
-        refuse_existing(run, overwrite=True, marker=CONFIG)
-        run.rename(older)
+
+
+def _make_directory(run: Path) -> None:
     try:
-        _start(recipe, run)
-        yield
-    except Exception:
-        if not any(path.name in (PROGRESS, METRICS) for path in run.rglob("*.json")):  # of a fold's run too
-            shutil.rmtree(run, ignore_errors=True)
-            if older:
-                older.rename(run)
-        raise
-    finally:
-        if older:
-            shutil.rmtree(older, ignore_errors=True)
+        run.mkdir(parents=True)
+    except OSError as error:  # it exists: another process was faster
+        raise TrainingError(str(run), got=error.strerror, expected="a new directory that can be written") from error
 
 
-def _start(recipe: Recipe, run: Path) -> None:
+def _config(recipe: Recipe) -> Config:
     backend = keras.backend.backend()
     versions = {package: version(package) for package in ("linnet", "keras", "numpy")}
     versions[backend] = sys.modules[backend].__version__  # its package may have another name, as tensorflow-cpu has
-    config = Config(recipe=msgspec.to_builtins(recipe), backend=backend, versions=versions)
-    try:
-        run.mkdir(parents=True)
-        save_json(run / CONFIG, config)
-    except OSError as error:
-        raise TrainingError(str(run), got=error.strerror, expected="a new directory that can be written") from error
+    return Config(recipe=msgspec.to_builtins(recipe), backend=backend, versions=versions)
+
+
+def _has_begun(run: Path) -> bool:
+    """Whether a checkpoint or a model is there to go on from; in one of the folds of a cross-validation too."""
+    return any(path.name in (PROGRESS, METRICS) for path in run.rglob("*.json"))
 
 
 def load_recipe(run: Path) -> Recipe:
@@ -148,29 +169,60 @@ def load_recipe(run: Path) -> Recipe:
 def finish_run(
     recipe: Recipe, run: Path, on_photo: Callable[[int, int], None], watch: Watch
 ) -> tuple[Metrics, Dataset]:
-    """Does all of a run that is not done yet; ``metrics.json``, which comes last, says that it is.
+    """Does all of a run that is not done yet: reads the photos, trains, tests and reports.
 
-    Returns the metrics and the data. Raises TrainingError; see ``load_dataset`` and ``train_network``.
+    ``metrics.json`` comes last; a run that has it is done.
+
+    Args:
+        recipe: what to train.
+        run: the run's directory.
+        on_photo: is called with (photos read, photos in all).
+        watch: gives the callback that shows a phase's progress; see ``train_network``.
+
+    Returns:
+        The metrics and the data.
+
+    Raises:
+        LinnetError: as ``load_dataset`` and ``train_network``.
     """
-    started = time.monotonic()
     devices = device_count(recipe.devices, recipe.batch_size)
     spec = Preprocess(height=recipe.size, width=recipe.size, crop=recipe.crop)
+    started = time.monotonic()
     photos = load_dataset(Path(recipe.data), spec, recipe.seed, run / _PIXELS, on_photo, recipe.split)
+    _keep_photos(recipe, run, photos, spec)
+    read = time.monotonic()
+    with shared_among(devices):
+        history = train_network(recipe, photos, run, watch).history
+    trained = time.monotonic()
+    logits = {model: _logits(run / file, photos) for model, file in (("float", FLOAT_MODEL), ("int8", QAT_MODEL))}
+    seconds = {"data": read - started, "training": trained - read, "testing": time.monotonic() - trained}
+    phases = phases_of(recipe)
+    temperature = write_report(run, Trained(load_config(run), photos, history, phases, logits, seconds))
+    metrics = _metrics(photos, logits, spec, temperature, seconds)
+    save_json(run / HISTORY, history)
+    save_json(run / METRICS, metrics)
+    _remove_leftovers(run)
+    return metrics, photos
+
+
+def _keep_photos(recipe: Recipe, run: Path, photos: Dataset, spec: Preprocess) -> None:
+    """Writes the names of each part, some of its photos, and the page of what the network sees."""
     _write_splits(run, photos)
     save_run_photos(run, spec, {part: photos.sample(part, n, recipe.seed) for part, n in KEPT_PHOTOS.items()})
     if recipe.augment.active():
         shown = photos.sample("train", PHOTOS, recipe.seed)
         write_augmentation_page(run / AUGMENTATION, recipe.augment, shown, photos.classes, recipe.seed)
-    decoded = time.monotonic()
-    with shared_among(devices):
-        history = train_network(recipe, photos, run, watch).history
-    trained = time.monotonic()
-    logits = {model: _logits(run / file, photos) for model, file in (("float", FLOAT_MODEL), ("int8", QAT_MODEL))}
-    seconds = {"data": decoded - started, "training": trained - decoded, "testing": time.monotonic() - trained}
-    config = load_config(run)
-    temperature = write_report(run, Trained(config, photos, history, phases_of(recipe), logits, seconds))
+
+
+def _metrics(
+    photos: Dataset,
+    logits: dict[str, dict[str, Logits]],
+    spec: Preprocess,
+    temperature: float,
+    seconds: dict[str, float],
+) -> Metrics:
     labels = photos.labels[photos.parts["test"]]
-    metrics = Metrics(
+    return Metrics(
         float_model=classification_metrics(logits["float"]["test"], labels, photos.classes),
         qat=classification_metrics(logits["int8"]["test"], labels, photos.classes),
         classes=photos.classes,
@@ -181,16 +233,17 @@ def finish_run(
         temperature=temperature,
         seconds=seconds,
     )
-    save_json(run / HISTORY, history)
-    save_json(run / METRICS, metrics)
+
+
+def _remove_leftovers(run: Path) -> None:
+    """Removes what only training needed, and what a kill may have left."""
     for pattern in (_PIXELS, PROGRESS, f"{CHECKPOINT_PREFIX}*", "partial-*", ".*"):
         for leftover in run.glob(pattern):
             leftover.unlink(missing_ok=True)
-    return metrics, photos
 
 
 def _write_splits(run: Path, photos: Dataset) -> None:
-    """Writes ``splits.json``, or holds a resumed run to its own: another division would test on what it trained on."""
+    """Writes ``splits.json``. A resumed run must have its own split: another one would test on photos it trained on."""
     parts = {part: photos.names_of(part) for part in photos.parts}
     splits = Splits(unreadable=photos.unreadable, **parts)
     path = run / SPLITS
@@ -200,6 +253,6 @@ def _write_splits(run: Path, photos: Dataset) -> None:
 
 
 def _logits(model: Path, photos: Dataset) -> dict[str, Logits]:
-    """Of a model on the parts that judge it."""
+    """A model's logits on the validation and the test part."""
     network = keras.saving.load_model(model, compile=False)
     return {part: predict_logits(network, PhotosInTurn(photos, part, PREDICT_BATCH)) for part in ("val", "test")}

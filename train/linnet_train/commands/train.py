@@ -129,11 +129,13 @@ def train(
     with no_chatter():  # imports Keras: seconds that --help need not take, and a page of greetings
         from linnet_train.models import network_named
         from linnet_train.run import finish_run, load_recipe, new_run
+        from linnet_train.run_lock import locked
         from linnet_train.training.loop import check_recipe
 
-    place: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    place: contextlib.AbstractContextManager[None]
     if resume is not None:
         run, recipe = resume, load_recipe(resume)
+        place = locked(run)
     else:
         network = network_named(tables.get("model", _DEFAULTS["model"]))
         run, recipe = Path(str(out)), to_recipe({"size": network.size, "alpha": network.alpha, **tables})

@@ -85,7 +85,7 @@ def draw_confusion(matrix: NDArray[np.int64], classes: tuple[str, ...], title: s
     size = 9.0 if few else 6.0
     axes.set_xticks(named, names, fontsize=size, **slanted)
     axes.set_yticks(named, names, fontsize=size)
-    axes.set(xlabel="called", ylabel="is")
+    axes.set(xlabel="predicted", ylabel="true")
     axes.set_title(title, fontsize="medium")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

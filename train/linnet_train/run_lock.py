@@ -1,0 +1,58 @@
+"""One process at a time writes a run."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from linnet_train.errors import TrainingError
+
+_LOCK = ".lock"  # in the run's directory; removed when training ends
+
+
+@contextlib.contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Holds the run's lock for the block. The kernel releases it when the process ends, in whatever way.
+
+    Args:
+        run: the run's directory, which exists.
+
+    Raises:
+        TrainingError: another process writes the run, or the lock's file cannot be made.
+    """
+    path = run / _LOCK
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise TrainingError(str(run), got=error.strerror, expected="a run that can be written") from error
+    try:
+        _take(descriptor, path, run)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # the run may have been removed, or have got another name
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path, run: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The process that held the lock a moment ago may have removed the file that was opened here.
+        held = path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
+    except BlockingIOError:
+        held = False
+    except OSError:
+        return  # a network drive without locks
+    if not held:
+        raise TrainingError(
+            str(run),
+            got="a run that another linnet train is writing",
+            expected="one that no process writes",
+            fix="wait until it ends, or train into another --out",
+        )
