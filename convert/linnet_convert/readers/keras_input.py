@@ -98,8 +98,6 @@ class _Splitting:
     def _normalize(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Takes over what a layer or an operation does with the pixels, where that is a normalization by channel."""
         steps = _as_arithmetic(operation, [*args, *kwargs.values()])
-        if type(operation).__name__ == "GetItem":  # the colors in another order, before they are normalized
-            self.normalizes = True
         if not steps or not all(np.size(number) in (1, CHANNELS) for _, number in steps):
             return False
         scale, offset = self._scale, self._offset
