@@ -21,17 +21,22 @@ README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
 SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.name != "common.py")
 
-# Fenced as a shell's, or indented.
-_BLOCK = re.compile(r"^```(?:sh|bash|console)?\n(.*?)^```$|^((?: {4}.*\n)+)", re.MULTILINE | re.DOTALL)
+# A block with a fence and its language, which may be indented in a list, and one that is only indented.
+_FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_INDENTED = re.compile(r"^(?: {4}.*\n)+", re.MULTILINE)
+_SHELL = ("sh", "bash", "console", "")
 _LINNET = re.compile(r"(?:\$ )?(?:\S*/)?linnet (.*)")
 _BENCHMARK = re.compile(r"(?:\$ )?\S*python3? benchmarks/(.*)")
 _LOCAL_LINK = re.compile(r"\]\((?!\w+:)([^)#]+)")
 
 
 def _typed(pages: list[Path], command: re.Pattern[str]) -> list[str]:
-    """What follows ``command`` on each line of the pages' code blocks that begins with it."""
-    blocks = "".join("".join(found) for page in pages for found in _BLOCK.findall(page.read_text()))
-    lines = blocks.replace("\\\n", " ").splitlines()
+    """What follows ``command`` on each line of the pages' shell blocks that begins with it."""
+    blocks = []
+    for text in (page.read_text() for page in pages):
+        blocks += [code for _, language, code in _FENCED.findall(text) if language in _SHELL]
+        blocks += _INDENTED.findall(_FENCED.sub("", text))
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
     return [found[1].strip() for line in lines if (found := command.fullmatch(line.strip()))]
 
 
