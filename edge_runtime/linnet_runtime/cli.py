@@ -39,7 +39,7 @@ class Command:
 
 COMMANDS = {
     "demo": Command(
-        "linnet_runtime.commands.demo:demo", "all", "Try everything on rendered photos, without a download."
+        "linnet_runtime.commands.demo:demo", "all", "Try the whole toolkit on rendered photos, without a download."
     ),
     "data": Command("linnet_train.commands.data:data", "report", "Check a folder of photos before training on it."),
     "models": Command(
@@ -47,7 +47,7 @@ COMMANDS = {
     ),
     "train": Command("linnet_train.commands.train:train", "train", "Train a network on a folder of photos."),
     "convert": Command(
-        "linnet_convert.cli:convert", "convert", "Turn a run or a model file into a bundle, and verify it."
+        "linnet_convert.cli:convert", "convert", "Convert a run or a model file to a bundle, and verify it."
     ),
     "export": Command(
         "linnet_convert.clients.command:export",
@@ -56,13 +56,17 @@ COMMANDS = {
     ),
     "verify": Command("linnet_runtime.commands.verify:verify", "", "Check a bundle's hashes, canaries and parity."),
     "classify": Command("linnet_runtime.commands.classify:classify", "", "Label pictures."),
-    "run": Command("linnet_runtime.commands.run:run", "", "Label a camera, a stream or a video, live."),
-    "bench": Command("linnet_runtime.commands.bench:bench", "", "Time a bundle on devices, side by side."),
+    "run": Command("linnet_runtime.commands.run:run", "", "Label the frames of a camera, a stream or a video, live."),
+    "bench": Command(
+        "linnet_runtime.commands.bench:bench", "", "Measure a bundle's latency on several devices, side by side."
+    ),
     "devices": Command(
-        "linnet_runtime.commands.devices:devices", "", "List the devices: available or not, why, and the fix."
+        "linnet_runtime.commands.devices:devices",
+        "",
+        "List the devices: which are available, and how to fix the others.",
     ),
     "doctor": Command(
-        "linnet_runtime.commands.doctor:doctor", "", "Find what keeps a device from working, and the fix."
+        "linnet_runtime.commands.doctor:doctor", "", "Find why a device does not work, and how to fix it."
     ),
 }
 

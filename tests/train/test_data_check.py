@@ -453,6 +453,14 @@ class TestPage:
         assert pictures == 4, "of a conflict and of a duplicate"
         assert not re.search(r"https?:|//[a-z]|<link|<script|@import|url\(|src=|href=", page)
 
+    def test_a_damaged_photo_is_shown_and_libjpeg_writes_no_line(self, program: Program, photos: Path) -> None:
+        jpeg = (photos / "nut" / "03.jpg").read_bytes()
+        (photos / "nut" / "stray.jpg").write_bytes(jpeg[:-2] + b"\1\2\3" + jpeg[-2:])  # "3 extraneous bytes"
+        page = photos.parent / "check.html"
+        done = program("data", "check", photos, "--page", page)
+        assert page.read_text().count('<img src="data:image/jpeg;base64,') == 2
+        assert "Corrupt JPEG" not in done.stderr
+
     def test_html_in_names_is_text(self, program: Program, tmp_path: Path) -> None:
         photos = tmp_path / "<script>photos"
         fill(photos / "<img src=x onerror=alert(1)>", 0)

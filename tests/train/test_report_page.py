@@ -212,7 +212,7 @@ def test_a_photo_of_the_test_part_that_is_in_training_too_is_named(tmp_path: Pat
     found.photos.pixels[last] = found.photos.pixels[first]
     write_report(tmp_path, found)
     assert [doubt["what"] for doubt in report_of(tmp_path)["doubts"] if doubt["kind"] == "copies"] == [
-        f"1 test photo of 120 can be found in training or validation too, pixel by pixel: {found.photos.names[last]}."
+        f"The pixels of 1 of 120 test photos are also in training or validation: {found.photos.names[last]}."
     ]
 
 

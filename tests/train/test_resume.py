@@ -115,7 +115,7 @@ def test_ctrl_c_says_how_to_go_on(easy_photos: Path, tmp_path: Path) -> None:
         line = next(line for line in training.stderr if line.startswith("whole: epoch 1/40"))
         training.send_signal(signal.SIGINT)
         *_, last = [line, *training.stderr]
-    assert last.strip() == f"error: stopped by ctrl-C. To go on: linnet train --resume {run}"
+    assert last.strip() == f"error: stopped by ctrl-C. To continue: linnet train --resume {run}"
     assert training.returncode == 130
     assert (run / "progress.json").exists()
     assert not (run / "metrics.json").exists()

@@ -1,4 +1,4 @@
-"""The page of what the network sees: photos of the training part, each as several training steps get it."""
+"""The augmentation page: photos of the training part, each as it enters several training steps."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from linnet_train.backend import uses_xla
 
 PHOTOS = 12
 VERSIONS = 7
-_FRAME = (128, 128)  # width and height in pixels that a picture fits into
-_LEAST_SHARE = 0.005  # of a label that is named
+_FRAME = (128, 128)  # largest width and height of a picture, in pixels
+_LEAST_SHARE = 0.005  # smaller shares of a label are not shown
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A picture on the page: a data URI, and its labels with their shares."""
+    """A picture on the page."""
 
     uri: str
+    """The picture as a data URI."""
     label: str
+    """Its label, or its labels with their shares."""
 
 
 def write_augmentation_page(
@@ -37,11 +39,11 @@ def write_augmentation_page(
     """Writes the page, replacing an older one.
 
     Args:
-        path: the page's.
-        settings: of the augmentation that is shown.
-        photos: a row each; mixing takes its partners from among them.
-        classes: the labels' names.
-        seed: of the augmentation.
+        path: the page to write.
+        settings: the augmentation to show.
+        photos: one row of the page each. Mixing uses these photos alone.
+        classes: the names of the labels.
+        seed: the random seed of the augmentation.
     """
     steps = _training_steps(settings, photos, seed)
     one_hot = np.eye(len(classes), dtype=np.float32)[photos.labels]
@@ -62,7 +64,7 @@ def write_augmentation_page(
 
 
 class _InTraining(keras.layers.Layer):
-    """A model as training steps run it, within ``predict``, which compiles it: JAX takes a minute to do without."""
+    """Runs a model in training mode inside ``predict``, which compiles it. Uncompiled, JAX would take a minute."""
 
     def __init__(self, model: keras.Model) -> None:
         super().__init__(dtype="float32")
@@ -73,7 +75,7 @@ class _InTraining(keras.layers.Layer):
 
 
 def _training_steps(settings: Augmentation, photos: Photos, seed: int) -> list[tuple[Any, Any]]:
-    """What each of the steps makes of the photos: pixels float32 [N, H, W, 3], and each one's own share or None."""
+    """The photos in each step: pixels float32 [N, H, W, 3], and the share of each photo in its mix, or None."""
     pixels = keras.Input(photos.pixels.shape[1:], dtype="uint8")
     seen, own = augment(pixels, settings, seed), None
     if settings.mixes:
@@ -93,7 +95,7 @@ def _seen(pixels: NDArray[np.float32], labels: NDArray[np.float32], classes: tup
 
 
 def _named(shares: NDArray[np.float32], classes: tuple[str, ...]) -> str:
-    """``glass 63 %, paper 37 %``; the name alone where there is one."""
+    """``glass 63 %, paper 37 %``, or only the name if there is one label."""
     order = [i for i in np.argsort(-shares, kind="stable") if shares[i] >= _LEAST_SHARE]
     if len(order) == 1:
         return classes[order[0]]

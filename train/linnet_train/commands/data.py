@@ -33,39 +33,43 @@ _COLORS = {"error": "red", "warning": "yellow", "note": ""}
 @click.group(invoke_without_command=True)
 @click.pass_context
 def data(context: click.Context) -> None:
-    """Look at a folder of photos before it costs a night."""
+    """Check a folder of photos before training on it."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 @data.command()
 @click.argument("folder", metavar="DATA", type=click.Path(path_type=Path))
-@click.option("--page", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page with the pictures.")
+@click.option(
+    "--page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write an HTML page that shows the photos of each finding.",
+)
 @click.option(
     "--near",
     type=click.IntRange(0, 64),
     default=NEAR,
     show_default=True,
-    help="Bits of 255 in which near duplicates may differ. Fewer for a fixed camera, where all photos are alike.",
+    help="Bits, of 255, in which near duplicates may differ. Use fewer for a fixed camera: its photos are all similar.",
 )
-@click.option("--strict", is_flag=True, help="Exit with 1 on warnings too.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 on warnings too.")
 @json_option
 def check(folder: Path, page: Path | None, near: int, strict: bool, as_json: bool) -> None:
     """Check DATA (a folder of photos for each class, train/, val/ and test/ with such folders, or a CSV file).
 
-    Errors are what training refuses or leaves out and what makes its figures wrong: files that cannot be decoded, the
-    same or nearly the same picture in two classes or in two parts, classes that are missing from training or have
-    fewer than five photos there. Warnings are other duplicates, small classes, odd sizes, grey among colour, and
-    pictures that training does not see. Notes are 16 bits, alpha and EXIF rotation.
+    Errors stop training, lose photos or make the figures wrong: files that cannot be decoded, the same or nearly the
+    same photo in two classes or in two parts, classes that are missing from training or have fewer than five photos
+    there. Warnings are other duplicates, small classes, unusual sizes, gray photos among color ones, and files that
+    training does not read. Notes are 16 bits per channel, alpha channels and EXIF rotation.
 
     Exit status: 0 without errors, 1 with any (--strict: with any warning too), 2 for a wrong option.
     """
     if page is not None:
-        page.parent.mkdir(parents=True, exist_ok=True)  # a page that cannot be written is one error, and at once
+        page.parent.mkdir(parents=True, exist_ok=True)  # a page that cannot be written is an error before the check
     started = time.monotonic()
     with _progress() as progress, no_chatter():
         reading = progress.add_task("reading photos", total=None)
-        comparing = progress.add_task("comparing them", total=None)
+        comparing = progress.add_task("comparing photos", total=None)
         found = check_folder(
             folder,
             near,
@@ -132,7 +136,7 @@ def _names(finding: Finding) -> str:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Progress]:
-    """A progress bar on the terminal itself, past ``no_chatter``, which takes standard error away."""
+    """A progress bar on a copy of standard error: ``no_chatter`` captures standard error itself."""
     if not (sys.stderr and sys.stderr.isatty()):
         yield Progress(disable=True)
         return

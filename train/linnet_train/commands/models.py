@@ -1,4 +1,4 @@
-"""``linnet models``."""
+"""``linnet models``: the networks with their size, cost and weights."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from linnet_train.errors import TrainingError
 def models(as_json: bool) -> None:
     """List the networks that linnet train can train.
 
-    Counted at each network's own size and width, with as many classes as its paper has: parameters, multiply-adds
-    (MACs) for a picture, about the size of its int8 file, and whether every layer can be quantized. Those with an
-    alpha take --alpha. Weights: imagenet is keras.applications' download, timm a checkpoint of timm's.
+    For each network: parameters, multiply-adds (MACs) per picture, approximate size of the int8 file, and whether every
+    layer can be quantized. The figures are for the network's default size and width and for the number of classes in
+    its paper. Networks with an alpha accept --alpha. Weights: imagenet is the download of keras.applications, timm is a
+    checkpoint from timm.
     """
     quiet_tensorflow()
     choose_backend()

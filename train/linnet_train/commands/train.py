@@ -1,4 +1,4 @@
-"""``linnet train``."""
+"""``linnet train``: a run from flags and recipes, with progress bars and the figures at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from linnet_train.recipes.reading import merge, parse_setting, read_recipe, to_r
 from linnet_train.recipes.recipe import Precision, Recipe
 
 _DEFAULTS = msgspec.to_builtins(Recipe(data=""))
-# The table and the key of the flags that stand for one.
+# Flags whose recipe key is in a table: the table and the key.
 _TABLES = {
     "weight_decay": ("optimizer", "weight_decay"),
     "label_smoothing": ("loss", "label_smoothing"),
@@ -47,21 +47,21 @@ def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function],
 @click.option(
     "--folds", type=click.IntRange(min=3), help="Cross-validation: a run for each fold in OUT/fold-1 and so on."
 )
-@click.option("--resume", type=click.Path(path_type=Path), help="A run that was interrupted, to go on with.")
+@click.option("--resume", type=click.Path(path_type=Path), help="An interrupted run to continue.")
 @click.option(
     "--recipe",
     "recipe_path",
     type=click.Path(path_type=Path),
-    help="A TOML file, or a run to repeat; flags go over it.  [docs/recipes.md]",
+    help="A TOML file, or a run to repeat. Flags override it.  [docs/recipes.md]",
 )
 @click.option(
     "--set",
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A key of the recipe that has no flag, such as optimizer.momentum=0.9; may be repeated.",
+    help="Set a key of the recipe that has no flag, such as optimizer.momentum=0.9. May be repeated.",
 )
-@_recipe_option("--model", str, "The network; see linnet models.")
+@_recipe_option("--model", str, "The network. linnet models lists them.")
 @click.option(
     "--alpha", type=click.FloatRange(min=0, min_open=True), help="Width multiplier.  [default: the network's own]"
 )
@@ -70,25 +70,41 @@ def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function],
     type=click.IntRange(min=32),
     help="Height and width of the model's input in pixels.  [default: the network's own]",
 )
-@_recipe_option("--crop", click.Choice(["centre", "stretch"]), "How a photo is made square.")
-@_recipe_option("--weights", str, "imagenet (downloads), a .weights.h5, .keras or .safetensors file, or none.")
-@_recipe_option("--head-epochs", click.IntRange(min=0), "Epochs of the head alone, where there are weights.")
-@_recipe_option("--epochs", click.IntRange(min=1), "Epochs of the whole network.")
-@_recipe_option("--qat-epochs", click.IntRange(min=0), "Epochs with quantization; 0 only calibrates.")
-@_recipe_option("--batch-size", click.IntRange(min=1), "Photos in a training step.")
-@_recipe_option("--learning-rate", click.FloatRange(min=0, min_open=True), "The highest one in float.")
-@_recipe_option("--qat-learning-rate", click.FloatRange(min=0, min_open=True), "The highest one with quantization.")
-@_recipe_option("--weight-decay", click.FloatRange(min=0), "The optimizer's.")
-@_recipe_option("--label-smoothing", click.FloatRange(min=0, max=0.9), "0 is plain cross-entropy.")
-@_recipe_option("--dropout", click.FloatRange(min=0, max=0.9), "Share of features that the head does not see.")
 @_recipe_option(
-    "--augment", click.Choice(["upright", "overhead", "none"]), "Vary the photos; overhead also turns them."
+    "--crop", click.Choice(["centre", "stretch"]), "How photos are made square: cut from the center, or stretched."
 )
 @_recipe_option(
-    "--precision", click.Choice(get_args(Precision)), "Of the float phases; with quantization it is float32."
+    "--weights", str, "Initial weights: imagenet (a download), a .weights.h5, .keras or .safetensors file, or none."
 )
-@_recipe_option("--devices", click.IntRange(min=1), "GPUs that share a batch.  [default: all that JAX sees]")
-@_recipe_option("--seed", click.IntRange(min=0), "Of the split, the order and the first weights.")
+@_recipe_option(
+    "--head-epochs", click.IntRange(min=0), "Epochs that train only the head. Not used with --weights none."
+)
+@_recipe_option("--epochs", click.IntRange(min=1), "Epochs that train the whole network.")
+@_recipe_option("--qat-epochs", click.IntRange(min=0), "Epochs of quantization-aware training. 0: calibration only.")
+@_recipe_option("--batch-size", click.IntRange(min=1), "Photos per training step.")
+@_recipe_option("--learning-rate", click.FloatRange(min=0, min_open=True), "Peak learning rate of float training.")
+@_recipe_option(
+    "--qat-learning-rate", click.FloatRange(min=0, min_open=True), "Peak learning rate of quantization-aware training."
+)
+@_recipe_option("--weight-decay", click.FloatRange(min=0), "Weight decay of the optimizer.")
+@_recipe_option("--label-smoothing", click.FloatRange(min=0, max=0.9), "Label smoothing. 0: plain cross-entropy.")
+@_recipe_option("--dropout", click.FloatRange(min=0, max=0.9), "Dropout rate before the classifier.")
+@_recipe_option(
+    "--augment",
+    click.Choice(["upright", "overhead", "none"]),
+    "Augmentation by camera view. overhead also rotates the photos.",
+)
+@_recipe_option(
+    "--precision",
+    click.Choice(get_args(Precision)),
+    "Precision of float training. Quantization-aware training always uses float32.",
+)
+@_recipe_option(
+    "--devices", click.IntRange(min=1), "Number of GPUs that share each batch.  [default: all that JAX finds]"
+)
+@_recipe_option(
+    "--seed", click.IntRange(min=0), "Random seed of the split, the order of the photos and the initial weights."
+)
 @overwrite_option
 @json_option
 @own_temporary_folder()
@@ -106,16 +122,11 @@ def train(
     """Train a network on DATA: a folder of photos for each class, or train/, val/ and test/ with such folders, or a CSV
     file with the columns path and label.
 
-    The network is trained in float, then with quantization in the loop. The run keeps the models, the metrics on the
-    test part and a page about them; linnet convert takes it from there. Ctrl-C loses nothing: --resume goes on.
+    The network is trained in float, then with quantization. The run's directory then has both models, the metrics on
+    the test part and a report, and linnet convert makes a bundle of it. After ctrl-C, --resume continues the run.
     """
-    context = click.get_current_context()
-    given = {
-        name: value
-        for name, value in settings.items()
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
-    }
-    # A run that is resumed has its recipe; what is given beside it would go unheard.
+    given = _given(settings)
+    # A resumed run has its recipe already: anything else that the user gave would have no effect.
     alone = data is recipe_path is out is None and folds is None and not overwrite and not given and not changes
     tables = _tables(data, recipe_path, given, changes)
     if folds is not None:
@@ -126,33 +137,45 @@ def train(
         refuse_existing(out, overwrite=overwrite, marker=CONFIG)
     quiet_tensorflow()
     choose_backend()
-    with no_chatter():  # imports Keras: seconds that --help need not take, and a page of greetings
+    run, recipe, opened = _open_run(resume if out is None else out, tables, new=resume is None)
+    train_run = _cross_validate if recipe.split.fold == "each" else _train_once
+    try:
+        with opened:
+            train_run(recipe, run, Console(stderr=True), as_json=as_json)
+    except KeyboardInterrupt as stop:
+        stop.args = (f"To continue: linnet train --resume {run}",)
+        raise
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that the user gave, without the defaults."""
+    source = click.get_current_context().get_parameter_source
+    return {name: value for name, value in settings.items() if source(name) is not ParameterSource.DEFAULT}
+
+
+def _open_run(
+    path: Path | None, tables: dict[str, Any], *, new: bool
+) -> tuple[Path, Recipe, contextlib.AbstractContextManager[None]]:
+    """The run's directory, its recipe, and the context in which this process alone writes the run."""
+    with no_chatter():  # imports Keras, which takes seconds and prints a page: --help needs neither
         from linnet_train.models import network_named
-        from linnet_train.run import finish_run, load_recipe, new_run
+        from linnet_train.run import load_recipe, new_run
         from linnet_train.run_lock import locked
         from linnet_train.training.loop import check_recipe
 
-    place: contextlib.AbstractContextManager[None]
-    if resume is not None:
-        run, recipe = resume, load_recipe(resume)
-        place = locked(run)
-    else:
-        network = network_named(tables.get("model", _DEFAULTS["model"]))
-        run, recipe = Path(str(out)), to_recipe({"size": network.size, "alpha": network.alpha, **tables})
-        if not Path(recipe.data).exists():  # which is not worth a download of weights first
-            list_photos(Path(recipe.data))
-        check_recipe(recipe)
-        place = new_run(recipe, run)
-    console = Console(stderr=True)
-    try:
-        with place:
-            if recipe.split.fold == "each":
-                _cross_validate(recipe, run, finish_run, console, as_json=as_json)
-                return
-            metrics, photos = _watched(finish_run, recipe, run, console)
-    except KeyboardInterrupt as stop:
-        stop.args = (f"To go on: linnet train --resume {run}",)
-        raise
+    run = Path(str(path))
+    if not new:
+        return run, load_recipe(run), locked(run)
+    network = network_named(tables.get("model", _DEFAULTS["model"]))
+    recipe = to_recipe({"size": network.size, "alpha": network.alpha, **tables})
+    if not Path(recipe.data).exists():  # an error that should come before a download of weights
+        list_photos(Path(recipe.data))
+    check_recipe(recipe)
+    return run, recipe, new_run(recipe, run)
+
+
+def _train_once(recipe: Recipe, run: Path, console: Console, *, as_json: bool) -> None:
+    metrics, photos = _watched(recipe, run, console)
     _warn(photos, console)
     if as_json:
         click.echo((run / METRICS).read_text())
@@ -164,12 +187,12 @@ def train(
         click.echo(f"Whether to trust that: {run / REPORT_PAGE}")
 
 
-def _cross_validate(recipe: Recipe, out: Path, finish_run: Any, console: Console, *, as_json: bool) -> None:
+def _cross_validate(recipe: Recipe, out: Path, console: Console, *, as_json: bool) -> None:
     from linnet_train.folds import cross_validate
 
     def train_fold(of_fold: Recipe, run: Path) -> None:
         console.print(f"{run.name} of {recipe.split.folds}", highlight=False)
-        _, photos = _watched(finish_run, of_fold, run, console)
+        _, photos = _watched(of_fold, run, console)
         if of_fold.split.fold == 1:
             _warn(photos, console)
 
@@ -199,7 +222,7 @@ def _warn(photos: Any, console: Console) -> None:
 
 
 def _tables(data: Path | None, recipe: Path | None, flags: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
-    """What the file says, then the flags, then --set; the later ones win."""
+    """The recipe's file, overridden by the flags, and these by --set."""
     tables = read_recipe(recipe) if recipe is not None else {}
     for name, value in flags.items():
         table, key = _TABLES.get(name, (None, name))
@@ -209,7 +232,9 @@ def _tables(data: Path | None, recipe: Path | None, flags: dict[str, Any], chang
     return tables if data is None else {**tables, "data": str(data.resolve())}
 
 
-def _watched(finish_run: Any, recipe: Recipe, run: Path, console: Console) -> Any:
+def _watched(recipe: Recipe, run: Path, console: Console) -> Any:
+    """Trains with progress bars and returns the metrics and the photos."""
+    from linnet_train.run import finish_run
     from linnet_train.training.progress import PhaseProgress
 
     shown: list[PhaseProgress] = []

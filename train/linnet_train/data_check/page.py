@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from linnet_devices.chatter import no_chatter
 from linnet_devices.errors import printable
 from linnet_runtime.files import write_whole
 from linnet_runtime.pages import render_page, thumbnail_uri
@@ -28,9 +29,10 @@ class _Shown:
 def write_page(page: Path, folder: Path, found: Check) -> None:
     """Writes the page about the checked ``folder``, replacing an older one."""
     sections = []
-    for kind, group in groupby(found.findings, key=lambda finding: finding.kind):
-        findings = list(group)
-        sections.append((kind, *KINDS[kind], findings, [_show(found, finding) for finding in findings[:_FINDINGS]]))
+    with no_chatter():  # libjpeg's messages about damaged photos, which name no file
+        for kind, group in groupby(found.findings, key=lambda finding: finding.kind):
+            findings = list(group)
+            sections.append((kind, *KINDS[kind], findings, [_show(found, finding) for finding in findings[:_FINDINGS]]))
     html = render_page(
         "linnet_train.data_check",
         name=printable(folder.resolve().name),

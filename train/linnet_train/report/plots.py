@@ -1,4 +1,4 @@
-"""The plots of a run's page."""
+"""The plots of a run's report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure  # not pyplot: no screen is wanted, and no global state
+from matplotlib.figure import Figure  # not pyplot, which has global state and may want a screen
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -21,15 +21,15 @@ from linnet_train.training.phases import Phase
 
 _BLUE, _ORANGE, _GREY = "#2b6ca3", "#e08a2e", "#9aa5b1"
 _WIDE = 9.0  # inches
-_MOST_NUMBERED = 20  # classes; more numbers in the matrix cannot be read
-_MOST_NAMED = 150  # classes along a side of the matrix; of more, every second or third
-_WIDEST = 18.0  # inches of the matrix
-_MOST_LINES = 10  # of classes in one plot; more colours cannot be told apart
+_MOST_NUMBERED = 20  # classes; with more, the numbers in the matrix are unreadable
+_MOST_NAMED = 150  # class names along a side of the matrix; with more classes, every second or third is named
+_WIDEST = 18.0  # inches, of the matrix
+_MOST_LINES = 10  # classes in one plot; more colors cannot be told apart
 _LONGEST_NAME = 24
 
 
 def draw_curves(history: list[dict[str, Any]], phases: Sequence[Phase]) -> Figure:
-    """Loss, top-1 and learning rate over the epochs, before the phases as coloured bands, warm ones for int8."""
+    """Loss, top-1 and learning rate by epoch. Colored bands mark the phases: blue in float, orange in int8."""
     figure = Figure(figsize=(_WIDE, 5.2), layout="constrained")
     axes = figure.subplot_mosaic([["loss", "accuracy"], ["rate", "rate"]], height_ratios=[3, 1])
     epochs = np.arange(1, len(history) + 1)
@@ -41,7 +41,7 @@ def draw_curves(history: list[dict[str, Any]], phases: Sequence[Phase]) -> Figur
     lowest, highest = axes["accuracy"].get_ylim()
     axes["accuracy"].set_ylim(max(0.0, lowest), min(1.0, highest))
     axes["rate"].plot(epochs, [row["learning_rate"] for row in history], color="#444")
-    axes["rate"].set(ylabel="learning rate", xlabel="epoch, and the rate at its end", ylim=(0, None))
+    axes["rate"].set(ylabel="learning rate", xlabel="epoch (rate at its end)", ylim=(0, None))
     axes["rate"].ticklabel_format(axis="y", scilimits=(-3, 3))
     handles = _mark_phases(list(axes.values()), history, phases)
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize="small")
@@ -70,7 +70,7 @@ def _mark_phases(all_axes: list[Axes], history: list[dict[str, Any]], phases: Se
 
 
 def draw_confusion(matrix: NDArray[np.int64], classes: tuple[str, ...], title: str) -> Figure:
-    """The matrix, int64 [classes, classes], coloured by the share of the row."""
+    """The confusion matrix, int64 [true class, predicted class]. Color is the share of the true class."""
     n = len(classes)
     few = n <= _MOST_NUMBERED
     named = range(0, n, -(-n // _MOST_NAMED))
@@ -79,7 +79,7 @@ def draw_confusion(matrix: NDArray[np.int64], classes: tuple[str, ...], title: s
     figure = Figure(figsize=(side + 1.2, side + 0.4), layout="constrained")
     axes = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    # By the root of the share: a class that goes astray once in twenty should be seen.
+    # The color follows the square root of the share, so that an error of 5 % is visible.
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
     slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if few else {"rotation": 90}
     size = 9.0 if few else 6.0
@@ -91,49 +91,51 @@ def draw_confusion(matrix: NDArray[np.int64], classes: tuple[str, ...], title: s
     axes.spines[:].set_visible(False)
     if few:
         for row, column in zip(*np.nonzero(matrix), strict=True):
-            colour = "white" if shares[row, column] > 0.3 else "black"
-            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour)
-    bar = figure.colorbar(image, ax=axes, label="share of the class", shrink=min(0.8, 4 / side), aspect=30)
+            color = "white" if shares[row, column] > 0.3 else "black"
+            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=color)
+    bar = figure.colorbar(image, ax=axes, label="share of the true class", shrink=min(0.8, 4 / side), aspect=30)
     bar.outline.set_visible(False)
     return figure
 
 
 def draw_precision_recall(judged: Judged, figures: ModelFigures) -> Figure:
-    """Precision over recall, a line a class; of many classes the worst are coloured and the others grey."""
+    """Precision by recall, with a line for each class. With many classes the worst are colored and the others gray."""
     shown = sorted(
         (i for i, row in enumerate(figures.per_class) if row.support),
         key=lambda i: figures.per_class[i].average_precision or 0.0,
     )
-    coloured = sorted(shown[:_MOST_LINES])
+    colored = sorted(shown[:_MOST_LINES])
     figure = Figure(figsize=(_WIDE, 4.6), layout="constrained")
     axes = figure.subplots()
     palette = mpl.colormaps["tab10"]
-    for i in (*(i for i in shown if i not in coloured), *coloured):
+    for i in (*(i for i in shown if i not in colored), *colored):
         row = figures.per_class[i]
         precision, recall, _ = precision_recall_curve(judged.labels == i, judged.probability[:, i])
         style: dict[str, Any] = {"color": "#cfd6dd", "linewidth": 0.7}
-        if i in coloured:
+        if i in colored:
             name = f"{row.average_precision:.3f}  {_short(row.name)}"
-            style = {"color": palette(coloured.index(i)), "linewidth": 1.6, "label": name}
+            style = {"color": palette(colored.index(i)), "linewidth": 1.6, "label": name}
         axes.step(recall, precision, where="post", **style)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
     _plain(axes)
-    which = f",\nthe {_MOST_LINES} worst of {len(shown)} classes" if len(shown) > _MOST_LINES else ""
+    which = f"\n({_MOST_LINES} worst of {len(shown)} classes)" if len(shown) > _MOST_LINES else ""
     figure.legend(loc="outside right upper", frameon=False, title=f"average precision{which}", alignment="left")
     return figure
 
 
 def draw_reliability(judged: Judged) -> Figure:
-    """How often what was called with a probability was right, before and after the temperature; the photos below."""
+    """Reliability diagrams: accuracy by predicted probability, before and after temperature scaling, and the number of
+    photos in each bin below.
+    """
     figure = Figure(figsize=(_WIDE, 4.4), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True, height_ratios=[3, 1])
     for column, found, title in (
-        (0, judged.before, "as trained"),
-        (1, judged.after, f"divided by the temperature, {judged.temperature:.3f}"),
+        (0, judged.before, "before temperature scaling"),
+        (1, judged.after, f"logits divided by {judged.temperature:.3f}"),
     ):
         _draw_bins(axes[0, column], axes[1, column], found)
         axes[0, column].set_title(f"{title}: ECE {found.ece:.3f}", fontsize="medium")
-    axes[0, 0].set_ylabel("share that is right")
+    axes[0, 0].set_ylabel("accuracy")
     axes[1, 0].set_ylabel("photos")
     axes[0, 0].legend(frameon=False, loc="upper left")
     return figure
@@ -145,11 +147,11 @@ def _draw_bins(upper: Axes, lower: Axes, found: Reliability) -> None:
     filled = found.count > 0
     left, right = middle[filled] - width / 2, middle[filled] + width / 2
     upper.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1, zorder=3)
-    upper.bar(middle[filled], found.accuracy[filled], width, color=_BLUE, label="right")
-    upper.hlines(found.confidence[filled], left, right, color=_ORANGE, linewidth=3, zorder=4, label="claimed")
+    upper.bar(middle[filled], found.accuracy[filled], width, color=_BLUE, label="accuracy")
+    upper.hlines(found.confidence[filled], left, right, color=_ORANGE, linewidth=3, zorder=4, label="mean probability")
     upper.set(xlim=(0, 1), ylim=(0, 1.02))
     lower.bar(middle, found.count, width, color=_GREY)
-    lower.set(xlabel="probability of the class called")
+    lower.set(xlabel="probability of the predicted class")
     for axes in (upper, lower):
         _plain(axes)
 
@@ -161,6 +163,6 @@ def _plain(axes: Axes) -> None:
 
 
 def _short(name: str) -> str:
-    """A class's name as a plot can show it: no line of its own, no mathematics between dollars."""
+    """A class's name as a plot can show it: short, and with dollar signs that do not start a formula."""
     name = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
     return name.replace("$", r"\$")
