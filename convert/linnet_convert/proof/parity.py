@@ -134,6 +134,7 @@ def measure_parity(
     Returns:
         The artifacts with their parity, and the report, which states whether they passed.
     """
+    _check_that_outputs_vary(originals, sample)
     measured: list[Artifact] = []
     rows: list[Compared] = []
     logits: dict[str, tuple[Logits, float | None]] = {}
@@ -142,7 +143,6 @@ def measure_parity(
             measured.append(artifact)
             continue
         original = originals.of(artifact)
-        _check_that_it_looks(original, sample)
         found = artifact_logits(artifact, root, sample.pixels)
         scale = artifact.output.scale
         shown = comparable(found, artifact.output)
@@ -162,13 +162,15 @@ def measure_parity(
     return tuple(measured), ParityReport(name, len(sample.pixels), gate, tuple(rows), compare_pairs(logits))
 
 
-def _check_that_it_looks(original: Original, sample: Sample) -> None:
-    """Raises ConversionError where a model gives the same for all pictures: to agree with it proves nothing."""
-    if len(original.logits) < 2 or np.ptp(original.logits, axis=0).max() > _SAME:
+def _check_that_outputs_vary(originals: Originals, sample: Sample) -> None:
+    """Raises ConversionError where the models give the same for all pictures: to agree with them proves nothing."""
+    models = [model for model in (originals.int8, originals.float32) if model is not None]
+    if any(len(model.logits) < 2 or np.ptp(model.logits, axis=0).max() > _SAME for model in models) or not models:
         return
+    pictures = "pictures of noise" if sample.labels is None else "photos"
     raise ConversionError(
-        f"outputs of {original.name}",
-        got=f"the same for all of {len(original.logits)} {'pictures of noise' if sample.labels is None else 'photos'}",
+        f"outputs of {models[0].name}",
+        got=f"the same for all of {len(models[0].logits)} {pictures}",
         expected="outputs that depend on the picture",
         fix=(_WHAT_NOISE_NEEDS,) if sample.labels is None else None,
     )
