@@ -14,8 +14,10 @@ from linnet_runtime.synthetic.photos import write_photos
 from once import made_once
 from program import linnet
 
-# A shell that runs the tests in its background has them ignore ctrl-C, and with them every process that they start.
+# A shell that runs the tests in its background has them ignore ctrl-C, and nohup a hang-up, and with them every process
+# that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 PHOTOS_PER_CLASS = 20
 SIZE = 48
