@@ -1,4 +1,4 @@
-"""The program ``linnet`` as a user runs it, and the real data that some tests want."""
+"""The program ``linnet`` as a user runs it, and the real data and inputs that some tests want."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("LINNET_DATA", ROOT.parent / "shared" / "data"))
+CASES = DATA.parent / "cases"
 
 # How long a test waits for what must come: a loaded machine is given the time it takes, and only a fault uses it all.
 PATIENCE_S = 600.0
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no real photos: set LINNET_DATA to their folder")
+needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="no folder named cases beside that of the real photos")
 
 
 def linnet(*arguments: object, status: int = 0, **options: object) -> subprocess.CompletedProcess[str]:

@@ -161,9 +161,10 @@ def test_a_half_precision_onnx_comes_in(tmp_path: Path) -> None:
         value.type.tensor_type.elem_type = TensorProto.FLOAT16
     onnx.save(model, tmp_path / "half.onnx")
     expected = runtime(tmp_path / "half.onnx", NORMALIZED.astype(np.float16)).astype(np.float32)
-    convert(tmp_path / "half.onnx", tmp_path / "x.linnet", **SAYS, mean=127.5, std=127.5, formats=["onnx", "openvino"])
+    convert(tmp_path / "half.onnx", tmp_path / "x.linnet", **SAYS, mean=127.5, std=127.5)
     found = dict(in_bundle(tmp_path / "x.linnet"))
-    assert list(found) == ["model.fp16.onnx", "fp16.xml"]
+    assert list(found) == ["model.fp32.tflite", "model.fp16.onnx", "fp16.xml"]
+    np.testing.assert_allclose(found["model.fp32.tflite"], expected, atol=0.01)
     np.testing.assert_allclose(found["model.fp16.onnx"], expected, atol=1e-3)  # half precision has 11 bits
     np.testing.assert_allclose(found["fp16.xml"], expected, atol=0.01)
 

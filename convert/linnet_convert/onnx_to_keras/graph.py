@@ -118,9 +118,15 @@ def affine(tensor: Any, scale: NDArray[Any], offset: NDArray[Any], name: str) ->
 
 
 def constants_of(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
-    """The graph's constants by name."""
+    """The graph's constants by name, and constants that a Cast converts.
+
+    ONNX Runtime widens half-precision weights by a Cast, which it adds after it has folded the constants.
+    """
     found = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             found[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+        elif node.op_type == "Cast" and node.input[0] in found:
+            to = next(entry.i for entry in node.attribute if entry.name == "to")
+            found[node.output[0]] = found[node.input[0]].astype(onnx.helper.tensor_dtype_to_np_dtype(to))
     return found

@@ -45,7 +45,7 @@ def onnx_to_keras(model: onnx.ModelProto, layout: str) -> keras.Model:
     constants = constants_of(graph)
     values = {given.name: Value(pixels, picture=layout == "NCHW")}
     for proto in graph.node:
-        if proto.op_type != "Constant":
+        if proto.op_type != "Constant" and proto.output[0] not in constants:
             node = Node(proto, values, constants)
             values[proto.output[0]] = OPERATORS[proto.op_type](node)
     last = values[graph.output[0].name]
