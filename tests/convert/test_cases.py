@@ -29,7 +29,9 @@ LABELS = ("bolt", "empty_belt", "gear", "nut")
 SIDE = 32
 PHOTOS = [DATA / "photos" / "trash" / name for name in ("glass/glass1.jpg", "metal/metal1.jpg", "paper/paper1.jpg")]
 NORMALIZED: dict[str, Any] = {"mean": 127.5, "std": 127.5}
-STEP = {"float32": 1e-4, "float16": 0.005, "int8": 0.03}  # the largest difference of a probability
+PIXELS: dict[str, Any] = {"mean": 0, "std": 1}  # the .tflite and .keras files normalize inside
+TFLITE: dict[str, Any] = {"formats": ["tflite"]}  # from which the other formats are made
+TOLERANCE = {"float32": 1e-4, "float16": 0.01, "int8": 0.06}  # the largest difference of a probability
 
 
 @dataclass(frozen=True)
@@ -46,43 +48,45 @@ class Case:
 
 
 CASE_LIST = [
-    Case("dynsame.tflite", {**NORMALIZED, "size": SIDE}),
-    Case("fixsame.tflite", NORMALIZED),
+    Case("dynsame.tflite", {**PIXELS, "size": SIDE}),
+    Case("fixsame.tflite", PIXELS),
     Case("optimum.onnx", {**NORMALIZED, "layout": "NCHW", "size": SIDE}),
     Case("outdyn.onnx", NORMALIZED),
-    Case("fp16.tflite", NORMALIZED),
+    Case("fp16.tflite", PIXELS),
     Case("fp16.onnx", NORMALIZED),
-    Case("i8floatio.tflite", NORMALIZED),
-    Case("f32.tflite", NORMALIZED, labels="labels_index_prefix.txt"),
-    Case("seqaug.keras", {"mean": 0, "std": 1}),
-    Case("seqaug.keras"),
-    Case("norm.keras", {"mean": 0, "std": 1}),
-    Case("norm.keras"),
+    Case("i8floatio.tflite", PIXELS),
+    Case("f32.tflite", PIXELS, labels="labels_index_prefix.txt"),
+    Case("seqaug.keras", {**TFLITE, **PIXELS}),
+    Case("seqaug.keras", TFLITE),
+    Case("norm.keras", {**TFLITE, **PIXELS}),
+    Case("norm.keras", TFLITE),
     Case("sigm.onnx", NORMALIZED, independent=True),
 ]
 
 
 def preprocessed() -> NDArray[np.uint8]:
-    """uint8 RGB [N, SIDE, SIDE, 3]."""
+    """uint8 RGB [N, SIDE, SIDE, 3]: the photos, and plain colors, for which the models differ most."""
     spec = Preprocess(height=SIDE, width=SIDE)
-    return np.stack([preprocess(read_picture(photo), spec, color="bgr") for photo in PHOTOS])
+    photos = [preprocess(read_picture(photo), spec, color="bgr") for photo in PHOTOS]
+    plain = [np.full((SIDE, SIDE, 3), color, np.uint8) for color in (0, 255, (255, 0, 0), (0, 0, 255))]
+    return np.stack([*photos, *plain])
 
 
 def by_the_bare_engine(file: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The file's own outputs, float32 [N, classes]: nothing of Linnet takes part."""
     if file.suffix == ".keras":
         return np.asarray(keras.models.load_model(file)(pixels.astype(np.float32), training=False))
-    normalized = ((pixels.astype(np.float32) - 127.5) / 127.5).astype(np.float32)
     if file.suffix == ".onnx":
+        normalized = (pixels.astype(np.float32) - 127.5) / 127.5
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         put = session.get_inputs()[0]
         dtype = np.float16 if put.type == "tensor(float16)" else np.float32
         scores = session.run(None, {put.name: normalized.transpose(0, 3, 1, 2).astype(dtype)})[0]
         return np.asarray(scores, np.float32)
     interpreter = Interpreter(str(file))
-    interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], normalized.shape)
+    interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], pixels.shape)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], normalized)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels.astype(np.float32))
     interpreter.invoke()
     return np.asarray(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
 
@@ -102,17 +106,17 @@ def test_a_case_gives_the_probability_of_its_bare_engine_in_every_format(case: C
     convert(MODELS / case.file, out, labels=MODELS / case.labels, color="rgb", **case.states)
     pixels = preprocessed()
     expected = expected_probabilities(MODELS / case.file, pixels)
-    assert np.ptp(expected, axis=0).max() > 0.001, "the photos must differ, or any constant would do"
+    assert np.ptp(expected, axis=0).max() > 0.5, "the pictures must differ, or any constant would do"
     bundle = open_bundle(out)
     assert bundle.labels == LABELS
     for artifact in bundle.artifacts:
         assert artifact.output.is_independent == case.independent
         got = probabilities(model_logits(artifact.model(), pixels), bundle.temperature, independent=case.independent)
-        np.testing.assert_allclose(got, expected, atol=STEP[artifact.precision], err_msg=artifact.path)
+        np.testing.assert_allclose(got, expected, atol=TOLERANCE[artifact.precision], err_msg=artifact.path)
     with Classifier.open(out, "cpu") as classifier:
-        for photo, row in zip(PHOTOS, expected, strict=True):
+        for photo, row in zip(PHOTOS, expected, strict=False):
             result = classifier.classify(read_picture(photo), color="bgr")
-            step = STEP[classifier.session.model.precision]
+            step = TOLERANCE[classifier.session.model.precision]
             assert result.independent == case.independent
             assert dict(result.top) == pytest.approx(dict(zip(LABELS, row.tolist(), strict=True)), abs=step)
             assert result.label in {LABELS[i] for i in np.flatnonzero(row >= row.max() - step)}
