@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from linnet_devices.errors import LinnetError
+
 _SUFFIX = ".partial"
 
 
@@ -40,14 +42,27 @@ def own_temporary_folder() -> Iterator[None]:
     writes Python code for each graph that it traces. Also a decorator, for a command.
 
     Raises:
-        OSError: no folder for temporary files can be written.
+        LinnetError: no folder for temporary files can be written.
     """
-    with owned_directory(Path(tempfile.gettempdir()), "linnet-") as folder:
+    with owned_directory(temporary_folder(), "linnet-") as folder:
         before, tempfile.tempdir = tempfile.tempdir, str(folder)
         try:
             yield
         finally:
             tempfile.tempdir = before
+
+
+def temporary_folder() -> Path:
+    """The folder for temporary files. Raises LinnetError where none can be written."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise LinnetError(
+            "temporary files",
+            got="no folder that can be written",
+            expected="one",
+            fix="set TMPDIR to a folder that can be written",
+        ) from error
 
 
 def _make(parent: Path, prefix: str) -> tuple[Path, int]:

@@ -92,8 +92,8 @@ def test_an_onnx_network_is_the_same_in_keras(build: Callable[[], tuple[Network,
     [
         ("LeakyRelu", {}, "operator LeakyRelu: got no translation to Keras, expected one of Add, AveragePool"),
         ("HardSigmoid", {"alpha": 0.3}, "got alpha 0.3, beta 0.5, expected 1/6 and 0.5"),
-        ("MaxPool", {"kernel_shape": [3, 3], "pads": [1] * 4}, "got padding of values that may be negative"),
-        ("AveragePool", {"kernel_shape": [3, 3], "pads": [1] * 4}, "got padding that does not count"),
+        ("MaxPool", {"kernel_shape": [3, 3], "pads": [1] * 4}, "got a maximum over padding and negative values"),
+        ("AveragePool", {"kernel_shape": [3, 3], "pads": [1] * 4}, "got an average without its padding"),
     ],
 )
 def test_what_keras_has_not_is_named(operator: str, attributes: dict[str, Any], says: str) -> None:
@@ -226,7 +226,7 @@ REFUSED = {
     "two numbers": ("mobile.onnx", ("--mean", "0,1"), "'--mean': got '0,1', expected one number or 3 with commas"),
     "an IR to .tflite": ("mobile.xml", ("--formats", "tflite"), "got tflite, expected some of openvino: it cannot"),
     "QDQ to .tflite": ("qdq.onnx", ("--formats", "tflite,onnx"), "got tflite, expected some of onnx,openvino: it"),
-    "int8 to int8": ("qdq.onnx", ("--calibrate", "."), "got a model that is int8 already, expected none"),
+    "int8 to int8": ("qdq.onnx", ("--calibrate", "."), "got a model that is int8 already, expected a float model"),
 }
 
 

@@ -68,7 +68,7 @@ def test_a_delegate_is_built_for_the_machine_and_its_device_printed(fault_librar
     ("fault", "reason"),
     [
         ("create", "simulated: the delegate cannot be created"),
-        ("absent", "no accelerator, and its library gives no reason"),
+        ("absent", "no accelerator; its library reports no reason"),
     ],
 )
 def test_a_delegate_that_is_not_created_is_unavailable(

@@ -110,7 +110,7 @@ def test_a_provider_that_this_onnxruntime_lacks_is_unavailable() -> None:
     assert not found.available
     assert found.reason.startswith("the installed onnxruntime has ")
     assert found.fix.endswith("pip install onnxruntime-qnn")
-    with pytest.raises(DeviceError, match="this onnxruntime has"):
+    with pytest.raises(DeviceError, match="the installed onnxruntime has"):
         device.open(ONNX, ALLOWED)
 
 

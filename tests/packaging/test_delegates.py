@@ -63,7 +63,7 @@ def test_what_a_delegate_takes_is_found_and_right(
 @pytest.mark.parametrize(
     ("options", "error", "reason"),
     [
-        ({"fault": "absent"}, "DeviceUnavailable", "its library gives no reason"),
+        ({"fault": "absent"}, "DeviceUnavailable", "its library reports no reason"),
         ({"fault": "create"}, "DeviceUnavailable", "the delegate cannot be created"),
         ({"fault": "prepare"}, "DeviceError", "the delegate cannot prepare its operations"),
         ({"fault": "invoke"}, "DeviceError", "the accelerator does not answer"),

@@ -118,7 +118,7 @@ def test_later_tables_go_over_earlier_ones() -> None:
 
 WRONG = {
     "epohcs = 3": "recipe $: got 'epohcs', expected one of epochs",
-    "[optimizer]\nname = 'SGD'": "recipe $: got 'optimizer', expected optimizer",
+    "[optimiser]\nname = 'SGD'": "recipe $: got 'optimiser', expected optimizer",
     "[schedule]\nname = 'cosin'": "recipe $.schedule.name: got 'cosin', expected cosine",
     "[schedule]\nname = 'step'": "recipe $.schedule: got Object missing required field `every`",
     "[loss]\nname = 'focal'\ngama = 1": "recipe $.loss: got 'gama', expected gamma",

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from typing import Any
 
+from linnet_runtime.owned_directory import temporary_folder
 from linnet_train.errors import TrainingError
 
 
@@ -21,18 +21,10 @@ def choose_backend() -> None:
     """Before Keras is imported: what KERAS_BACKEND says, or JAX where TensorFlow is not installed.
 
     Raises:
-        TrainingError: KERAS_BACKEND is neither of the two, or there is no folder for temporary files, without which
-            TensorFlow cannot be imported.
+        TrainingError: KERAS_BACKEND is neither of the two.
+        LinnetError: there is no folder for temporary files, without which TensorFlow cannot be imported.
     """
-    try:
-        tempfile.gettempdir()
-    except FileNotFoundError as error:
-        raise TrainingError(
-            "temporary files",
-            got="no folder that can be written",
-            expected="one",
-            fix="set TMPDIR to a folder that can be written",
-        ) from error
+    temporary_folder()
     if "KERAS_BACKEND" not in os.environ and find_spec("tensorflow") is None and find_spec("jax") is not None:
         os.environ["KERAS_BACKEND"] = "jax"
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
