@@ -124,7 +124,7 @@ def test_a_reader_that_crashes_takes_nobody_along(tmp_path: Path) -> None:
     [
         ("missing.tflite", "got No such file or directory, expected a run of linnet train, a SavedModel, or a file .t"),
         ("model.h5", "got No such file or directory, expected a run"),
-        ("model.pb", "got No such file or directory, expected a run"),
+        ("model.pb", "got no such file, expected a run"),
     ],
 )
 def test_a_path_to_nothing_gets_one_line(name: str, says: str, tmp_path: Path, program: Program) -> None:
