@@ -147,7 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(error.line(options=True), 1)
     except click.ClickException as error:
         hint = f". Fix: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
-        return _fail(error.format_message().rstrip(".") + hint, error.exit_code)
+        message = error.format_message().rstrip(".")
+        return _fail(message + (hint.removeprefix(".") if message.endswith("?") else hint), error.exit_code)
     except (KeyboardInterrupt, click.Abort) as stop:
         said = stop.__cause__ or stop  # Click raises its Abort from what the command raised
         number = said.signal if isinstance(said, Stopped) else signal.SIGINT

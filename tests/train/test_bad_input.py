@@ -75,6 +75,12 @@ def test_a_bad_folder_gets_one_line_and_no_run(
     assert {path.name for path in tmp_path.iterdir()} <= {"data"}, "the next try finds the place as this one did"
 
 
+def test_an_empty_folder_is_an_error_before_weights_are_downloaded(tmp_path: Path, program: Callable) -> None:
+    (tmp_path / "data").mkdir()
+    error = one_line_error(program("train", tmp_path / "data", "--out", tmp_path / "run", status=1))
+    assert "data: got no photos in folders of classes" in error
+
+
 def test_unreadable_photos_are_counted_and_named_and_the_rest_is_trained_on(
     easy_photos: Path, tmp_path: Path, program: Callable
 ) -> None:

@@ -168,8 +168,7 @@ def _open_run(
         return run, load_recipe(run), locked(run)
     network = network_named(tables.get("model", _DEFAULTS["model"]))
     recipe = to_recipe({"size": network.size, "alpha": network.alpha, **tables})
-    if not Path(recipe.data).exists():  # an error that should come before a download of weights
-        list_photos(Path(recipe.data))
+    list_photos(Path(recipe.data), recipe.split.group_column)  # its errors come before a download of weights
     check_recipe(recipe)
     return run, recipe, new_run(recipe, run)
 
