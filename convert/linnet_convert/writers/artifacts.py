@@ -45,7 +45,7 @@ def describe_artifact(
         precision: its precision.
         ends: its input and its output.
         weights: the second file of an IR.
-        requires: see ``Model.requires``.
+        requires: see ``Artifact.requires``.
     """
     file = describe_file(path, root)
     return Artifact(
@@ -83,7 +83,7 @@ def linnet_artifact(
         names: of the file's input and output. An int8 .tflite's output is uint8, as MediaPipe expects; in other formats
             it is float32.
         weights: the second file of an IR.
-        requires: see ``Model.requires``.
+        requires: see ``Artifact.requires``.
     """
     pixels, logits = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     if kind != "tflite":
