@@ -79,7 +79,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     metadata: Metadata = Metadata()
     """What its metadata states."""
     requires: dict[str, str] = {}
-    """See ``Model.requires``."""
+    """See ``Artifact.requires``."""
     dynamic_range: bool = False
     """Whether only its weights are quantized, and its activations anew for each picture."""
     int16: bool = False
