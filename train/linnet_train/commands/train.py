@@ -168,7 +168,8 @@ def _open_run(
         return run, load_recipe(run), locked(run)
     network = network_named(tables.get("model", _DEFAULTS["model"]))
     recipe = to_recipe({"size": network.size, "alpha": network.alpha, **tables})
-    list_photos(Path(recipe.data), recipe.split.group_column)  # its errors come before a download of weights
+    if recipe.weights == "imagenet" or not Path(recipe.data).exists():
+        list_photos(Path(recipe.data), recipe.split.group_column)  # its errors come before a download of weights
     check_recipe(recipe)
     return run, recipe, new_run(recipe, run)
 
