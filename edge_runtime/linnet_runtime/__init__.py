@@ -9,8 +9,9 @@ The names below are the public interface; the modules are internal.
 from linnet_devices.errors import LinnetError
 from linnet_runtime.classifier import Classification, Classifier
 from linnet_runtime.failover.checked import Limits
-from linnet_runtime.pipeline import Pipeline, Result
+from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.preprocess import read_picture
+from linnet_runtime.results import Result
 from linnet_runtime.sources import open_source
 
 __all__ = [

@@ -6,14 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from linnet_devices.closable import Closable
-from linnet_runtime.classifier import Classification, Classifier
+from linnet_runtime.classifier import Classifier
 from linnet_runtime.mailbox import Mailbox
 from linnet_runtime.proof.intervals import latency_summary
+from linnet_runtime.results import Result
 from linnet_runtime.sources.api import Source, SourceError
 
 logger = logging.getLogger("linnet")
@@ -21,22 +21,6 @@ logger = logging.getLogger("linnet")
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_BACKOFF_S = 30.0
 _CLOSING_S = 5.0  # longer than a camera's read may block
-
-
-@dataclass(frozen=True)
-class Result:
-    """A classified frame."""
-
-    frame: int
-    """Its number among the classified frames, from 1."""
-    captured_at: float
-    """When the camera took it: seconds since the epoch."""
-    age_ms: float
-    """Frame age in milliseconds: from the capture to this result."""
-    classification: Classification
-    """Its label."""
-    stages_ms: dict[str, float]
-    """Milliseconds in each of the classifier's stages, and in ``wait``: from the capture until classifying began."""
 
 
 class Pipeline(Closable):
@@ -81,6 +65,9 @@ class Pipeline(Closable):
                 age_ms=age_ms,
                 classification=classification,
                 stages_ms={"wait": (taken - frame.captured_monotonic) * 1e3, **classification.stages_ms},
+                label=classification.label,
+                probability=classification.probability,
+                picture=frame,
             )
 
     def summary(self) -> dict[str, object]:

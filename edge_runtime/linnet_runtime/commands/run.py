@@ -65,18 +65,7 @@ def run(
     ):
         try:
             for result in pipeline:
-                line: dict[str, object] = {
-                    "frame": result.frame,
-                    "captured_at": round(result.captured_at, 6),
-                    "age_ms": round(result.age_ms, 3),
-                    "label": result.classification.label,
-                    "probability": round(result.classification.probability, 6),
-                    "device": result.classification.device,
-                    "stages_ms": {stage: round(ms, 3) for stage, ms in result.stages_ms.items()},
-                }
-                if result.classification.independent:
-                    line["independent"] = True
-                click.echo(msgspec.json.encode(line))
+                click.echo(msgspec.json.encode(result.to_json()))
                 if result.frame == frames:
                     break
         finally:

@@ -1,0 +1,104 @@
+"""What comes out of a pipeline: a result for each classified frame, and events; with their forms in JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from linnet_runtime.classifier import Classification
+from linnet_runtime.sources.api import Frame
+
+EventKind = Literal[
+    "enter",  # a label was decided where there was none
+    "leave",  # the label is no longer decided, and no other is
+    "change",  # another label was decided
+    "unknown",  # the picture is none of the labels
+    "offline",  # the source gives no frames
+    "online",  # it gives frames again
+    "frozen",  # it gives the same bytes again and again
+    "covered",  # its frames have no detail: a covered or blurred lens
+    "failover",  # another device answers
+    "recalled",  # the results since the last passed canary may be wrong
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a decision, a camera or a device."""
+
+    kind: EventKind
+    """What happened."""
+    at: float
+    """When it happened: seconds since the epoch; for a decision the capture time of the frame that decided."""
+    camera: str = ""
+    """The camera's name; empty for the only camera and for events of a device."""
+    region: str = ""
+    """The region's name; empty where the region has no name."""
+    label: str | None = None
+    """The label that was decided, for events of a decision."""
+    previous: str | None = None
+    """The label that was decided before."""
+    reason: str = ""
+    """Why, in words; empty where the kind says it all."""
+    frame: Frame | None = None
+    """The frame that decided, for a snapshot. It is not part of the JSON."""
+
+    def to_json(self) -> dict[str, object]:
+        """The event as a line of JSON has it."""
+        named = {
+            "camera": self.camera,
+            "region": self.region,
+            "label": self.label,
+            "previous": self.previous,
+            "reason": self.reason,
+        }
+        return {"event": self.kind, "at": round(self.at, 6)} | {key: text for key, text in named.items() if text}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A classified frame, or a region of it."""
+
+    frame: int
+    """Its number among the classified frames of its camera, from 1."""
+    captured_at: float
+    """When the camera took it: seconds since the epoch."""
+    age_ms: float
+    """Frame age in milliseconds: from the capture to this result."""
+    classification: Classification
+    """What the model says of this frame alone."""
+    stages_ms: dict[str, float]
+    """Milliseconds in each of the stages, and in ``wait``: the time that the frame waited for a free device."""
+    label: str
+    """The decided label: of this frame and, where results are smoothed, of those before it; ``"unknown"`` where none
+    of the labels is probable enough."""
+    probability: float
+    """The probability of ``label``, 0 to 1; where the label is ``"unknown"``, of ``closest``."""
+    closest: str | None = None
+    """The most probable label where ``label`` is ``"unknown"``."""
+    delay_ms: float = 0.0
+    """Milliseconds that smoothing, agreement and dwell have held the label back; it is not part of the age."""
+    camera: str = ""
+    """The camera's name; empty for the only camera."""
+    region: str = ""
+    """The region's name; empty where the whole frame is classified or the region has no name."""
+    picture: Frame | None = None
+    """The frame itself, for snapshots and pages. It is not part of the JSON."""
+
+    def to_json(self) -> dict[str, object]:
+        """The result as a line of JSON has it; keys that would say nothing are left out."""
+        line: dict[str, object] = {
+            "frame": self.frame,
+            "captured_at": round(self.captured_at, 6),
+            "age_ms": round(self.age_ms, 3),
+            "label": self.label,
+            "probability": round(self.probability, 6),
+            "device": self.classification.device,
+            "stages_ms": {stage: round(ms, 3) for stage, ms in self.stages_ms.items()},
+        }
+        if self.classification.independent:
+            line["independent"] = True
+        if self.delay_ms:
+            line["delay_ms"] = round(self.delay_ms, 3)
+        named = {"closest": self.closest, "camera": self.camera, "region": self.region}
+        return line | {key: text for key, text in named.items() if text}

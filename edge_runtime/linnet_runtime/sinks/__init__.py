@@ -1,0 +1,1 @@
+"""Where results and events go: one file for each kind of sink."""
