@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from linnet_runtime.toml_settings import SettingsError, merge, parse_setting
 from linnet_train.errors import TrainingError
-from linnet_train.recipes.reading import merge, parse_setting, read_recipe, to_recipe
+from linnet_train.recipes.reading import read_recipe, to_recipe
 from linnet_train.recipes.recipe import Distillation, Focal, Last, Recipe, Regularization
 from linnet_train.recipes.schedules import Cosine, Plateau
 from linnet_train.training.optimizers import build_optimizer
@@ -103,7 +104,7 @@ def test_a_setting_is_a_line_of_toml(text: str, tables: dict[str, object]) -> No
 
 @pytest.mark.parametrize("text", ["epochs", "=3", "a b=3", ""])
 def test_what_is_no_setting_gets_one_line(text: str) -> None:
-    with pytest.raises(TrainingError, match="got no setting, expected KEY=VALUE"):
+    with pytest.raises(SettingsError, match="got no setting, expected KEY=VALUE"):
         parse_setting(text)
 
 

@@ -20,8 +20,10 @@ from linnet_runtime.files import refuse_existing
 from linnet_runtime.owned_directory import own_temporary_folder
 from linnet_runtime.photos import list_photos
 from linnet_runtime.run_files import CONFIG, FOLDS, METRICS, REPORT_PAGE
+from linnet_runtime.toml_settings import merge, parse_setting
 from linnet_train.backend import choose_backend
-from linnet_train.recipes.reading import merge, parse_setting, read_recipe, to_recipe
+from linnet_train.errors import TrainingError
+from linnet_train.recipes.reading import read_recipe, to_recipe
 from linnet_train.recipes.recipe import Precision, Recipe
 
 _DEFAULTS = msgspec.to_builtins(Recipe(data=""))
@@ -228,7 +230,7 @@ def _tables(data: Path | None, recipe: Path | None, flags: dict[str, Any], chang
         table, key = _TABLES.get(name, (None, name))
         tables = merge(tables, {table: {key: value}} if table else {key: value})
     for change in changes:
-        tables = merge(tables, parse_setting(change))
+        tables = merge(tables, parse_setting(change, error=TrainingError))
     return tables if data is None else {**tables, "data": str(data.resolve())}
 
 

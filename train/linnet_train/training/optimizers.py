@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
+from linnet_runtime.toml_settings import unknown_name
 from linnet_train.errors import TrainingError
-from linnet_train.recipes.reading import unknown_name
 from linnet_train.recipes.recipe import Optimizer
 
 # The recipe says these elsewhere: the rate changes with the schedule, and the average has to follow the statistics of
@@ -46,14 +46,14 @@ def build_optimizer(table: Optimizer) -> Any:
     asked = str(table.get("name"))
     name = next((name for name in kinds if name.lower() == asked.lower()), None)
     if name is None:
-        raise unknown_name("recipe $.optimizer.name", asked, kinds)
+        raise unknown_name("recipe $.optimizer.name", asked, kinds, error=TrainingError)
     arguments = {key: value for key, value in table.items() if key != "name"}
     taken = set(inspect.signature(kinds[name].__init__).parameters) - _TO_SKIP
     for key in arguments:
         if key in _ELSEWHERE:
             raise TrainingError(f"recipe $.optimizer.{key}", expected=_ELSEWHERE[key])
         if key not in taken:
-            raise unknown_name(f"recipe $.optimizer, {name}", key, taken)
+            raise unknown_name(f"recipe $.optimizer, {name}", key, taken, error=TrainingError)
     try:
         return kinds[name](**arguments)
     except (TypeError, ValueError) as error:

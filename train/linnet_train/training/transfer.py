@@ -7,9 +7,9 @@ import re
 
 import keras
 
+from linnet_runtime.toml_settings import unknown_name
 from linnet_train.errors import TrainingError
 from linnet_train.models import head_layers
-from linnet_train.recipes.reading import unknown_name
 from linnet_train.recipes.recipe import Last
 
 # What the names of a block's layers begin with, in the registry's networks. A convolution elsewhere is its own block.
@@ -43,7 +43,8 @@ def train_last(model: keras.Model, last: Last) -> None:
         return
     names = [layer.name for layer in model.layers]
     if last.layer not in names:
-        raise unknown_name("recipe $.transfer.layer", str(last.layer), [name for block in blocks for name in block])
+        known = [name for block in blocks for name in block]
+        raise unknown_name("recipe $.transfer.layer", str(last.layer), known, error=TrainingError)
     _train(model, names[names.index(last.layer) :])
 
 

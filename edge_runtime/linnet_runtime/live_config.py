@@ -1,0 +1,118 @@
+"""The configuration of a live run: devices, cameras, decisions and sinks. ``docs/live.md`` has a table of its keys.
+
+Each room owns the struct of its table: decisions/settings.py, sinks/NAME.py, server/settings.py.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from linnet_devices.api import OpenOptions
+from linnet_runtime.failover.checked import Limits
+from linnet_runtime.sessions import PrecisionChoice
+from linnet_runtime.toml_settings import Origin, SettingsError, Table, read_toml, to_struct, to_toml
+
+Policy = Literal["newest", "every"]
+_Milliseconds = Annotated[float, Meta(gt=0)]
+_Count = Annotated[int, Meta(ge=1)]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the configuration."""
+
+
+class CameraConfig(_Table, frozen=True):
+    """``[[camera]]``: a source, and which of its frames become results."""
+
+    source: str
+    """Where its frames come from: a camera's number, an address, a file, a folder or ``synthetic:``."""
+    name: str = ""
+    """Its name in results, events and topics. Several cameras need different names."""
+    policy: Policy | None = None
+    """``"newest"``: a frame that waits is replaced by the next one. ``"every"``: every frame is classified. None is
+    newest for a live source and every for a file."""
+    max_age_ms: _Milliseconds | None = None
+    """Drop a frame or a result that is older than this, and count it."""
+    rotate: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise by which frames are turned before anything else."""
+
+
+class LiveConfig(_Table, frozen=True):
+    """A whole configuration file."""
+
+    device: str = "auto"
+    """The device to run on; several with commas, best first."""
+    precision: PrecisionChoice | None = None
+    """``"int8"`` or ``"float"``. None is int8 where the bundle has it."""
+    threads: _Count | None = None
+    """Threads of a CPU engine. None is one for each core, at most 4."""
+    allow_fallback: bool = False
+    """Let the CPU run operations that the accelerator does not run."""
+    require_placement: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """The smallest share of the model's operations that must run on the device."""
+    deadline_ms: _Milliseconds = 1e3 * Limits.deadline_s
+    """The longest inference of an accelerator."""
+    canary_every: _Count | None = None
+    """Check an accelerator with a canary photo every so many frames. None is as often as 1 % of the time allows."""
+    camera: tuple[CameraConfig, ...] = ()
+    """The cameras."""
+
+    def open_options(self) -> OpenOptions:
+        return OpenOptions(self.threads, self.allow_fallback, self.require_placement)
+
+    def limits(self) -> Limits:
+        return Limits(deadline_s=self.deadline_ms / 1e3, canary_frames=self.canary_every)
+
+
+def read_live_tables(path: Path) -> tuple[Table, Origin]:
+    """The tables of a configuration file, and what errors say of its lines. Raises SettingsError."""
+    tables, text = read_toml(path, expected="a configuration: a TOML file")
+    return tables, Origin(FLAGS.what, file=path, text=text)
+
+
+FLAGS = Origin("setting")
+"""Where settings come from that are in no file."""
+
+
+def to_live_config(tables: Table, origin: Origin = FLAGS) -> LiveConfig:
+    """The configuration that tables amount to.
+
+    Raises:
+        SettingsError: an unknown key, a value of another type or out of its range, two cameras with one name; the line
+            names the file, the line and the key where the file has it.
+    """
+    config = to_struct(tables, LiveConfig, origin)
+    names = Counter(camera.name for camera in config.camera)
+    for i, camera in enumerate(config.camera):
+        if names[camera.name] > 1:
+            got = f"{names[camera.name]} cameras with the name {camera.name!r}"
+            raise SettingsError(origin.place(f"$.camera[{i}].name"), got=got, expected="a name for each")
+    return config
+
+
+def to_file(config: LiveConfig) -> str:
+    """The TOML file of a configuration; what has its default is left out."""
+    return to_toml(_without_defaults(config))
+
+
+def _without_defaults(struct: msgspec.Struct) -> Table:
+    table: Table = {}
+    for field in msgspec.structs.fields(struct):
+        value = getattr(struct, field.name)
+        if value is None or (not field.required and value == field.default):
+            continue
+        table[field.encode_name] = _builtin(value)
+    return table
+
+
+def _builtin(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return _without_defaults(value)
+    if isinstance(value, tuple | list):
+        return [_builtin(item) for item in value]
+    return msgspec.to_builtins(value)
