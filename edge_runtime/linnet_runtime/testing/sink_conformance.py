@@ -119,7 +119,7 @@ class SinkConformance:
         assert isinstance(opened.pictures, bool)
 
     def test_takes_every_result_and_event(self, opened: Sink) -> None:
-        """Results of several cameras, regions and frame sizes, and events of every kind; each is answered with a bool."""
+        """Results of several cameras, regions and frame sizes, and events of every kind; the answer is a bool."""
         assert {type(opened.write(item)) for item in sample_items()} == {bool}
 
     def test_uses_something(self, opened: Sink) -> None:
