@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     "--for",
     "clients",
     metavar="CLIENT,...",
-    help=f"Also write files for other people's clients into the bundle, as linnet export does: some of {CLIENT_NAMES}.",
+    help="Also write files for other people's clients into the bundle, as linnet export does: "
+    f"one or more of {CLIENT_NAMES}, separated by commas.",
 )
 @click.option("--no-canary-photos", is_flag=True, help="Keep photos out of the bundle: its canaries are noise.")
 @max_drop_option

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import difflib
 import os
 from urllib.parse import unquote
 
 from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Probe, Setting
+from linnet_devices.errors import nearest
 from linnet_devices.litert import LiteRT, LiteRTSession, create_delegate
 from linnet_devices.presets import PRESETS, Preset
 from linnet_devices.session import check_placement
@@ -90,10 +90,10 @@ def named(name: str) -> ExternalDelegate:
             fix="check the library's path, the libraries that it links to, its options and the accelerator",
         )
         return ExternalDelegate(name, preset, options)
-    nearest = difflib.get_close_matches(target, PRESETS, n=1) or ["/path/lib.so"]
+    known = nearest(target, PRESETS) or ["/path/lib.so"]
     raise DeviceError(
         Setting("device"),
         got=repr(name),
         expected=f"a library's path or one of {', '.join(PRESETS)} after delegate:",
-        fix=Setting("device", PREFIX + nearest[0]),
+        fix=Setting("device", PREFIX + known[0]),
     )

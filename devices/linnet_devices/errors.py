@@ -15,11 +15,13 @@ LinnetError
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
+_CLOSE_ENOUGH = 0.6  # of difflib's 0..1
 
 
 def printable(text: str) -> str:
@@ -29,6 +31,14 @@ def printable(text: str) -> str:
     E4 as ``\xe4``, so that two names stay two.
     """
     return _NOT_UTF8.sub(lambda surrogate: f"\\x{ord(surrogate[0]) & 0xFF:02x}", text)
+
+
+def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """Up to ``most`` of the known names that look like a misspelt one, the nearest first. Upper and lower case count as
+    equal.
+    """
+    by_lower = {one.lower(): one for one in known}
+    return [by_lower[one] for one in difflib.get_close_matches(name.lower(), by_lower, most, _CLOSE_ENOUGH)]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ not in the tables.
 
 from __future__ import annotations
 
-import difflib
 import glob
 import importlib
 import sys
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 from linnet_devices.api import Device, DeviceError, DeviceUnavailable, Probe, Setting
+from linnet_devices.errors import nearest
 from linnet_devices.presets import PRESETS
 
 ENTRY_POINT_GROUP = "linnet.devices"
@@ -87,6 +87,25 @@ GROUPS = {
         "gpu",
         *_CPU,
     ),
+}
+
+# What people call a device, where no spelling leads to Linnet's name for it.
+_OTHER_NAMES = {
+    "edgetpu": "coral",
+    "tpu": "coral",
+    "usb": "coral:usb",
+    "pci": "coral:pci",
+    "pcie": "coral:pci",
+    "tflite": "cpu:litert",
+    "litert": "cpu:litert",
+    "xnnpack": "cpu:litert",
+    "ort": "cpu:onnx",
+    "onnxruntime": "cpu:onnx",
+    "vpu": "npu",
+    "cuda": "ort:CUDA",
+    "tensorrt": "ort:Tensorrt",
+    "hexagon": "delegate:qnn",
+    "mali": "delegate:armnn",
 }
 
 
@@ -164,10 +183,12 @@ def _load_plugin(name: str) -> Device:
                 raise DeviceUnavailable(what, got=f"a device without {', '.join(missing)}", fix=_PLUGIN_FIX)
             return device
     names = known_names()
-    nearest = difflib.get_close_matches(name, names, n=1)
+    other = name.lower().replace("-", "").replace("_", "")
+    preset = f"delegate:{other}" if other in PRESETS else None
+    found = _OTHER_NAMES.get(other) or preset or next(iter(nearest(name, names)), None)
     raise DeviceError(
         Setting("device"),
         got=repr(name),
         expected="one of " + ", ".join(names),
-        fix=Setting("device", nearest[0]) if nearest else "linnet devices lists the available ones",
+        fix=Setting("device", found) if found else "linnet devices lists the available ones",
     )

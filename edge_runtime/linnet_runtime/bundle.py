@@ -138,9 +138,9 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The Keras models' logits on the validation photos; see linnet_runtime.proof.reference."""
 
 
-def open_bundle(path: Path) -> Bundle:
-    """Reads and checks ``bundle.json``. The paths of the files begin with ``path`` as it is given. Their hashes are
-    checked by ``check_file``, when a file is used.
+def open_bundle(path: Path, *, absolute: bool = False) -> Bundle:
+    """Reads and checks ``bundle.json``. The paths of the files begin with ``path`` as it is given, or with its absolute
+    form. Their hashes are checked by ``check_file``, when a file is used.
 
     Raises:
         BundleError: with the JSON path of what is wrong, what was found and what was expected.
@@ -149,12 +149,7 @@ def open_bundle(path: Path) -> Bundle:
     try:
         data = read_regular(manifest, _MOST_MANIFEST_BYTES)
     except OSError as error:
-        raise BundleError(
-            str(manifest),
-            got=error.strerror,
-            expected="a bundle's manifest",
-            fix="linnet convert RUN --out NAME.linnet",
-        ) from error
+        raise _no_bundle(path, error) from error
     schema = _decode(manifest, data, _Header).schema
     if not 1 <= schema <= SCHEMA:
         raise BundleError(
@@ -162,7 +157,24 @@ def open_bundle(path: Path) -> Bundle:
         )
     bundle = _decode(manifest, data, Bundle)
     _check_contents(manifest, bundle)
-    return _placed(path, bundle)
+    return _placed(path.absolute() if absolute else path, bundle)
+
+
+def _no_bundle(path: Path, error: OSError) -> BundleError:
+    """The error about a path at which there is no manifest that can be read."""
+    what, got = path, f"a folder without {MANIFEST}"
+    if path.is_file():
+        got = "a file"
+    elif not path.exists():
+        got = "no such folder"
+    elif (path / MANIFEST).exists():
+        what, got = path / MANIFEST, error.strerror or str(error)
+    return BundleError(
+        str(what),
+        got=got,
+        expected=f"a bundle, which is a folder with {MANIFEST}",
+        fix="linnet convert RUN --out NAME.linnet makes one",
+    )
 
 
 class _Header(msgspec.Struct):

@@ -78,7 +78,7 @@ class Classifier(Closable):
             DeviceError: the device is unknown, or cannot run the model.
             DeviceUnavailable: no device of the list is available; the line has the reason of each.
         """
-        bundle = open_bundle(Path(path).absolute())
+        bundle = open_bundle(Path(path), absolute=True)
         session = open_ladder(
             bundle,
             device,

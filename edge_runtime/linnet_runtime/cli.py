@@ -17,10 +17,11 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import click
 
-from linnet_devices.errors import LinnetError, printable
+from linnet_devices.errors import LinnetError, nearest, printable
 from linnet_runtime.signals import Stopped, signals_stop
 from linnet_runtime.standard_streams import discard_unwritten_output, open_closed_streams, reader_has_gone
 
@@ -103,6 +104,16 @@ class LazyGroup(click.Group):
             command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            near = nearest(args[0], COMMANDS)
+            fix = f"linnet {near[0]}" if near else "linnet --help"
+            expected = ", ".join(COMMANDS)
+            raise click.UsageError(f"linnet {args[0]}: got no such command, expected one of {expected}. Fix: {fix}")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             with _extra_named(lambda: ctx.invoked_subcommand):  # a command imports what is heavy when it runs
@@ -146,9 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     except LinnetError as error:
         return _fail(error.line(options=True), 1)
     except click.ClickException as error:
-        hint = f". Fix: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
-        message = error.format_message().rstrip(".")
-        return _fail(message + (hint.removeprefix(".") if message.endswith("?") else hint), error.exit_code)
+        return _fail(_line_of(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort) as stop:
         said = stop.__cause__ or stop  # Click raises its Abort from what the command raised
         number = said.signal if isinstance(said, Stopped) else signal.SIGINT
@@ -162,6 +171,30 @@ def main(arguments: list[str] | None = None) -> int:
         place = "standard output" if discard_unwritten_output() else error.filename
         return _fail((f"{os.fsdecode(place)}: " if place else "") + (error.strerror or str(error)), 1)
     return 0
+
+
+def _line_of(error: click.ClickException) -> str:
+    """Click's error in the form of Linnet's: what, got, expected, fix."""
+    message = error.format_message().rstrip(".")
+    if not isinstance(error, click.UsageError) or error.ctx is None or ". Fix: " in message:
+        return message
+    if isinstance(error, click.BadParameter) and error.param and (expected := _expected(error.param.type)):
+        name = error.param.get_error_hint(error.ctx).replace("'", "")
+        value = error.message.partition(" is not ")[0]  # Click's sentence begins with it
+        message = f"{name}: got {value}, expected {expected}"
+    return message + (" " if message.endswith("?") else ". ") + f"Fix: {error.ctx.command_path} --help"
+
+
+def _expected(kind: click.ParamType[Any]) -> str | None:
+    """What an option of a type takes; None for a type whose errors are clear as Click words them."""
+    if isinstance(kind, click.Choice):
+        return "one of " + ", ".join(map(str, kind.choices))
+    if not isinstance(kind, click.IntRange | click.FloatRange):
+        return None
+    number = "a whole number" if isinstance(kind, click.IntRange) else "a number"
+    least = [] if kind.min is None else [f"{'above' if kind.min_open else 'at least'} {kind.min:g}"]
+    most = [] if kind.max is None else [f"{'below' if kind.max_open else 'at most'} {kind.max:g}"]
+    return f"{number}, {' and '.join(least + most)}" if least or most else number
 
 
 def _fail(line: str, status: int) -> int:

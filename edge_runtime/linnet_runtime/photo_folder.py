@@ -52,6 +52,7 @@ def read_folder(folder: Path) -> PhotoListing:
             str(folder),
             got="a file" if folder.exists() else "no such folder",
             expected="a folder with a folder of photos for each class, or a table named .csv or .tsv",
+            fix="a table needs such a name" if folder.is_file() else "check the path",
         )
     listing = PhotoListing([])
     parts = _parts(folder)

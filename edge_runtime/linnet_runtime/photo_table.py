@@ -8,11 +8,10 @@ The columns are separated by commas, tabs or semicolons, which Excel writes wher
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
-from linnet_devices.api import LinnetError
+from linnet_devices.errors import LinnetError, nearest
 from linnet_runtime.photo_file import PARTS, PhotoFile, label_named, part_named
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
 
@@ -20,7 +19,6 @@ TABLE_SUFFIXES = (".csv", ".tsv")
 GROUP = "group"
 _SEPARATORS = ",\t;"
 _NAMED = 8  # lines of an error
-_CLOSE_ENOUGH = 0.5  # of difflib's 0..1
 
 
 class _BadRow(Exception):  # noqa: N818  # it becomes part of an error
@@ -69,7 +67,7 @@ def read_table(table: Path, group_column: str | None) -> list[PhotoFile]:
 
 def unknown_column(table: Path, columns: list[str], wanted: str) -> LinnetError:
     """The error about a column that the table does not have, with the nearest one that it has."""
-    near = difflib.get_close_matches(wanted, columns, n=1, cutoff=_CLOSE_ENOUGH)
+    near = nearest(wanted, columns)
     got = "the columns " + ", ".join(columns) if columns else "an empty file"
     return LinnetError(
         str(table), got=got, expected=f"a column {wanted}", fix=f"is it the column {near[0]}?" if near else None
@@ -104,7 +102,7 @@ def _row(root: Path, row: dict[str, str | None], group_column: str, *, divided: 
     if not path.is_file():
         raise _BadRow(f"no file {path}", "a path relative to the table")
     if divided and part_named(part) is None:
-        near = difflib.get_close_matches(part, PARTS, n=1)
+        near = nearest(part, PARTS)
         raise _BadRow(f"the part {part!r}", near[0] if near else ", ".join(PARTS[:-1]) + f" or {PARTS[-1]}")
     return PhotoFile(path, label_named(cells["label"]), part_named(part), cells.get(group_column) or None)
 

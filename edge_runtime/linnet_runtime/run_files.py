@@ -135,8 +135,12 @@ def load_metrics(run: Path) -> Metrics:
             raise RunError(
                 str(run), got="a run that is not done", expected="a trained one", fix=f"linnet train --resume {run}"
             )
-        got = f"a folder without {METRICS}" if run.exists() else "no such file or folder"
-        raise RunError(str(run), got=got, expected="a run of linnet train")
+        raise RunError(
+            str(run),
+            got=f"a folder without {METRICS}" if run.exists() else "no such file or folder",
+            expected="a run of linnet train",
+            fix=f"linnet train DATA --out {run} makes one",
+        )
     return _load(run / METRICS, Metrics)
 
 

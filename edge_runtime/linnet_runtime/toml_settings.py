@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import tomllib
@@ -14,12 +13,11 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from linnet_devices.errors import LinnetError
+from linnet_devices.errors import LinnetError, nearest
 
 Table = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
-_CLOSE_ENOUGH = 0.5  # of difflib's 0..1
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -108,9 +106,8 @@ def to_struct(tables: Table, kind: type[Struct], origin: Origin) -> Struct:
 
 def unknown_name(what: str, got: str, known: Iterable[str], *, error: type[LinnetError] = SettingsError) -> LinnetError:
     """An error that lists the known names nearest to one that is not known; all of them where none is near."""
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(got.lower(), by_lower, n=3, cutoff=_CLOSE_ENOUGH)
-    names = [by_lower[name] for name in near] or sorted(by_lower.values())
+    known = sorted(known)
+    names = nearest(got, known, most=3) or known
     return error(what, got=repr(got), expected=("one of " if len(names) > 1 else "") + ", ".join(names))
 
 

@@ -342,3 +342,22 @@ def test_a_file_that_is_read_but_cannot_be_translated_is_one_line(
     assert error.startswith("operator Erf: got no translation to Keras, expected one of Add, ")
     assert error.endswith("Fix: only the formats onnx and openvino, and no calibration photos")
     program("convert", tmp_path / "model.onnx", "--out", tmp_path / "x.linnet", *says, "--formats", "onnx,openvino")
+
+
+def test_a_file_that_is_no_model_gets_a_fix(tmp_path: Path, program: Program) -> None:
+    (tmp_path / "notes.txt").touch()
+    done = program("convert", "notes.txt", "--out", "x.linnet", status=1, cwd=tmp_path)
+    assert one_line_error(done) == (
+        "notes.txt: got a file .txt, expected a run of linnet train, a SavedModel, or a file .tflite, .onnx, .xml, "
+        ".keras, .h5. Fix: give the model's file, or the folder of the run or of the SavedModel"
+    )
+
+
+def test_a_folder_of_photos_is_no_source_and_is_to_be_trained_on(tmp_path: Path, program: Program) -> None:
+    (tmp_path / "photos" / "bolt").mkdir(parents=True)
+    done = program("convert", "photos", "--out", "x.linnet", status=1, cwd=tmp_path)
+    error = one_line_error(done)
+    assert error.startswith(
+        "photos: got a folder that is neither a run nor a SavedModel, expected a run of linnet train"
+    )
+    assert error.endswith("Fix: linnet train photos --out RUN makes a run of photos")

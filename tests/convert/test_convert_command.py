@@ -194,7 +194,10 @@ def empty(run: Path) -> None:
 
 SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no folder": (shutil.rmtree, "run: got no such file or folder, expected a run of linnet train"),
-    "an empty folder": (empty, "run: got a folder without metrics.json, expected a run of linnet train"),
+    "an empty folder": (
+        empty,
+        "run: got a folder that is neither a run nor a SavedModel, expected a run of linnet train",
+    ),
     "not done": (remove("metrics.json"), "run: got a run that is not done, expected a trained one. Fix: linnet train"),
     "no photos": (remove("photos.npz"), "photos.npz: got"),
     "no float model": (remove("float.keras"), "run: got"),

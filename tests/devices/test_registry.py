@@ -89,6 +89,14 @@ def test_a_device_with_a_package_of_its_own_says_how_to_install_it(name: str) ->
         ("cpu:onx", Setting("device", "cpu:onnx")),  # a slip
         ("CPU:litert", Setting("device", "cpu:litert")),  # names are lower case
         ("litert", Setting("device", "cpu:litert")),  # the engine alone
+        ("edgetpu", Setting("device", "coral")),  # what others call it
+        ("Edge-TPU", Setting("device", "coral")),
+        ("tpu", Setting("device", "coral")),  # and not npu
+        ("usb", Setting("device", "coral:usb")),
+        ("tflite", Setting("device", "cpu:litert")),
+        ("cuda", Setting("device", "ort:CUDA")),
+        ("nnapi", Setting("device", "delegate:nnapi")),  # a preset without its prefix
+        ("ethosu", Setting("device", "delegate:ethosu")),
         ("zzz", "linnet devices lists the available ones"),  # near nothing
         ("", "linnet devices lists the available ones"),
     ],

@@ -203,10 +203,26 @@ def test_a_classifier_that_was_opened_by_a_relative_path_outlives_a_change_of_fo
         assert Path(classifier.session.model.path) == small_bundle / MODEL
 
 
-@pytest.mark.parametrize("name", ["nowhere.linnet", ".", "small.linnet/bundle.json"])
-def test_what_is_no_bundle_is_refused_with_the_command_that_makes_one(name: str, small_bundle: Path) -> None:
-    with pytest.raises(BundleError, match=r"Fix: linnet convert RUN --out NAME\.linnet"):
-        open_bundle(small_bundle.parent / name)
+@pytest.mark.parametrize(
+    ("name", "got"),
+    [
+        ("nowhere.linnet", "no such folder"),
+        ("empty", "a folder without bundle.json"),
+        ("photo.jpg", "a file"),
+        ("photo.jpg/inner", "no such folder"),
+    ],
+)
+@pytest.mark.parametrize("command", [("classify", "p.jpg"), ("run", "--source", "synthetic:"), ("verify",)], ids=str)
+def test_what_is_no_bundle_is_named_as_the_user_gave_it_with_the_command_that_makes_one(
+    name: str, got: str, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "photo.jpg").touch()
+    done = linnet(command[0], name, *command[1:], status=1, cwd=tmp_path)
+    assert one_line_error(done) == (
+        f"{name}: got {got}, expected a bundle, which is a folder with bundle.json. "
+        "Fix: linnet convert RUN --out NAME.linnet makes one"
+    )
 
 
 def overwrite_one_byte(path: Path) -> None:

@@ -85,7 +85,7 @@ def test_an_unknown_device_is_an_error_before_anything_is_timed(small_bundle: Pa
 
 def test_a_damaged_bundle_is_one_error(tmp_path: Path) -> None:
     done = linnet("bench", tmp_path, "--quick", status=1)
-    assert "expected a bundle's manifest" in one_line_error(done)
+    assert "expected a bundle, which is a folder with bundle.json" in one_line_error(done)
     assert done.stdout == ""
 
 

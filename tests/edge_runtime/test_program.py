@@ -67,14 +67,28 @@ def test_the_version_is_the_packages() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (("clasify",), "No such command 'clasify'"),
         (("--fast",), "No such option '--fast'"),
         (("classify",), "Missing argument 'BUNDLE'. Fix: linnet classify --help"),
         (("classify", "b.linnet"), "Missing argument 'FILES...'"),
         (("classify", "b.linnet", "p.jpg", "--devise", "cpu"), "No such option '--devise'"),
-        (("classify", "b.linnet", "p.jpg", "--threads", "0"), "Invalid value for '--threads'"),
-        (("classify", "b.linnet", "p.jpg", "--precision", "int4"), "'int4' is not one of 'int8', 'float'"),
-        (("run", "b.linnet", "--source", "0", "--frames", "0"), "Invalid value for '--frames'"),
+        (("classify", "b.linnet", "p.jpg", "--threads", "0"), "--threads: got 0, expected a whole number, at least 1."),
+        (
+            ("classify", "b.linnet", "p.jpg", "--precision", "int4"),
+            "--precision: got 'int4', expected one of int8, float.",
+        ),
+        (
+            ("run", "b.linnet", "--source", "0", "--frames", "0"),
+            "--frames: got 0, expected a whole number, at least 1.",
+        ),
+        (
+            ("train", "photos", "--out", "run", "--epochs", "ten"),
+            "--epochs: got 'ten', expected a whole number, at least",
+        ),
+        (
+            ("train", "photos", "--out", "run", "--dropout", "2"),
+            "--dropout: got 2.0, expected a number, at least 0 and at",
+        ),
+        (("train", "photos", "--out", "run", "--learning-rate", "0"), "got 0.0, expected a number, above 0."),
         (("devices", "all"), "unexpected extra argument"),
     ],
 )
@@ -84,6 +98,14 @@ def test_a_wrong_word_on_the_command_line_is_one_line_and_exit_status_two(
     line = one_line_error(linnet(*arguments, status=2))
     assert error in line
     assert line.endswith("--help")
+
+
+@pytest.mark.parametrize(
+    ("command", "fix"), [("clasify", "linnet classify"), ("confert", "linnet convert"), ("zzz", "linnet --help")]
+)
+def test_an_unknown_command_is_one_line_with_the_nearest_name(command: str, fix: str) -> None:
+    line = one_line_error(linnet(command, "bundle", status=2))
+    assert line == f"linnet {command}: got no such command, expected one of {', '.join(COMMANDS)}. Fix: {fix}"
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,9 @@ def test_a_bad_network_gets_one_line_and_no_run(
 
 def test_photos_that_are_not_there_are_told_before_weights_are_downloaded(tmp_path: Path, program: Callable) -> None:
     done = program("train", tmp_path / "photoz", "--out", tmp_path / "run", "--weights", "no.keras", status=1)
-    assert one_line_error(done).startswith(f"{tmp_path / 'photoz'}: got no such folder")
+    error = one_line_error(done)
+    assert error.startswith(f"{tmp_path / 'photoz'}: got no such folder, expected a folder with a folder of photos for")
+    assert error.endswith("Fix: check the path")
 
 
 def test_a_loss_that_is_not_finite_gets_one_line_and_no_run(
@@ -193,10 +195,17 @@ def test_a_place_that_cannot_be_written_gets_one_line(easy_photos: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [(), ("--out", "run"), ("data",), ("--resume", "run", "--epochs", "9"), ("data", "--resume", "run")],
-    ids=" ".join,
+    ("arguments", "got", "fix"),
+    [
+        ((), "no DATA", "linnet train DATA --out RUN"),
+        (("--out", "run"), "no DATA", "linnet train DATA --out run"),
+        (("data",), "no --out", "linnet train data --out RUN"),
+        (("--resume", "run", "--epochs", "9"), "--resume with other arguments", "linnet train --resume run"),
+        (("data", "--resume", "run"), "--resume with other arguments", "linnet train --resume run"),
+    ],
 )
-def test_a_wrong_set_of_arguments_is_a_usage_error(arguments: tuple[str, ...], program: Callable) -> None:
+def test_a_wrong_set_of_arguments_is_a_usage_error_with_the_right_line(
+    arguments: tuple[str, ...], got: str, fix: str, program: Callable
+) -> None:
     error = one_line_error(program("train", *arguments, status=2))
-    assert error == "DATA with --out RUN, or --resume RUN alone. Fix: linnet train --help"
+    assert error == f"linnet train: got {got}, expected DATA with --out RUN, or --resume RUN alone. Fix: {fix}"

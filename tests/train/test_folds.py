@@ -114,4 +114,4 @@ def test_data_that_is_too_small_gets_one_line_and_leaves_nothing(
 
 def test_folds_beside_resume_are_a_usage_error(program: Callable) -> None:
     error = one_line_error(program("train", "--resume", "out", "--folds", 3, status=2))
-    assert error.startswith("DATA with --out RUN, or --resume RUN alone")
+    assert error.startswith("linnet train: got --resume with other arguments")

@@ -11,16 +11,18 @@ import msgspec
 from linnet_convert.clients.api import Exported
 from linnet_convert.clients.export import export as export_bundle
 from linnet_convert.clients.registry import CLIENTS
-from linnet_devices.api import LinnetError
+from linnet_devices.errors import LinnetError, nearest
 from linnet_runtime.commands.options import bundle_argument, json_option
 from linnet_runtime.commands.tables import plain_table, print_table
 
-CLIENT_NAMES = ",".join(CLIENTS)
+CLIENT_NAMES = ", ".join(CLIENTS)
 
 
 @click.command()
 @bundle_argument
-@click.option("--for", "clients", required=True, metavar="CLIENT,...", help=f"Some of {CLIENT_NAMES}.")
+@click.option(
+    "--for", "clients", required=True, metavar="CLIENT,...", help=f"One or more of {CLIENT_NAMES}, separated by commas."
+)
 @json_option
 def export(bundle: Path, clients: str, as_json: bool) -> None:
     """Write files for other people's clients into a bundle: BUNDLE/for/CLIENT/.
@@ -40,7 +42,9 @@ def named_clients(names: str) -> list[str]:
     """The clients that ``--for`` names. Raises LinnetError for one that is not known."""
     named = [name.strip() for name in names.split(",")]
     if unknown := [name for name in named if name not in CLIENTS]:
-        raise LinnetError("--for", got=", ".join(unknown) or "''", expected=f"some of {CLIENT_NAMES}")
+        fix = next(iter(nearest(unknown[0], CLIENTS)), ",".join(CLIENTS))
+        got = ", ".join(map(repr, unknown))
+        raise LinnetError("--for", got=got, expected=f"one or more of {CLIENT_NAMES}", fix=f"--for {fix}")
     return named
 
 

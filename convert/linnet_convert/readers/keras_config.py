@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import zipfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from linnet_convert.errors import ConversionError
+from linnet_devices.errors import nearest
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MOST_CONFIG_BYTES = 100_000_000
@@ -74,11 +74,11 @@ def _check_classes(path: Path, config: Any) -> None:
         if not (registered or "").startswith(_OWN) and not _is_of_keras(path, name, module):
             import keras  # takes seconds
 
-            nearest = difflib.get_close_matches(name, dir(keras.layers), n=3)
+            near = nearest(name, dir(keras.layers), most=3)
             raise ConversionError(
                 str(path),
                 got=f"the layer {registered or name}",
-                expected="layers of Keras's own" + (f", such as {' or '.join(nearest)}" if nearest else ""),
+                expected="layers of Keras's own" + (f", such as {' or '.join(near)}" if near else ""),
                 fix="build the model of those, or export it where it was made: tf.saved_model.save(model, 'FOLDER')",
             )
 

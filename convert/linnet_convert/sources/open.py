@@ -15,6 +15,7 @@ from linnet_convert.sources.file import FileSource
 from linnet_convert.sources.signature import Stated, signature
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.labelled_photos import load_labelled_photos
+from linnet_runtime.run_files import CONFIG, METRICS
 
 logger = logging.getLogger("linnet")
 
@@ -51,7 +52,14 @@ def open_source(path: Path, stated: Stated, *, data: Path | None, calibrate: Pat
     if kind is not None:
         return _open_file(path, kind, stated, data, calibrate)
     if not path.exists():
-        raise ConversionError(str(path), got="no such file or folder", expected=_EXPECTED)
+        raise ConversionError(str(path), got="no such file or folder", expected=_EXPECTED, fix="check the path")
+    if not ((path / METRICS).exists() or (path / CONFIG).exists()):
+        raise ConversionError(
+            str(path),
+            got="a folder that is neither a run nor a SavedModel",
+            expected=_EXPECTED,
+            fix=f"linnet train {path} --out RUN makes a run of photos",
+        )
     given = stated.given() + [name for name, folder in (("data", data), ("calibrate", calibrate)) if folder]
     if given:
         raise ConversionError(f"{path} is a run", got=", ".join(given), expected="none: a run states them itself")
@@ -90,6 +98,12 @@ def _kind(path: Path) -> Kind | None:
     if path.is_dir() or (not path.exists() and not path.suffix):
         return None
     if path.suffix.lower() not in _SUFFIXES:
-        got = "no such file" if not path.exists() else f"a file {path.suffix or 'without a suffix'}"
-        raise ConversionError(str(path), got=got, expected=_EXPECTED)
+        if not path.exists():
+            raise ConversionError(str(path), got="no such file", expected=_EXPECTED, fix="check the path")
+        raise ConversionError(
+            str(path),
+            got=f"a file {path.suffix or 'without a suffix'}",
+            expected=_EXPECTED,
+            fix="give the model's file, or the folder of the run or of the SavedModel",
+        )
     return _SUFFIXES[path.suffix.lower()]

@@ -15,7 +15,7 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 
-from linnet_devices.errors import Setting
+from linnet_devices.errors import Setting, nearest
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
 from linnet_runtime.sources.addresses import without_secrets
 from linnet_runtime.sources.api import Frame, Source, SourceError
@@ -62,9 +62,19 @@ def _target(uri: str) -> str:
             return _PICTURES if path.suffix.lower() in PICTURE_SUFFIXES else _VIDEO
     except OSError as error:
         raise SourceError(f"the source {uri}", got=error.strerror, expected=_EXPECTED) from error
-    if "://" in uri:
-        expected = "a scheme of " + ", ".join(sorted(_SCHEMES))
-        raise SourceError(Setting("source"), got=repr(without_secrets(uri)), expected=expected)
+    near = nearest(scheme, _SCHEMES) if separator else []
+    if "://" in uri or near:
+        raise SourceError(
+            Setting("source"),
+            got=repr(without_secrets(uri)),
+            expected=_EXPECTED,
+            fix=f"write {near[0]}:" if near else "download the file, and give its path",
+        )
     if glob.has_magic(uri):
         return _PICTURES
-    raise SourceError(Setting("source"), got=f"{uri!r}, which does not exist", expected=_EXPECTED)
+    raise SourceError(
+        Setting("source"),
+        got=f"{uri!r}, which does not exist",
+        expected=_EXPECTED,
+        fix="check the path; linnet doctor lists the cameras",
+    )

@@ -133,8 +133,12 @@ def train(
     tables = _tables(data, recipe_path, given, changes)
     if folds is not None:
         tables = merge(tables, {"split": {"folds": folds, "fold": "each"}})
-    if not (alone if resume is not None else "data" in tables and out is not None):
-        raise click.UsageError("DATA with --out RUN, or --resume RUN alone")
+    if resume is not None and not alone:
+        raise _usage("--resume with other arguments", f"linnet train --resume {resume}")
+    if resume is None and "data" not in tables:
+        raise _usage("no DATA", f"linnet train DATA --out {out or 'RUN'}")
+    if resume is None and out is None:
+        raise _usage("no --out", f"linnet train {tables['data'] if data is None else data} --out RUN")
     if out is not None:
         refuse_existing(out, overwrite=overwrite, marker=CONFIG)
     quiet_tensorflow()
@@ -147,6 +151,10 @@ def train(
     except KeyboardInterrupt as stop:
         stop.args = (f"To continue: linnet train --resume {run}",)
         raise
+
+
+def _usage(got: str, fix: str) -> click.UsageError:
+    return click.UsageError(f"linnet train: got {got}, expected DATA with --out RUN, or --resume RUN alone. Fix: {fix}")
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:

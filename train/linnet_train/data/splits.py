@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from linnet_devices.errors import nearest
 from linnet_runtime.photo_file import PARTS, PhotoFile
 from linnet_runtime.photos import class_names, photo_name
 from linnet_train.errors import TrainingError
@@ -157,7 +157,7 @@ def _check_learnt(data: Path, files: list[PhotoFile], parts: dict[str, Indices],
     for part in PARTS[1:]:
         missing = sorted({files[i].label for i in parts.get(part, ())} - learnt)
         if missing:
-            near = difflib.get_close_matches(missing[0], learnt, n=1)
+            near = nearest(missing[0], learnt)
             raise TrainingError(
                 _place(data, "train"),
                 got=f"no {', '.join(missing)}, which {part} has",

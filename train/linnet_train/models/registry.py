@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any
 
 import keras
 
+from linnet_devices.errors import nearest
 from linnet_train.errors import TrainingError
 from linnet_train.models.classics import alexnet, cifar_cnn, lenet5, vgg16
 from linnet_train.models.efficientnet_lite import (
@@ -42,6 +42,8 @@ _LITE = "tensorflow/tpu, models/official/efficientnet/lite/README.md"
 _CAFFE = "BVLC/caffe, examples/cifar10/cifar10_quick_train_test.prototxt"
 _TIMM = "timm, results/benchmark-infer-amp-nhwc-pt240-cu124-rtx4090.csv"
 _TORCHVISION = "torchvision 0.29, the weights' meta"
+
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -265,12 +267,17 @@ NETWORKS: dict[str, Network] = {
 
 
 def network_named(name: str) -> Network:
-    """The row of a network. Raises TrainingError for a name that is not there, with the nearest ones."""
+    """The row of a network. Raises TrainingError for an unknown name, with the nearest ones."""
     if name not in NETWORKS:
         # "mobilenetv4" is nearer to mobilenet_v2 than to mobilenet_v4_conv_small, but begins like this one.
         longer = [known for known in NETWORKS if _letters(known).startswith(_letters(name))]
-        nearest = longer or difflib.get_close_matches(name, NETWORKS, n=3) or list(NETWORKS)
-        raise TrainingError("--model", got=repr(name), expected="one of " + ", ".join(nearest), fix="linnet models")
+        near = (longer or nearest(name, NETWORKS, most=3))[:_MOST_NAMED]
+        raise TrainingError(
+            "--model",
+            got=repr(name),
+            expected="the name of a network" + (f", such as {' or '.join(near)}" if near else ""),
+            fix=f"linnet models lists all {len(NETWORKS)}",
+        )
     return NETWORKS[name]
 
 
