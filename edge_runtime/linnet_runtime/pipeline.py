@@ -14,7 +14,7 @@ from linnet_runtime.classifier import Classifier
 from linnet_runtime.mailbox import Mailbox
 from linnet_runtime.proof.intervals import latency_summary
 from linnet_runtime.results import Result
-from linnet_runtime.sources.api import Source, SourceError
+from linnet_runtime.sources.api import NO_FRAME_YET, Source, SourceError
 
 logger = logging.getLogger("linnet")
 
@@ -111,6 +111,8 @@ class Pipeline(Closable):
         """Reads a source to its end and closes it. Returns True for a live source, which should not have ended."""
         try:
             while not self._stop.is_set() and (frame := source.read()) is not None:
+                if frame is NO_FRAME_YET:
+                    continue
                 self._frames_read += 1
                 if not self._mailbox.put(frame):
                     return False

@@ -16,7 +16,9 @@ EventKind = Literal[
     "offline",  # the source gives no frames
     "online",  # it gives frames again
     "frozen",  # it gives the same bytes again and again
-    "covered",  # its frames have no detail: a covered or blurred lens
+    "moving",  # it gives other bytes again
+    "covered",  # its frames have lost their detail: a covered or blurred lens
+    "uncovered",  # its frames have detail again
     "failover",  # another device answers
     "recalled",  # the results since the last passed canary may be wrong
 ]

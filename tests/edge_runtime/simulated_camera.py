@@ -27,6 +27,7 @@ class SimulatedCamera:
     def __init__(self, script: Iterable[Step], *, live: bool = True) -> None:
         self.live = live
         self.closed = 0
+        self.skipped = 0
         self._script = iter(script)
 
     def read(self) -> Frame | None:

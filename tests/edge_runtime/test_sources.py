@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,21 @@ def test_a_video_file_gives_every_frame_in_order_and_then_ends(tmp_path: Path) -
     frames = read_all(source)
     assert brightness(frames) == values
     assert all((frame.pixels.shape, frame.color) == ((240, 320, 3), "bgr") for frame in frames)
+
+
+def test_a_paced_video_gives_every_frame_when_it_is_due(tmp_path: Path) -> None:
+    values = list(range(20, 220, 20))
+    source = open_source(str(write_clip(tmp_path / "clip.avi", values)), paced=True)
+    assert not source.live  # its end is the end of the run
+    frames, given = [], []
+    while (frame := source.read()) is not None:
+        frames.append(frame)
+        given.append(time.monotonic())
+    source.close()
+    assert brightness(frames) == values
+    captured = np.array([frame.captured_monotonic for frame in frames])
+    np.testing.assert_allclose(np.diff(captured), 1 / 25, atol=1e-3)  # by the file's timestamps, not by a clock
+    assert (captured <= given).all()  # none came before it was due
 
 
 @pytest.mark.skipif(cv2.__version__.startswith("4.11"), reason="OpenCV 4.11.0 does not read FFmpeg's options")

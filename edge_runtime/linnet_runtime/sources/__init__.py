@@ -18,31 +18,40 @@ from pathlib import Path
 from linnet_devices.errors import Setting, nearest
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
 from linnet_runtime.sources.addresses import without_secrets
-from linnet_runtime.sources.api import Frame, Source, SourceError
+from linnet_runtime.sources.api import NO_FRAME_YET, Frame, Source, SourceError
 
-__all__ = ["Frame", "Source", "SourceError", "open_source"]
+__all__ = ["NO_FRAME_YET", "Frame", "Source", "SourceError", "open_source"]
 
 # From the scheme of a URI to the function that opens it. It is imported on use: a file needs no camera's library.
 _SCHEMES = {
-    "v4l2": "linnet_runtime.sources.opencv:open_camera",
-    "rtsp": "linnet_runtime.sources.opencv:open_stream",
+    "v4l2": "linnet_runtime.sources.v4l2:open_camera",
+    "rtsp": "linnet_runtime.sources.rtsp:open_rtsp",
     "http": "linnet_runtime.sources.http_camera:open_http",
     "https": "linnet_runtime.sources.http_camera:open_http",
     "picamera2": "linnet_runtime.sources.picamera:open_picamera",
     "synthetic": "linnet_runtime.sources.conveyor:open_conveyor",
 }
-_VIDEO = "linnet_runtime.sources.opencv:open_video"
+_VIDEO = "linnet_runtime.sources.video_file:open_video"
+_PACED_VIDEO = "linnet_runtime.sources.video_file:open_paced_video"
 _PICTURES = "linnet_runtime.sources.pictures:open_pictures"
 _EXPECTED = "a file, a folder, a camera's number, rtsp://, http://, picamera2:// or synthetic:"
 
 
-def open_source(uri: str) -> Source:
+def open_source(uri: str, *, paced: bool = False) -> Source:
     """Opens a source of frames.
+
+    Args:
+        uri: the source; see the module.
+        paced: a video file gives its frames at the times of its timestamps, as a camera would, and not as fast as they
+            are used. Other sources are the same.
 
     Raises:
         SourceError: it does not exist, cannot be opened or gives no frame; the line has the reason.
     """
-    module, _, function = _target(uri).partition(":")
+    target = _target(uri)
+    if paced and target == _VIDEO:
+        target = _PACED_VIDEO
+    module, _, function = target.partition(":")
     opener: Callable[[str], Source] = getattr(importlib.import_module(module), function)
     return opener(uri)
 

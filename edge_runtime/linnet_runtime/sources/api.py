@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Protocol
+from enum import Enum
+from typing import Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,15 @@ class Frame:
     """The same moment on the monotonic clock, in seconds: frame ages are measured with it."""
 
 
+class _Waiting(Enum):
+    NO_FRAME_YET = "no frame yet"
+
+
+NO_FRAME_YET: Final = _Waiting.NO_FRAME_YET
+"""What ``Source.read`` returns where no frame has come yet, and one may still come."""
+NoFrameYet = Literal[_Waiting.NO_FRAME_YET]
+
+
 class Source(Protocol):
     """Gives frames. ``read`` is called from one thread, and ``close`` after it has returned."""
 
@@ -40,8 +50,19 @@ class Source(Protocol):
         a file: every frame matters, and its end is the end of the run.
         """
 
-    def read(self) -> Frame | None:
-        """The next frame, or None at the end."""
+    @property
+    def skipped(self) -> int:
+        """How many damaged frames or pictures were left out since the source was opened. Any thread may read it."""
+
+    def read(self) -> Frame | NoFrameYet | None:
+        """The next frame, or None at the end.
+
+        It returns within a few seconds, because the thread that calls it may have to end. A source whose frames are
+        further apart returns ``NO_FRAME_YET``, and is called again.
+
+        Raises:
+            SourceError: the frames cannot be used, and opening the source again would not help.
+        """
 
     def close(self) -> None:
         """Frees the camera or file. Closing twice does nothing."""

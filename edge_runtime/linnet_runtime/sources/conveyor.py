@@ -16,6 +16,7 @@ class ConveyorSource:
     """Frames of the rendered belt, one every 40 ms, without end."""
 
     live = True
+    skipped = 0
 
     def __init__(self) -> None:
         self._frames = conveyor_frames(_SEED, None, fps=_FRAMES_PER_SECOND)

@@ -20,7 +20,7 @@ from linnet_runtime.sources.addresses import without_secrets
 from linnet_runtime.sources.api import Frame, Source, SourceError
 from linnet_runtime.sources.http_login import authorization
 from linnet_runtime.sources.jpeg_stream import JpegStream
-from linnet_runtime.sources.opencv import open_stream
+from linnet_runtime.sources.rtsp import TIMEOUT_S, open_stream
 
 _TIMEOUT_S = 2.0  # for the connection, the answer and each piece of the stream
 _FRAME_S = 3.0  # a stream without a whole picture for so long counts as ended
@@ -40,6 +40,7 @@ class MjpegSource(Closable):
         self._response = response
         self._stream = JpegStream()
         self._first: Frame | None = None
+        self.skipped = 0
 
     def check(self) -> None:
         """Reads the first frame, which ``read`` then gives. Raises SourceError where there is none, or only one."""
@@ -67,6 +68,7 @@ class MjpegSource(Closable):
                 try:
                     return Frame(decode_picture(picture, self._name), "bgr", captured_at, captured_monotonic)
                 except PictureError:
+                    self.skipped += 1
                     continue
             try:
                 piece = self._response.read1(_PIECE_BYTES)
@@ -108,7 +110,7 @@ def open_http(uri: str) -> Source:
         response.close()
         raise
     response.close()  # many cameras serve one client at a time
-    return open_stream(uri)
+    return open_stream(uri, TIMEOUT_S)
 
 
 def _single_picture(name: str, kind: str) -> SourceError:

@@ -1,8 +1,10 @@
-"""Cameras, streams and video files through OpenCV."""
+"""What cameras, streams and video files have in common that OpenCV reads. Not public."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -15,20 +17,17 @@ from numpy.typing import NDArray
 from linnet_devices.chatter import no_chatter
 from linnet_devices.closable import Closable
 from linnet_runtime.sources.addresses import without_secrets
-from linnet_runtime.sources.api import Frame, SourceError
+from linnet_runtime.sources.api import Frame, NoFrameYet, SourceError
 
-_TIMEOUT_MS = 3000  # OpenCV's own, 30 s, is a camera that seems to hang
-_CAMERA_SIZE = (640, 480)
-# FFmpeg fills the missing part of a frame from the frame before; discardcorrupt drops such a frame. RTSP over TCP loses
-# no packets. The other options keep FFmpeg from collecting a second of frames before the first one.
-_FILE_OPTIONS = "fflags;discardcorrupt"
-_STREAM_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer+discardcorrupt|flags;low_delay"
 _UNDECODED = {"AV01": "AV1"}  # what FFmpeg in OpenCV's wheels recognizes, and decodes with a GPU only
 _SPEAKER = re.compile(r"^\[.*? @ 0x[0-9a-f]+\] ")  # of FFmpeg's lines: "[tcp @ 0x55d0] Connection refused"
+_LOG_ERRORS, _LOG_NOTHING = 16, -8  # of FFmpeg's log levels
 
 
 class OpenCvSource(Closable):
     """A ``cv2.VideoCapture`` whose first frame has been read."""
+
+    skipped = 0
 
     def __init__(
         self,
@@ -42,7 +41,7 @@ class OpenCvSource(Closable):
         """Raises SourceError when no frame comes, with FFmpeg's last message where there is one."""
         self.live = live
         self._name = name
-        with no_chatter() as said:
+        with _ffmpegs_errors() as said:
             self._capture = open_capture()
             found, first = self._capture.read() if self._capture.isOpened() else (False, None)
         if not found or first is None:
@@ -58,7 +57,7 @@ class OpenCvSource(Closable):
         self._first: NDArray[np.uint8] | None = first
         self._opened()
 
-    def read(self) -> Frame | None:
+    def read(self) -> Frame | NoFrameYet | None:
         if self._first is not None:
             pixels, self._first = self._first, None
             return self._frame(pixels)
@@ -77,59 +76,8 @@ class OpenCvSource(Closable):
         self._capture.release()
 
 
-def _codec(capture: cv2.VideoCapture) -> str:
-    """The four letters of the video's codec in capitals; empty where nothing is open."""
-    return int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("latin-1").upper()
-
-
-def open_camera(uri: str) -> OpenCvSource:
-    """A V4L2 camera: ``0``, ``/dev/video0`` or ``v4l2:///dev/video0``, at 640 x 480 where the camera has that size."""
-    device = uri.removeprefix("v4l2:").removeprefix("//") or "0"
-    path = Path(f"/dev/video{device}" if device.isdecimal() else device)
-    if not path.exists():
-        here = ", ".join(sorted(str(camera) for camera in Path("/dev").glob("video*")))
-        raise SourceError(uri, got=f"no {path}", expected=f"one of {here}" if here else "a camera; none is connected")
-
-    def open_capture() -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(int(device) if device.isdecimal() else device, cv2.CAP_V4L2)
-        # MJPG, because raw frames at full rate are too much for USB 2. The format has to be set before the size.
-        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, _CAMERA_SIZE[0])
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, _CAMERA_SIZE[1])
-        return capture
-
-    return OpenCvSource(
-        uri,
-        open_capture,
-        live=True,
-        expected="frames from a V4L2 camera",
-        fix="close other programs that use it, and add your user to the group video",
-    )
-
-
-def open_stream(uri: str) -> OpenCvSource:
-    """An RTSP address, or one at http:// with another stream than MJPEG. No error shows a password in it."""
-    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
-
-    def open_capture() -> cv2.VideoCapture:
-        with _ffmpeg_options(_STREAM_OPTIONS):
-            return cv2.VideoCapture(uri, cv2.CAP_FFMPEG, timeouts)
-
-    return OpenCvSource(without_secrets(uri), open_capture, live=True, expected="a stream that OpenCV can read")
-
-
-def open_video(uri: str) -> OpenCvSource:
-    """A video file. Every frame is read, as fast as frames are used."""
-
-    def open_capture() -> cv2.VideoCapture:
-        with _ffmpeg_options(_FILE_OPTIONS):
-            return cv2.VideoCapture(uri, cv2.CAP_ANY)
-
-    return OpenCvSource(uri, open_capture, live=False, expected="a video that OpenCV can read")
-
-
 @contextlib.contextmanager
-def _ffmpeg_options(options: str) -> Iterator[None]:
+def ffmpeg_options(options: str) -> Iterator[None]:
     """Sets FFmpeg's options in the environment, the only place from which OpenCV takes them. The user's own stay."""
     name = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
     if name in os.environ:
@@ -140,3 +88,37 @@ def _ffmpeg_options(options: str) -> Iterator[None]:
         yield
     finally:
         del os.environ[name]
+
+
+def _codec(capture: cv2.VideoCapture) -> str:
+    """The four letters of the video's codec in capitals; empty where nothing is open."""
+    return int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("latin-1").upper()
+
+
+@contextlib.contextmanager
+def _ffmpegs_errors() -> Iterator[list[str]]:
+    """Captures FFmpeg's errors during the block, and has it write none from then on: a stream of months would fill a
+    log with what it writes for each damaged frame, and it writes while frames are read, when nothing can be captured.
+    """
+    with no_chatter() as said:
+        _set_ffmpeg_log(_LOG_ERRORS)
+        try:
+            yield said
+        finally:
+            _set_ffmpeg_log(_LOG_NOTHING)
+
+
+def _set_ffmpeg_log(level: int) -> None:
+    if "OPENCV_FFMPEG_DEBUG" not in os.environ and (library := _ffmpeg_library()):
+        ctypes.CDLL(library).av_log_set_level(level)
+
+
+@functools.cache
+def _ffmpeg_library() -> str | None:
+    """The file of the libavutil that OpenCV has loaded; None where it was built without FFmpeg."""
+    with contextlib.suppress(OSError):  # no /proc
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            path = line.rpartition(" ")[2]
+            if Path(path).name.startswith("libavutil"):
+                return path
+    return None

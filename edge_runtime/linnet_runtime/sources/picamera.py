@@ -23,6 +23,7 @@ class PicameraSource(Closable):
     """
 
     live = True
+    skipped = 0
 
     def __init__(self, camera: Any) -> None:
         self._camera = camera

@@ -24,6 +24,7 @@ class PicturesSource:
         self._name = name
         self._paths = iter(paths)
         self._read_any = False
+        self.skipped = 0
 
     def read(self) -> Frame | None:
         for path in self._paths:
@@ -31,6 +32,7 @@ class PicturesSource:
                 with no_chatter():
                     picture = read_picture(path)
             except PictureError as error:
+                self.skipped += 1
                 logger.warning("left out: %s", error)
             else:
                 self._read_any = True
