@@ -73,13 +73,17 @@ class Result:
     """Milliseconds in each of the stages, and in ``wait``: the time that the frame waited for a free device."""
     label: str
     """The decided label: of this frame and, where results are smoothed, of those before it; ``"unknown"`` where none
-    of the labels is probable enough."""
+    of the labels is probable enough, or where nothing has been decided yet."""
     probability: float
     """The probability of ``label``, 0 to 1; where the label is ``"unknown"``, of ``closest``."""
     closest: str | None = None
     """The most probable label where ``label`` is ``"unknown"``."""
     delay_ms: float = 0.0
     """Milliseconds that smoothing, agreement and dwell have held the label back; it is not part of the age."""
+    labels: tuple[tuple[str, float], ...] = ()
+    """All decided labels with their probabilities, most probable first, where several may be decided at once."""
+    top: tuple[tuple[str, float], ...] = ()
+    """The most probable labels with their probabilities, where the settings ask for them."""
     camera: str = ""
     """The camera's name; empty for the only camera."""
     region: str = ""
@@ -102,5 +106,8 @@ class Result:
             line["independent"] = True
         if self.delay_ms:
             line["delay_ms"] = round(self.delay_ms, 3)
+        for key, labels in {"labels": self.labels, "top": self.top}.items():
+            if labels:
+                line[key] = [{"label": label, "probability": round(p, 6)} for label, p in labels]
         named = {"closest": self.closest, "camera": self.camera, "region": self.region}
         return line | {key: text for key, text in named.items() if text}

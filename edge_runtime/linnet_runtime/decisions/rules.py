@@ -1,0 +1,55 @@
+"""Which labels count, by the settings' lists and thresholds. Not public."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet_runtime.decisions.settings import DecisionSettings
+
+Array = NDArray[np.float64]
+Choices = NDArray[np.bool_]
+"""bool [choices]: each of the labels, and last unknown."""
+
+UNKNOWN = "unknown"
+"""The label of a picture that is none of the labels, and of one about which nothing has been decided yet."""
+
+
+class Rules:
+    """The labels of a bundle under the settings of a decision."""
+
+    def __init__(self, labels: Sequence[str], settings: DecisionSettings) -> None:
+        self.names = (*labels, UNKNOWN)
+        self.unknown = len(labels)
+        """The index of unknown among the choices."""
+        self.settings = settings
+        self.allowed = np.array(
+            [label in (settings.allow or labels) and label not in settings.deny for label in labels]
+        )
+        self._thresholds = np.array([settings.thresholds.get(label, settings.threshold) for label in labels])
+        # A class that is itself called "unknown" means the same.
+        self._same = np.array([label == UNKNOWN for label in labels])
+
+    def counting(self, score: Array, p: Array) -> NDArray[np.bool_]:
+        """The labels that count by themselves: bool [labels]."""
+        return self.allowed & ~self._same & (score >= self._thresholds) & (p > 0)
+
+    def best(self, score: Array, p: Array) -> int:
+        """The choice that counts where one does: the allowed label with the highest score, or unknown."""
+        best = int(np.where(self.allowed, score, -1.0).argmax())
+        counts = score[best] >= self._thresholds[best] and p[best] > 0
+        return best if counts and not self._same[best] else self.unknown
+
+    def most_probable(self, q: Array, count: int) -> tuple[tuple[str, float], ...]:
+        """The most probable allowed labels, best first; equal ones in the order of their indices."""
+        order = np.argsort(np.where(self.allowed, -q, 1.0), kind="stable")
+        return tuple((self.names[i], float(q[i])) for i in order[: min(count, int(self.allowed.sum()))])
+
+    def closest(self, q: Array) -> tuple[str | None, float]:
+        """The most probable allowed label, and its probability; None where it is a class called "unknown", or where all
+        probabilities are 0.
+        """
+        best = int(np.where(self.allowed, q, -1.0).argmax())
+        return None if self._same[best] or q[best] == 0 else self.names[best], float(q[best])
