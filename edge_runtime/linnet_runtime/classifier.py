@@ -43,6 +43,17 @@ class Classification:
     stages_ms: dict[str, float]
     """Milliseconds in each of preprocess, inference and decision."""
 
+    def to_json(self) -> dict[str, object]:
+        """The classification as ``linnet classify`` prints it."""
+        line: dict[str, object] = {
+            "label": self.label,
+            "probability": round(self.probability, 6),
+            "top": [{"label": label, "probability": round(p, 6)} for label, p in self.top],
+            "device": self.device,
+            "artifact": self.artifact,
+        }
+        return line | ({"independent": True} if self.independent else {})
+
 
 class Classifier(Closable):
     """An open bundle. Use it as a context manager, or close it. It must not be used by two threads at once."""

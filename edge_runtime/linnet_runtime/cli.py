@@ -58,6 +58,9 @@ COMMANDS = {
     "verify": Command("linnet_runtime.commands.verify:verify", "", "Check a bundle's hashes, canaries and parity."),
     "classify": Command("linnet_runtime.commands.classify:classify", "", "Label pictures."),
     "run": Command("linnet_runtime.commands.run:run", "", "Label the frames of a camera, a stream or a video, live."),
+    "serve": Command(
+        "linnet_runtime.commands.serve:serve", "serve", "Serve bundles over HTTP, with a live page of the cameras."
+    ),
     "bench": Command(
         "linnet_runtime.commands.bench:bench", "", "Measure a bundle's latency on several devices, side by side."
     ),

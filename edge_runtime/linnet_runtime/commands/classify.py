@@ -36,15 +36,7 @@ def classify(
                 with no_chatter():
                     picture = read_picture(file)
                 found = classifier.classify(picture, color="bgr")
-                line |= {
-                    "label": found.label,
-                    "probability": round(found.probability, 6),
-                    "top": [{"label": label, "probability": round(p, 6)} for label, p in found.top],
-                    "device": found.device,
-                    "artifact": found.artifact,
-                }
-                if found.independent:
-                    line["independent"] = True
+                line |= found.to_json()
             except PictureError as error:
                 unreadable += 1
                 line["error"] = str(error)

@@ -1,0 +1,122 @@
+"""Runs the server: its socket, TLS and token, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from linnet_devices.api import LinnetError, Setting
+from linnet_runtime.files import read_regular
+from linnet_runtime.server.settings import ServeSettings
+from linnet_runtime.signals import ended_by_signals
+
+TOKEN_VARIABLE = "LINNET_SERVE_TOKEN"  # noqa: S105  # the variable's name
+_MOST_TOKEN_BYTES = 4096
+_MOST_CONNECTIONS = 128
+_HEADERS_S = 10.0
+_ENDING_S = 5
+
+
+class _Protocol(H11Protocol):
+    """Closes a connection that sends no request in time: Uvicorn itself waits for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(_HEADERS_S, self._close_idle)
+
+    def _close_idle(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn without its own signal handlers, which raise the signal again at the end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(settings: ServeSettings) -> socket.socket:
+    """The listening socket. Raises LinnetError where the address cannot be used."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    where = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+        listening.listen(_MOST_CONNECTIONS)
+    except OSError as error:
+        listening.close()
+        got = error.strerror or str(error)
+        fix = Setting("port", placeholder="PORT")
+        raise LinnetError(f"{where}:{settings.port}", got=got, expected="a free port to listen on", fix=fix) from error
+    listening.setblocking(False)
+    return listening
+
+
+def read_token(settings: ServeSettings) -> str | None:
+    """The token that clients must send; None where none is set. Raises LinnetError where it cannot be read."""
+    if settings.token_file is None:
+        return os.environ.get(TOKEN_VARIABLE) or None
+    try:
+        token = read_regular(Path(settings.token_file), _MOST_TOKEN_BYTES).decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        got = getattr(error, "strerror", None) or str(error)
+        raise LinnetError(settings.token_file, got=got, expected="a file with the token") from error
+    if not token:
+        raise LinnetError(settings.token_file, got="an empty file", expected="a file with the token")
+    return token
+
+
+def check_tls(settings: ServeSettings) -> bool:
+    """Whether the server speaks HTTPS. Raises LinnetError where the certificate and its key are not usable."""
+    if settings.certificate is None and settings.key is None:
+        return False
+    if settings.certificate is None or settings.key is None:
+        missing = "certificate" if settings.certificate is None else "key"
+        raise LinnetError("TLS", got=f"no {missing}", expected="both", fix=Setting(missing, placeholder="FILE"))
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.certificate, settings.key)
+    except OSError as error:  # ssl.SSLError is one
+        got = error.strerror or str(error)
+        raise LinnetError(
+            settings.certificate, got=got, expected="a certificate, and its key in the key file"
+        ) from error
+    return True
+
+
+def run_server(app: Starlette, settings: ServeSettings, listening: socket.socket, on_end: Callable[[], Any]) -> None:
+    """Answers until ctrl-C, SIGTERM or SIGHUP, which call ``on_end``. Requests that are being answered are finished."""
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_ENDING_S,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+    )
+    server = _Uvicorn(config)
+
+    def end() -> None:
+        on_end()
+        server.should_exit = True
+
+    with ended_by_signals(end):
+        server.run(sockets=[listening])
