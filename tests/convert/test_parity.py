@@ -236,6 +236,28 @@ def test_what_quantizing_a_model_here_costs_is_part_of_the_drop(
         )
 
 
+@pytest.mark.parametrize("constant", ["int8", "float32"])
+def test_a_model_that_gives_the_same_for_all_photos_proves_nothing(
+    constant: str, source: RunSource, photos: Photos, bundle: Bundle
+) -> None:
+    """One such model is enough: its artifacts would agree with it on every photo."""
+    originals = source.originals(photos.pixels)
+    model = getattr(originals, constant)
+    same = Original(model.name, np.repeat(model.logits[:1], len(model.logits), axis=0))
+    expected = (
+        f"outputs of {model.name}: got the same for all of 96 photos, expected outputs that depend on the picture"
+    )
+    with pytest.raises(ConversionError, match=f"^{re.escape(expected)}$"):
+        measure_parity(
+            relative(bundle, "model.int8.tflite", "model.fp32.tflite"),
+            bundle_root(bundle),
+            Sample(photos.pixels, photos.labels, LABELS),
+            dataclasses.replace(originals, **{constant: same}),
+            on_step=silent,
+            name="random",
+        )
+
+
 def test_a_failure_leaves_no_bundle(source: RunSource, tmp_path: Path) -> None:
     stopped = SimpleNamespace(steps=[])
 

@@ -131,3 +131,13 @@ def test_a_run_of_mobilenet_holds_the_same(tiny_run: Path, run_folder: Path) -> 
     assert set(metrics) == set(read(tiny_run, "metrics.json"))
     assert len(metrics["classes"]) == 7
     assert kept["val"].pixels.shape == (28, 48, 48, 3)
+
+
+def test_the_run_that_other_tests_take_has_learnt_its_classes(run_folder: Path) -> None:
+    """Both models; a network that gives the same for every photo would pass every comparison with itself."""
+    metrics = read(run_folder, "metrics.json")
+    assert min(metrics[kind]["top1"] for kind in ("float", "qat")) >= 0.9
+    pixels = load_run_photos(run_folder)["val"].pixels
+    for name in ("float", "qat"):
+        logits = np.asarray(keras.saving.load_model(run_folder / f"{name}.keras", compile=False)(pixels))
+        assert np.ptp(logits, axis=0).min() > 1
