@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import cv2
 import pytest
 
 import linnet_runtime.pipeline
 import linnet_runtime.sources.http_camera
-from edge_runtime.simulated_camera import frame_of
+from edge_runtime.network_camera import jpeg
 from linnet_runtime import Classifier
 from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.sources import SourceError, open_source
@@ -26,13 +25,6 @@ from linnet_runtime.sources.jpeg_stream import JpegStream
 from program import linnet, one_line_error
 
 FRAMES = 5  # on each connection
-
-
-def jpeg(label: int) -> bytes:
-    large = cv2.resize(frame_of(label).pixels, (192, 192), interpolation=cv2.INTER_NEAREST)
-    done, data = cv2.imencode(".jpg", large)
-    assert done
-    return data.tobytes()
 
 
 BOUNDARY = b"--frame\r\n"
@@ -287,7 +279,7 @@ def test_a_page_that_is_not_there_is_one_line(server: str, small_bundle: Path) -
 
 
 def test_a_camera_that_never_answers_is_given_up(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linnet_runtime.sources.http_camera, "_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(linnet_runtime.sources.http_camera, "TIMEOUT_S", 0.2)
     with pytest.raises(SourceError, match=r"got no answer within 0\.2 s, expected a stream"):
         open_source(f"http://{server}/silent")
     assert not Camera.left_waiting  # it was the source that gave up

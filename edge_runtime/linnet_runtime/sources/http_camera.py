@@ -1,33 +1,30 @@
 """Cameras at http:// and https:// addresses.
 
 The answer to one request decides: MJPEG, which most network cameras serve, is read here; any other stream goes to
-OpenCV; a status, a web page or a single picture is an error that says so.
+OpenCV; a status, a web page or a single picture is an error that says so. With ``every=SECONDS`` in the query, the
+camera is asked for one picture after the other.
 """
 
 from __future__ import annotations
 
 import http.client
-import ssl
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from typing import cast
+from collections.abc import Callable
 
 from linnet_devices.closable import Closable
 from linnet_runtime.preprocess import PictureError, decode_picture
-from linnet_runtime.sources.addresses import without_secrets
-from linnet_runtime.sources.api import Frame, Source, SourceError
-from linnet_runtime.sources.http_login import authorization
+from linnet_runtime.sources.addresses import take_options, without_secrets
+from linnet_runtime.sources.api import NO_FRAME_YET, Frame, NoFrameYet, Source, SourceError
+from linnet_runtime.sources.http_answer import FAILURES, answer
 from linnet_runtime.sources.jpeg_stream import JpegStream
 from linnet_runtime.sources.rtsp import TIMEOUT_S, open_stream
+from linnet_runtime.sources.whole_picture import whole_picture
 
-_TIMEOUT_S = 2.0  # for the connection, the answer and each piece of the stream
-_FRAME_S = 3.0  # a stream without a whole picture for so long counts as ended
 _PIECE_BYTES = 1 << 18
+_MOST_BYTES = 20_000_000  # of one picture
 _PAGES = ("text/html", "application/xhtml+xml")
-_FAILURES = (OSError, http.client.HTTPException, ValueError)  # ValueError: what http.client and urllib cannot parse
-_ADDRESS = "http://HOST/PATH, with special characters of a password percent-encoded"
+_WAIT_S = 1.0  # the longest wait in one call of read
+_FEW = 3  # bad pictures in a row that are left out; more of them are a loss
 
 
 class MjpegSource(Closable):
@@ -35,12 +32,18 @@ class MjpegSource(Closable):
 
     live = True
 
-    def __init__(self, name: str, response: http.client.HTTPResponse) -> None:
+    def __init__(self, name: str, response: http.client.HTTPResponse, timeout_s: float) -> None:
         self._name = name
         self._response = response
-        self._stream = JpegStream()
+        self._timeout_s = timeout_s
+        self._stream = JpegStream(response.headers.get_boundary("") or "")
+        self._damaged = 0
+        self._error: PictureError | None = None
         self._first: Frame | None = None
-        self.skipped = 0
+
+    @property
+    def skipped(self) -> int:
+        return self._stream.skipped + self._damaged
 
     def check(self) -> None:
         """Reads the first frame, which ``read`` then gives. Raises SourceError where there is none, or only one."""
@@ -48,7 +51,10 @@ class MjpegSource(Closable):
         kind = self._response.headers.get_content_type()
         if first is None:
             raise SourceError(
-                self._name, got=f"{kind} without a whole JPEG picture", expected="a stream of JPEG pictures (MJPEG)"
+                self._name,
+                got=self._error.got if self._error else f"{kind} without a whole JPEG picture in {self._timeout_s:g} s",
+                expected="a stream of JPEG pictures (MJPEG)",
+                fix=None if self._error else "timeout=10 in the query of the address, if the camera is slow",
             )
         if kind.startswith("image/") and self.read() is None:
             raise _single_picture(self._name, kind)
@@ -60,19 +66,22 @@ class MjpegSource(Closable):
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        give_up = time.monotonic() + _FRAME_S
+        give_up = time.monotonic() + self._timeout_s
         while time.monotonic() < give_up:
             picture = self._stream.next_picture()
             captured_at, captured_monotonic = time.time(), time.monotonic()
             if picture is not None:
                 try:
-                    return Frame(decode_picture(picture, self._name), "bgr", captured_at, captured_monotonic)
-                except PictureError:
-                    self.skipped += 1
+                    with whole_picture(self._name):
+                        pixels = decode_picture(picture, self._name)
+                except PictureError as error:
+                    self._error = error
+                    self._damaged += 1
                     continue
+                return Frame(pixels, "bgr", captured_at, captured_monotonic)
             try:
                 piece = self._response.read1(_PIECE_BYTES)
-            except _FAILURES:
+            except FAILURES:
                 return None
             if not piece:
                 return None
@@ -83,34 +92,95 @@ class MjpegSource(Closable):
         self._response.close()
 
 
+class SnapshotSource:
+    """A camera that is asked for a picture every so many seconds. A few bad answers in a row are left out."""
+
+    live = True
+
+    def __init__(self, ask: Callable[[], Frame], every_s: float) -> None:
+        """Raises SourceError or PictureError where the first answer is no picture."""
+        self.skipped = 0
+        self._ask = ask
+        self._every_s = every_s
+        self._failures = 0
+        self._asked = time.monotonic()
+        self._first: Frame | None = ask()
+
+    def read(self) -> Frame | NoFrameYet | None:
+        if self._first is not None:
+            frame, self._first = self._first, None
+            return frame
+        wait = self._asked + self._every_s - time.monotonic()
+        time.sleep(min(max(0.0, wait), _WAIT_S))
+        if wait > _WAIT_S:
+            return NO_FRAME_YET
+        self._asked = time.monotonic()
+        try:
+            frame = self._ask()
+        except (SourceError, PictureError):
+            self._failures += 1
+            if self._failures > _FEW:
+                return None
+            self.skipped += 1
+            return NO_FRAME_YET
+        self._failures = 0
+        return frame
+
+    def close(self) -> None:
+        """Nothing is open between two pictures."""
+
+
 def open_http(uri: str) -> Source:
     """An http:// or https:// address, with ``user:password@`` where the camera asks for them (Basic or Digest).
+
+    ``timeout=SECONDS`` in the query is for a slow camera, ``every=SECONDS`` for one that gives single pictures.
 
     Raises:
         SourceError: with the reason; neither the password nor the query is in it.
     """
-    name = without_secrets(uri)
-    response = _answer(uri, name)
+    uri, options = take_options(uri, ("timeout", "every"))
+    name, timeout_s = without_secrets(uri), options.get("timeout", TIMEOUT_S)
+    if "every" in options:
+        try:
+            return SnapshotSource(lambda: _snapshot(uri, name, timeout_s), options["every"])
+        except PictureError as error:
+            raise SourceError(name, got=error.got, expected="a picture") from error
+    response = answer(uri, timeout_s)
     kind = response.headers.get_content_type()
     try:
         if kind.startswith("multipart/") or (kind.startswith("image/") and "Content-Length" not in response.headers):
-            source = MjpegSource(name, response)
+            source = MjpegSource(name, response, timeout_s)
             source.check()
             return source
         if kind in _PAGES:
-            raise SourceError(
-                name,
-                got="a web page",
-                expected="a stream",
-                fix="the address of the stream itself, which the camera's manual or the page's source has",
-            )
+            raise _web_page(name, "stream")
         if kind.startswith("image/"):
             raise _single_picture(name, kind)
     except SourceError:
         response.close()
         raise
     response.close()  # many cameras serve one client at a time
-    return open_stream(uri, TIMEOUT_S)
+    return open_stream(uri, timeout_s)
+
+
+def _snapshot(uri: str, name: str, timeout_s: float) -> Frame:
+    """One picture. Raises SourceError where the camera does not answer, PictureError where it answers with none."""
+    with answer(uri, timeout_s) as response:
+        if response.headers.get_content_type() in _PAGES:
+            raise _web_page(name, "picture")
+        try:
+            data = response.read(_MOST_BYTES)
+        except FAILURES as error:
+            raise SourceError(name, got="a picture that broke off", expected="a whole one") from error
+    captured_at, captured_monotonic = time.time(), time.monotonic()
+    with whole_picture(name):
+        pixels = decode_picture(data, name)
+    return Frame(pixels, "bgr", captured_at, captured_monotonic)
+
+
+def _web_page(name: str, wanted: str) -> SourceError:
+    fix = f"the address of the {wanted} itself, which the camera's manual or the page's source has"
+    return SourceError(name, got="a web page", expected=f"a {wanted}", fix=fix)
 
 
 def _single_picture(name: str, kind: str) -> SourceError:
@@ -118,85 +188,5 @@ def _single_picture(name: str, kind: str) -> SourceError:
         name,
         got=f"a single picture ({kind})",
         expected="a stream",
-        fix="the camera's MJPEG or RTSP address",
+        fix="the camera's MJPEG or RTSP address, or every=1 in the query of this one to ask for a picture every second",
     )
-
-
-def _answer(uri: str, name: str) -> http.client.HTTPResponse:
-    """The answer of the camera, with status 200. Redirects are followed, to http:// and https:// only."""
-    try:
-        parts = urllib.parse.urlsplit(uri)
-        host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
-    except ValueError as error:
-        raise SourceError(name, got="an address that cannot be understood", expected=_ADDRESS) from error
-    if not host:
-        raise SourceError(name, got="no host", expected=_ADDRESS)
-    address = parts._replace(netloc=f"[{host}]{port}" if ":" in host else f"{host}{port}", fragment="").geturl()
-    user, password = (urllib.parse.unquote(part or "") for part in (parts.username, parts.password))
-    try:
-        return _get(address)
-    except urllib.error.HTTPError as error:
-        error.close()
-        challenges = error.headers.get_all("WWW-Authenticate", [])
-        login = authorization(challenges, _target(address), user, password) if user else None
-        # After a redirect to another address, the password would go to whoever is there.
-        if error.code != http.client.UNAUTHORIZED or login is None or error.url != address:
-            raise _refused(name, error.code, known=bool(user)) from error
-    except _FAILURES as error:
-        raise _unreachable(name, error) from error
-    try:
-        return _get(address, login)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise _refused(name, error.code, known=True) from error
-    except _FAILURES as error:
-        raise _unreachable(name, error) from error
-
-
-def _target(address: str) -> str:
-    parts = urllib.parse.urlsplit(address)
-    return urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-
-
-def _get(address: str, login: str | None = None) -> http.client.HTTPResponse:
-    request = urllib.request.Request(address)  # noqa: S310  # open_source has seen that it is http:// or https://
-    if login:
-        request.add_unredirected_header("Authorization", login)
-    opener = urllib.request.OpenerDirector()  # not build_opener's, which follows redirects to ftp:// too
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.UnknownHandler(),
-    ):
-        opener.add_handler(handler)
-    return cast("http.client.HTTPResponse", opener.open(request, timeout=_TIMEOUT_S))
-
-
-def _refused(name: str, status: int, *, known: bool) -> SourceError:
-    """The error for an HTTP status. The text that the server sends with it is not shown."""
-    phrase = http.client.responses.get(status, "")
-    fix = {
-        401: "the right user and password" if known else "http://USER:PASSWORD@HOST/PATH",
-        403: "a user who may see the stream",
-        404: "the path of the stream, which the camera's manual has",
-    }.get(status)
-    return SourceError(name, got=f"HTTP status {status} {phrase}".rstrip(), expected="a stream", fix=fix)
-
-
-def _unreachable(name: str, error: Exception) -> SourceError:
-    reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    if isinstance(reason, TimeoutError):
-        return SourceError(name, got=f"no answer within {_TIMEOUT_S:g} s", expected="a stream")
-    if isinstance(reason, ssl.SSLCertVerificationError):
-        return SourceError(
-            name,
-            got=f"a certificate that cannot be verified: {reason.verify_message}",
-            expected="a trusted one",
-            fix="SSL_CERT_FILE=camera.pem in the environment, with the camera's certificate",
-        )
-    text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    return SourceError(name, got=without_secrets(text), expected="a stream")

@@ -6,9 +6,9 @@ import glob
 import logging
 from pathlib import Path
 
-from linnet_devices.chatter import no_chatter
 from linnet_runtime.preprocess import PICTURE_SUFFIXES, PictureError, read_picture
 from linnet_runtime.sources.api import Frame, SourceError
+from linnet_runtime.sources.whole_picture import whole_picture
 
 logger = logging.getLogger("linnet")
 
@@ -29,7 +29,7 @@ class PicturesSource:
     def read(self) -> Frame | None:
         for path in self._paths:
             try:
-                with no_chatter():
+                with whole_picture(str(path)):
                     picture = read_picture(path)
             except PictureError as error:
                 self.skipped += 1

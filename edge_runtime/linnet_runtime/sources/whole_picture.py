@@ -1,0 +1,25 @@
+"""Damaged pictures that a decoder accepts. Not public."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from linnet_devices.chatter import no_chatter
+from linnet_runtime.preprocess import PictureError
+
+# libjpeg fills what it could not read with gray, and only writes a line. Stray bytes, of which it writes too, are
+# harmless.
+_DAMAGE = re.compile("premature end|bad Huffman code|instead of RST", re.IGNORECASE)
+
+
+@contextlib.contextmanager
+def whole_picture(name: str) -> Iterator[None]:
+    """For a block that decodes a picture: what the decoder writes to standard error is captured, and a picture of
+    which it could not read a part is a PictureError.
+    """
+    with no_chatter() as said:
+        yield
+    if any(map(_DAMAGE.search, said)):
+        raise PictureError(name, got="a JPEG that is damaged or cut short", expected="a whole picture")
