@@ -126,11 +126,13 @@ class Decider:
             self.reset()
         p = self._probabilities(classification)
         own = self._deciding.own(p)
-        self._own_since[own & ~self._own] = time
+        self._own_since[own > self._own] = time  # where it is new
         self._own = own
         score, q = self._smoothed(p, time)
         decided, changes = self._deciding.add(score, q, time)
-        self._delays_ms[decided] = np.nan_to_num(time - self._own_since[decided]) * 1e3
+        for choice in decided:
+            since = self._own_since[choice]
+            self._delays_ms[choice] = 0 if np.isnan(since) else (time - since) * 1e3
         events = tuple(self._event(change, frame) for change in changes)
         return self._decision(q, events)
 

@@ -47,12 +47,17 @@ class Motion:
 
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Gray, at most 64 pixels a side, without its mean: float32."""
-    height, width = picture.shape[:2]
-    for side, interpolation in ((_SAMPLED, cv2.INTER_NEAREST), (SIDE, cv2.INTER_AREA)):
-        scale = side / max(height, width)
-        if scale < 1:
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            picture = cv2.resize(picture, size, interpolation=interpolation)
+    picture = _shrunk(picture, _SAMPLED, cv2.INTER_NEAREST)
     gray = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    small = gray.astype(np.float32)
+    small = _shrunk(gray, SIDE, cv2.INTER_AREA).astype(np.float32)
     return small - small.mean()
+
+
+def _shrunk(picture: NDArray[np.uint8], side: int, interpolation: int) -> NDArray[np.uint8]:
+    """The longer side as long as ``side``, where it is longer."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(picture, size, interpolation=interpolation)

@@ -36,39 +36,35 @@ class OneLabel:
         own[self._rules.best(p, p)] = True
         return own
 
-    def add(self, score: Array, q: Array, time: float) -> tuple[Choices, list[Change]]:
+    def add(self, score: Array, q: Array, time: float) -> tuple[list[int], list[Change]]:
         """Takes a result. Returns the choice that it decides, if it decides one, and what changes."""
-        new = np.zeros(len(self._rules.names), bool)
         candidate = self._best(score, q)
         if candidate == self.decided:
             self._candidate = None
-            return new, []
+            return [], []
         self._agreeing = self._agreeing + 1 if candidate == self._candidate else 1
         self._candidate = candidate
         settings = self._rules.settings
         held = self.decided is not None and time - self._since < settings.dwell_s
         if held or self._agreeing < settings.agree:
-            return new, []
+            return [], []
         self.decided, self._since, self._candidate = candidate, time, None
-        new[candidate] = True
         changes = self._changes(self._announced, candidate)
         self._announced = candidate
-        return new, changes
+        return [candidate], changes
 
     def labels(self, q: Array) -> list[int]:
         """The decided label; none where it is unknown."""
         return [] if self.decided in (None, self._rules.unknown) else [self.decided]
 
     def _best(self, score: Array, q: Array) -> int:
-        lead = np.zeros(len(score))
-        if self.decided is not None and self.decided < len(score):
-            lead[self.decided] = self._rules.settings.hysteresis
-        if len(score) == len(q):
-            return self._rules.best(score + lead, q)
-        ties = _TIE / 2 * np.append(q, 0.0)
-        if self.decided is not None:
-            ties[self.decided] += _TIE
-        return int((score + lead + ties).argmax())
+        voted = len(score) > len(q)
+        if self.decided is not None and (voted or self.decided != self._rules.unknown):
+            score = score.copy()
+            score[self.decided] += self._rules.settings.hysteresis + (_TIE if voted else 0)
+        if not voted:
+            return self._rules.best(score, q)
+        return int((score + _TIE / 2 * np.append(q, 0.0)).argmax())
 
     def _changes(self, before: int | None, after: int) -> list[Change]:
         names, unknown = self._rules.names, self._rules.unknown

@@ -28,6 +28,7 @@ class Rules:
         self.allowed = np.array(
             [label in (settings.allow or labels) and label not in settings.deny for label in labels]
         )
+        self._some_denied = not self.allowed.all()
         self._thresholds = np.array([settings.thresholds.get(label, settings.threshold) for label in labels])
         # A class that is itself called "unknown" means the same.
         self._same = np.array([label == UNKNOWN for label in labels])
@@ -38,14 +39,18 @@ class Rules:
 
     def best(self, score: Array, p: Array) -> int:
         """The choice that counts where one does: the allowed label with the highest score, or unknown."""
-        best = int(np.where(self.allowed, score, -1.0).argmax())
+        best = int((np.where(self.allowed, score, -1.0) if self._some_denied else score).argmax())
         counts = score[best] >= self._thresholds[best] and p[best] > 0
         return best if counts and not self._same[best] else self.unknown
 
     def most_probable(self, q: Array, count: int) -> tuple[tuple[str, float], ...]:
         """The most probable allowed labels, best first; equal ones in the order of their indices."""
-        order = np.argsort(np.where(self.allowed, -q, 1.0), kind="stable")
-        return tuple((self.names[i], float(q[i])) for i in order[: min(count, int(self.allowed.sum()))])
+        left, best = np.where(self.allowed, q, -1.0), []
+        for _ in range(min(count, int(self.allowed.sum()))):  # few of perhaps thousands: faster than sorting
+            i = int(left.argmax())
+            best.append((self.names[i], float(q[i])))
+            left[i] = -1.0
+        return tuple(best)
 
     def closest(self, q: Array) -> tuple[str | None, float]:
         """The most probable allowed label, and its probability; None where it is a class called "unknown", or where all

@@ -211,6 +211,11 @@ def _check_polygon(polygon: tuple[tuple[float, float], ...]) -> None:
             raise ValueError(
                 f"polygon[{i}]: got {_listed(corner)}, expected a point of the frame, such as {_listed(near)}"
             )
+    twice = [i for i, corner in enumerate(polygon) if corner in polygon[:i]]
+    if twice:
+        i = twice[0]
+        fix = ". Fix: leave it out, the last is joined to the first" if i == len(polygon) - 1 else ""
+        raise ValueError(f"polygon[{i}]: got {_listed(polygon[i])} a second time, expected each corner once{fix}")
     crossing = crossing_edges(polygon)
     if crossing is not None:
         near_polygon = ", ".join(_listed(corner) for corner in in_order(polygon))

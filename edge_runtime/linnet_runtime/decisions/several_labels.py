@@ -31,7 +31,7 @@ class SeveralLabels:
         counting = self._rules.counting(p, p)
         return np.append(counting, not counting.any())
 
-    def add(self, score: Array, q: Array, time: float) -> tuple[Choices, list[Change]]:
+    def add(self, score: Array, q: Array, time: float) -> tuple[list[int], list[Change]]:
         """Takes a result. Returns the choices that it decides to be there, and what changes."""
         settings = self._rules.settings
         voted = len(score) > len(q)
@@ -47,7 +47,7 @@ class SeveralLabels:
         new_unknown = none_there and not self._none_there
         self._none_there = none_there
         decided = np.append(new & answers, new_unknown)
-        return decided, self._changes(np.append(new & ~answers, False), decided)
+        return np.flatnonzero(decided).tolist(), self._changes(np.append(new & ~answers, False), decided)
 
     def labels(self, q: Array) -> list[int]:
         """The decided labels, most probable first."""
