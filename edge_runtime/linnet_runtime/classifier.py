@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +56,25 @@ class Classification:
         return line | ({"independent": True} if self.independent else {})
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A picture that is ready for the model."""
+
+    pixels: Pixels
+    """uint8 RGB [1, H, W, 3], of the model's size."""
+    preprocess_ms: float
+    """Milliseconds that preprocessing took."""
+
+
 class Classifier(Closable):
-    """An open bundle. Use it as a context manager, or close it. It must not be used by two threads at once."""
+    """An open bundle. Use it as a context manager, or close it. Several threads may use it: pictures are prepared side
+    by side, and the device runs the model for one of them at a time.
+    """
 
     def __init__(self, bundle: Bundle, session: Session) -> None:
         self.bundle = bundle
         self.session = session
+        self._running = threading.Lock()
         self._opened()
 
     @classmethod
@@ -110,12 +124,30 @@ class Classifier(Closable):
             LinnetError: another dtype or shape.
             DeviceError: the device failed.
         """
+        return self.classify_prepared(self.prepare(picture, color=color))
+
+    def prepare(self, picture: NDArray[np.uint8], *, color: Color) -> Prepared:
+        """The first half of ``classify``: the bundle's preprocessing, which needs no device.
+
+        Raises:
+            LinnetError: another dtype or shape than ``classify`` takes.
+        """
         started = time.perf_counter()
-        pixels = preprocess(picture, self.bundle.preprocess, color=color)
-        preprocessed = time.perf_counter()
-        logits = self.session.run(pixels[None])[0]
-        inferred = time.perf_counter()
-        independent = self.session.model.output.is_independent
+        pixels = preprocess(picture, self.bundle.preprocess, color=color)[None]
+        return Prepared(pixels, (time.perf_counter() - started) * 1e3)
+
+    def classify_prepared(self, prepared: Prepared) -> Classification:
+        """The second half of ``classify``: the model on the device, and the label.
+
+        Raises:
+            DeviceError: the device failed.
+        """
+        with self._running:
+            started = time.perf_counter()
+            logits = self.session.run(prepared.pixels)[0]
+            inferred = time.perf_counter()
+            model, device = self.session.model, self.session.device
+        independent = model.output.is_independent
         probability = probabilities(logits, self.bundle.temperature, independent=independent)
         top = top_classes(probability, self.bundle.labels)
         decided = time.perf_counter()
@@ -125,18 +157,20 @@ class Classifier(Closable):
             top=top,
             independent=independent,
             logits=logits,
-            device=self.session.device,
-            artifact=Path(self.session.model.path).name,
+            device=device,
+            artifact=Path(model.path).name,
             stages_ms={
-                "preprocess": (preprocessed - started) * 1e3,
-                "inference": (inferred - preprocessed) * 1e3,
+                "preprocess": prepared.preprocess_ms,
+                "inference": (inferred - started) * 1e3,
                 "decision": (decided - inferred) * 1e3,
             },
         )
 
     def logits(self, pixels: Pixels) -> Logits:
         """The logits, float32 [N, classes], of preprocessed pixels, uint8 RGB [N, H, W, 3]."""
-        return self.session.run(pixels)
+        with self._running:
+            return self.session.run(pixels)
 
     def _release(self) -> None:
-        self.session.close()
+        with self._running:
+            self.session.close()

@@ -1,51 +1,104 @@
-"""A mailbox with one slot, between the thread that reads frames and the one that classifies them. Not public."""
+"""A mailbox between the threads that read cameras and the one that classifies: a slot for each camera. Not public."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Generic, TypeVar
 
-from linnet_runtime.sources.api import Frame
+Item = TypeVar("Item")
+Note = TypeVar("Note")
+
+_MOST_NOTES = 1000
 
 
-class Mailbox:
-    """Keeps the newest frame. With ``keep_all`` the writer waits instead until the slot is empty."""
+class Mailbox(Generic[Item, Note]):
+    """Keeps each camera's newest item. Where a camera keeps all, its writer waits instead until the slot is empty.
 
-    dropped: int
-    """Frames that were replaced before they were read."""
+    Notes (events) are kept in their order and come before items; when nobody takes them the oldest are lost.
+    """
 
-    def __init__(self, *, keep_all: bool) -> None:
-        self.dropped = 0
+    dropped: list[int]
+    """Items that were replaced before they were taken, by camera."""
+
+    def __init__(self, keep_all: Sequence[bool]) -> None:
+        self.dropped = [0] * len(keep_all)
         self._keep_all = keep_all
         self._changed = threading.Condition()
-        self._frame: Frame | None = None
+        self._slots: list[Item | None] = [None] * len(keep_all)
+        self._notes: deque[Note] = deque(maxlen=_MOST_NOTES)
+        self._ended = [False] * len(keep_all)
+        self._next = 0
         self._closed = False
         self._error: Exception | None = None
 
-    def put(self, frame: Frame) -> bool:
-        """Puts a frame into the slot. Returns False where the mailbox is closed and the writer has to stop."""
+    def put(self, camera: int, item: Item) -> bool:
+        """Puts an item into a camera's slot. Returns False where the mailbox is closed and the writer has to stop."""
         with self._changed:
-            if self._keep_all:
-                self._changed.wait_for(lambda: self._frame is None or self._closed)
+            if self._keep_all[camera]:
+                self._changed.wait_for(lambda: self._slots[camera] is None or self._closed)
             if self._closed:
                 return False
-            self.dropped += self._frame is not None
-            self._frame = frame
+            self.dropped[camera] += self._slots[camera] is not None
+            self._slots[camera] = item
             self._changed.notify_all()
             return True
 
-    def get(self) -> Frame | None:
-        """Waits for a frame and takes it; None once closed and empty. Raises the error that ``close`` received."""
+    def post(self, note: Note) -> None:
+        """Adds a note. It never waits."""
         with self._changed:
-            self._changed.wait_for(lambda: self._frame is not None or self._closed)
-            frame, self._frame = self._frame, None
+            self._notes.append(note)
             self._changed.notify_all()
-            if frame is None and self._error is not None:
-                raise self._error
-            return frame
+
+    def notes(self) -> list[Note]:
+        """Takes all notes."""
+        with self._changed:
+            taken = list(self._notes)
+            self._notes.clear()
+            return taken
+
+    def get(self) -> tuple[list[Note], Item | None] | None:
+        """Waits for notes or an item and takes them: all notes, and the item of the camera whose turn it is.
+
+        None once closed, or once all cameras have ended, and all is taken. Raises the error that ``close`` received.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._notes or self._is_filled() or self._is_over())
+            notes = self.notes()
+            item = self._take()
+            if item is None and not notes:
+                if self._error is not None:
+                    raise self._error
+                return None
+            return notes, item
+
+    def end(self, camera: int) -> None:
+        """A camera gives no more items."""
+        with self._changed:
+            self._ended[camera] = True
+            self._changed.notify_all()
 
     def close(self, error: Exception | None = None) -> None:
-        """Accepts no more frames. A frame in the slot can still be taken."""
+        """Accepts no more items. Those in the slots can still be taken."""
         with self._changed:
             if not self._closed:
                 self._closed, self._error = True, error
             self._changed.notify_all()
+
+    def _is_filled(self) -> bool:
+        return any(item is not None for item in self._slots)
+
+    def _is_over(self) -> bool:
+        return self._closed or all(self._ended)
+
+    def _take(self) -> Item | None:
+        """The item of the first camera in turn that has one, so that a fast camera does not silence a slow one."""
+        for offset in range(len(self._slots)):
+            camera = (self._next + offset) % len(self._slots)
+            item, self._slots[camera] = self._slots[camera], None
+            if item is not None:
+                self._next = camera + 1
+                self._changed.notify_all()
+                return item
+        return None

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import linnet_runtime.pipeline
+import linnet_runtime.camera
 from edge_runtime.simulated_camera import SimulatedCamera, frame_of
 from edge_runtime.small_bundle import LABELS
 from linnet_runtime import Classifier
+from linnet_runtime.camera import Camera, CameraSettings, _backoff_s
 from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.results import Event, Result
 from linnet_runtime.sources import Frame, Source, SourceError
 from program import PATIENCE_S
 
@@ -30,8 +32,7 @@ def classifier(small_bundle: Path) -> Iterator[Classifier]:
 
 @pytest.fixture
 def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linnet_runtime.pipeline, "_FIRST_BACKOFF_S", 0.01)
-    monkeypatch.setattr(linnet_runtime.pipeline, "_LONGEST_BACKOFF_S", 0.04)
+    monkeypatch.setattr(linnet_runtime.camera, "_SHORTEST_BACKOFF_S", 0.01)
 
 
 def openings(*results: Source | SourceError) -> Callable[[], Source]:
@@ -48,7 +49,7 @@ def openings(*results: Source | SourceError) -> Callable[[], Source]:
 
 
 def reading_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "linnet-source"]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("linnet-source")]
 
 
 def test_every_frame_of_a_file_is_classified_in_order(classifier: Classifier) -> None:
@@ -114,15 +115,16 @@ def test_an_error_of_the_source_comes_out_where_the_results_do(classifier: Class
 
 
 @pytest.mark.usefixtures("short_backoff")
-def test_a_camera_that_dies_is_opened_again_with_backoff_and_nothing_is_made_up_meanwhile(
+def test_a_camera_that_dies_is_opened_again_and_nothing_is_made_up_meanwhile(
     classifier: Classifier, caplog: pytest.LogCaptureFixture
 ) -> None:
     go_on = threading.Event()
     first, second = SimulatedCamera([BOLT]), SimulatedCamera([NUT, go_on])
     gone = SourceError("camera", got="no frame")
+    events: list[Event] = []
     with (
         caplog.at_level(logging.WARNING, "linnet"),
-        Pipeline(openings(first, gone, gone, gone, second), classifier) as pipeline,
+        Pipeline(openings(first, gone, gone, gone, second), classifier, on_event=events.append) as pipeline,
     ):
         results = iter(pipeline)
         labels = [next(results).classification.label, next(results).classification.label]
@@ -131,9 +133,91 @@ def test_a_camera_that_dies_is_opened_again_with_backoff_and_nothing_is_made_up_
     assert labels == ["bolt", "nut"]
     assert (summary["frames_read"], summary["frames_classified"], summary["source_reopened"]) == (2, 2, 1)
     assert first.closed == second.closed == 1
-    waits = [message.split(" s: ")[0].split()[-1] for message in caplog.messages if "trying again" in message]
-    assert waits == ["0.02", "0.04", "0.04"]  # doubled, up to the longest
-    assert "source opened again" in caplog.messages
+    assert [(event.kind, event.reason) for event in events] == [("offline", "no more frames"), ("online", "")]
+    lost, still_lost, back = caplog.messages  # the same reason is logged once
+    assert (lost, still_lost) == ("source lost: no more frames", "source still lost: camera: got no frame")
+    assert back.startswith("source opened again after ")
+
+
+@pytest.mark.usefixtures("short_backoff")
+def test_a_live_source_that_raises_amid_its_frames_is_opened_again(classifier: Classifier) -> None:
+    go_on = threading.Event()
+    first = SimulatedCamera([BOLT, SourceError("camera", got="half a frame")])
+    events: list[Event] = []
+    with Pipeline(openings(first, SimulatedCamera([NUT, go_on])), classifier, on_event=events.append) as pipeline:
+        assert "nut" in (result.label for result in pipeline)
+        go_on.set()
+    assert first.closed == 1
+    assert events[0].reason == "camera: got half a frame"
+
+
+def test_a_live_source_whose_first_frame_cannot_be_used_is_an_error(classifier: Classifier) -> None:
+    camera = SimulatedCamera([SourceError("camera", got="frames of shape [1, 9]")])
+    with Pipeline(openings(camera), classifier) as pipeline, pytest.raises(SourceError, match="of shape"):
+        pipeline.run()
+
+
+@pytest.mark.usefixtures("short_backoff")
+def test_damaged_frames_are_counted_through_all_openings_of_a_source(classifier: Classifier) -> None:
+    go_on = threading.Event()
+    first, second = SimulatedCamera([BOLT]), SimulatedCamera([NUT, go_on])
+    first.skipped, second.skipped = 3, 4
+    with Pipeline(openings(first, second), classifier) as pipeline:
+        assert "nut" in (result.label for result in pipeline)
+        assert pipeline.summary()["frames_damaged"] == 7
+        go_on.set()
+
+
+def test_a_lost_source_is_tried_again_after_a_tenth_of_the_time_that_it_is_lost() -> None:
+    """One that is soon back is read at once, and one that is gone for the night costs little."""
+    assert [_backoff_s(lost) for lost in (0, 5, 6.5, 100, 36_000)] == pytest.approx([0.5, 0.5, 0.65, 10, 30])
+
+
+def test_a_frame_that_is_too_old_is_dropped_and_counted(classifier: Classifier) -> None:
+    now = time.monotonic()
+    old = Frame(NUT.pixels, captured_monotonic=now - 1000)
+    clip = SimulatedCamera([old, BOLT, old], live=False)
+    camera = Camera(lambda: clip, CameraSettings(max_age_ms=900_000))
+    with Pipeline([camera], classifier) as pipeline:
+        assert [(result.label, result.frame) for result in pipeline] == [("bolt", 1)]
+        summary = pipeline.summary()
+    assert (summary["frames_read"], summary["frames_classified"], summary["frames_too_old"]) == (3, 1, 2)
+
+
+def test_the_newest_frame_of_a_file_and_every_frame_of_a_camera_can_be_had(classifier: Classifier) -> None:
+    """``policy`` overrides what suits most sources."""
+    all_put, go_on = threading.Event(), threading.Event()
+    clip = SimulatedCamera([BOLT, NUT, WASHER, all_put.set], live=False)
+    with Pipeline([Camera(lambda: clip, CameraSettings(policy="newest"))], classifier) as pipeline:
+        assert all_put.wait(PATIENCE_S)
+        assert [result.label for result in pipeline] == ["washer"]
+    live = SimulatedCamera([BOLT, NUT, WASHER, go_on])
+    with Pipeline([Camera(lambda: live, CameraSettings(policy="every"))], classifier) as pipeline:
+        results = iter(pipeline)
+        assert [next(results).label for _ in range(3)] == ["bolt", "nut", "washer"]
+        go_on.set()
+
+
+def test_several_cameras_share_a_classifier_and_give_one_stream(classifier: Classifier) -> None:
+    clips = {name: SimulatedCamera([BOLT, NUT] * 10, live=False) for name in ("gate", "belt")}
+    cameras = [Camera(lambda clip=clip: clip, CameraSettings(name=name)) for name, clip in clips.items()]  # type: ignore[misc]
+    seen: list[Result] = []
+    with Pipeline(cameras, classifier, on_result=seen.append) as pipeline:
+        pipeline.run()
+        summary = pipeline.summary()
+    for name in clips:
+        of_camera = [result for result in seen if result.camera == name]
+        assert [result.frame for result in of_camera] == list(range(1, 21))
+        assert [result.label for result in of_camera] == ["bolt", "nut"] * 10
+    assert (summary["frames_read"], summary["frames_classified"]) == (40, 40)
+
+
+def test_where_one_of_several_cameras_cannot_be_opened_the_others_are_closed(classifier: Classifier) -> None:
+    first = SimulatedCamera([BOLT])
+    cameras = [Camera(lambda: first), Camera(openings(SourceError("no camera")))]
+    with pytest.raises(SourceError, match="no camera"):
+        Pipeline(cameras, classifier)
+    assert first.closed == 1
 
 
 @pytest.mark.usefixtures("short_backoff")
@@ -155,7 +239,7 @@ def test_a_file_that_ends_is_not_opened_again(classifier: Classifier) -> None:
 def test_closing_while_a_lost_camera_is_awaited_ends_the_thread_at_once(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linnet_runtime.pipeline, "_FIRST_BACKOFF_S", 3600.0)
+    monkeypatch.setattr(linnet_runtime.camera, "_SHORTEST_BACKOFF_S", 3600.0)
     with Pipeline(openings(SimulatedCamera([BOLT])), classifier) as pipeline:
         assert next(iter(pipeline)).classification.label == LABELS[0]
     assert reading_threads() == []

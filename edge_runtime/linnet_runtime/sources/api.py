@@ -61,7 +61,7 @@ class Source(Protocol):
         further apart returns ``NO_FRAME_YET``, and is called again.
 
         Raises:
-            SourceError: the frames cannot be used, and opening the source again would not help.
+            SourceError: the frames cannot be used. A live source that has given frames is then opened again.
         """
 
     def close(self) -> None:
