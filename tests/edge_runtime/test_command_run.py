@@ -21,10 +21,14 @@ SUMMARY = {
     "frames_read",
     "frames_classified",
     "frames_dropped",
+    "frames_too_old",
+    "frames_damaged",
     "source_reopened",
+    "last_frame_age_s",
     "seconds",
     "fps",
     "age_ms",
+    "stages_ms",
     "device",
 }
 
