@@ -71,7 +71,7 @@ def test_without_a_boundary_a_cut_picture_is_no_picture_either() -> None:
         found = pictures_of(stream, BOLT + WASHER[:cut] + BOLT + BOLT + bytes(70_000))
         assert all(np.array_equal(decoded(picture), decoded(BOLT)) for picture in found), cut
         assert len(found) == 3 or cut < tables + 4, cut
-        assert len(found) + stream.skipped >= 3, cut
+        assert len(found) + stream.skipped >= 3 or cut < tables, cut
 
 
 @pytest.mark.parametrize("size", [1, 5, 997])

@@ -11,6 +11,7 @@ import re
 
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _END_MARKER = bytes((0xFF, _END))
+_PICTURE = b"\xff\xd8\xff"  # its first bytes
 _APPLICATION = range(0xE0, 0xF0)  # segments that may hold a thumbnail
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)  # neither a byte of a scan nor a restart within it
 _NO_SEGMENT = (0x00, 0x01, *range(0xD0, 0xD8))  # what cannot follow a segment
@@ -71,7 +72,8 @@ class JpegStream:
         """Goes over a segment, which may hold a thumbnail with markers of its own. False until it is complete."""
         self._segment = self._at
         end = self._at + 2 + int.from_bytes(self._data[self._at + 2 : self._at + 4], "big")
-        if len(self._boundary) >= _SHORTEST and self._data.find(self._boundary, self._at, end) >= 0:
+        boundary = len(self._boundary) >= _SHORTEST and self._data.find(self._boundary, self._at, end) >= 0
+        if boundary or (marker not in _APPLICATION and self._data.find(_PICTURE, self._at, end + 2) >= 0):
             self._cut_off()
             return True
         if len(self._data) < end:
@@ -90,7 +92,7 @@ class JpegStream:
         self._forget(after)
 
     def _find_start(self) -> bool:
-        start = self._data.find(b"\xff\xd8\xff")
+        start = self._data.find(_PICTURE)
         between = self._data[: start if start >= 0 else len(self._data)]
         if len(self._boundary) >= _SHORTEST:
             self._parts += between.count(self._boundary)
