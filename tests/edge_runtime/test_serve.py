@@ -276,7 +276,7 @@ def test_mistakes_at_the_start_are_one_line(small_bundle: Path, tmp_path: Path) 
     error = one_line_error(linnet("serve", small_bundle, small_bundle, status=1))
     assert error.endswith("got a second bundle named small, expected a name for each")
     error = one_line_error(linnet("serve", tmp_path / "none.linnet", "--port", 0, status=1))
-    assert "none.linnet/bundle.json: got No such file or directory" in error
+    assert "none.linnet: got no such folder, expected a bundle" in error
     error = one_line_error(linnet("serve", small_bundle, "--token-file", tmp_path / "none", "--port", 0, status=1))
     assert error.endswith("got No such file or directory, expected a file with the token")
     error = one_line_error(linnet("serve", small_bundle, "--certificate", tmp_path / "none", status=1))

@@ -81,4 +81,4 @@ def serve(
             run_server(server.app(), chosen, listening, lambda: None)
         finally:
             models.close()
-        click.echo(msgspec.json.encode({"summary": {}}))
+        click.echo(msgspec.json.encode({"summary": server.metrics.summary()}))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Awaitable, Callable
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,12 +19,17 @@ from linnet_runtime.classifier import Classifier
 from linnet_runtime.server.answers import HttpError, error_response, json_response
 from linnet_runtime.server.guard import Bodies, Guard
 from linnet_runtime.server.inference import infer, model_metadata, server_metadata
-from linnet_runtime.server.models import Models
+from linnet_runtime.server.metrics import CONTENT_TYPE, ServerMetrics
+from linnet_runtime.server.models import Models, ServedModel
+from linnet_runtime.server.openapi import openapi
 from linnet_runtime.server.pictures import classify_upload
+from linnet_runtime.server.repository import repository_routes
 from linnet_runtime.server.settings import MEBI, ServeSettings
 from linnet_runtime.server.tensors import BINARY_HEADER
+from linnet_runtime.server.versions import Versions
 
 Work = Callable[[Classifier], Response]
+_VERSIONS = ("", "/versions/{version}")
 
 
 class TooLate(HttpError):  # noqa: N818  # the status' own name
@@ -37,20 +43,37 @@ class Server:
 
     def __init__(self, models: Models, settings: ServeSettings, token: str | None = None) -> None:
         self.models = models
+        self.versions = Versions(models, _release)
+        self.metrics = ServerMetrics(models)
+        self.bodies = Bodies(int(settings.max_body_mb * MEBI), settings.timeout_s)
         self._settings = settings
-        self._bodies = Bodies(int(settings.max_body_mb * MEBI), settings.timeout_s)
         self._token = token
 
     def app(self) -> Starlette:
         """The ASGI application."""
         hosts = (self._settings.host, *self._settings.allow_hosts)
         app = Starlette(
-            routes=[*self._protocol(), Route("/v1/classify", self.classify, methods=["POST"])],
+            routes=[
+                *self._protocol(),
+                *repository_routes(self.models, self.versions, self.bodies),
+                Route("/v1/classify", self.classify, methods=["POST"]),
+                Route("/metrics", self.metrics_text),
+                Route("/openapi.json", self.openapi),
+            ],
             middleware=[Middleware(Guard, hosts=hosts, token=self._token)],
             exception_handlers={LinnetError: _refused, HTTPException: _no_such_address, Exception: _fault},
+            lifespan=self._lifespan,
         )
         app.router.redirect_slashes = False
         return app
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.create_task(self.versions.watch())
+        yield
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
 
     def _protocol(self) -> list[Route]:
         """The Open Inference Protocol: each address of a model with and without a version."""
@@ -59,7 +82,8 @@ class Server:
             Route("/v2/health/live", self.live),
             Route("/v2/health/ready", self.ready),
         ]
-        for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+        for version in _VERSIONS:
+            model = "/v2/models/{name}" + version
             routes += [
                 Route(model, self.model_metadata),
                 Route(f"{model}/ready", self.model_ready),
@@ -74,12 +98,12 @@ class Server:
         return json_response({"live": True})
 
     async def ready(self, request: Request) -> Response:
-        ready = all(model.state == "READY" for model in self.models)
+        ready = all(model.lane is not None for model in self.models)
         return json_response({"ready": ready}, 200 if ready else 503)
 
     async def model_ready(self, request: Request) -> Response:
         model = self.models.find(**request.path_params)
-        ready = model.state == "READY"
+        ready = model.lane is not None
         return json_response({"name": model.name, "ready": ready}, 200 if ready else 503)
 
     async def model_metadata(self, request: Request) -> Response:
@@ -87,37 +111,57 @@ class Server:
         model = self.models.find(**request.path_params)
         return json_response(model_metadata(model, lane.classifier))
 
+    async def metrics_text(self, request: Request) -> Response:
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE)
+
+    async def openapi(self, request: Request) -> Response:
+        return json_response(openapi())
+
     async def infer(self, request: Request) -> Response:
-        self.models.lane(**request.path_params)  # an unknown name is refused before its body is read
-        stated = request.headers.get(BINARY_HEADER)
-        if stated is not None and not (stated.isascii() and stated.isdecimal() and len(stated) < 12):
-            raise HttpError(BINARY_HEADER, got=repr(stated[:20]), expected="a number of bytes")
-        body = await self._bodies.read(request)
         model = self.models.find(**request.path_params)
-        work = infer(body, None if stated is None else int(stated), model.name, model.version)
-        return await self._answer(work, **request.path_params)
+        stated = request.headers.get(BINARY_HEADER)
+
+        def work(body: bytes) -> Work:
+            return infer(body, stated, model.name, model.version)
+
+        return await self._answer(request, model, work, request.path_params.get("version"))
 
     async def classify(self, request: Request) -> Response:
         names = [model.name for model in self.models]
         name = request.query_params.get("model", names[0] if len(names) == 1 else None)
         if name is None:
             raise HttpError("?model", got="none", expected=" or ".join(names))
-        self.models.lane(name)
-        body = await self._bodies.read(request)
-        return await self._answer(classify_upload(body, request.headers.get("content-type", "")), name)
+        content_type = request.headers.get("content-type", "")
+        return await self._answer(request, self.models.find(name), lambda body: classify_upload(body, content_type))
 
-    async def _answer(self, work: Work, name: str, version: str | None = None) -> Response:
-        """Runs the work of a request in the lane of its bundle. Raises Busy, TooLate, and what the work raises."""
-        future = self.models.lane(name, version).submit(work)  # no await between the two: a version may change
+    async def _answer(
+        self, request: Request, model: ServedModel, work: Callable[[bytes], Work], version: str | None = None
+    ) -> Response:
+        """Reads the body, queues the work that it asks for in the lane of its bundle, and counts the request."""
+        started = time.monotonic()
         try:
+            self.models.lane(model.name, version).refuse_if_full()  # before its body is read
+            body = await self.bodies.read(request)
+            # No await from here to submit(): another version may take over.
+            future = self.models.lane(model.name, version).submit(work(body))
             async with asyncio.timeout(self._settings.timeout_s):
-                return await asyncio.wrap_future(future)
-        except TimeoutError as error:
-            raise TooLate("no answer", got=f"{self._settings.timeout_s:g} s", expected="less") from error
+                response = await asyncio.wrap_future(future)
+        except LinnetError as error:
+            response = error_response(error)
+        except TimeoutError:
+            response = error_response(TooLate("no answer", got=f"{self._settings.timeout_s:g} s", expected="less"))
+        except Exception:
+            self.metrics.count(model.name, 500, time.monotonic() - started)
+            raise
+        self.metrics.count(model.name, response.status_code, time.monotonic() - started)
+        return response
+
+
+async def _release(_model: ServedModel) -> None:
+    pass
 
 
 def _handler(answer: Callable[[Exception], Response]) -> Callable[[Request, Exception], Awaitable[Response]]:
-    @functools.wraps(answer)
     async def handle(request: Request, error: Exception) -> Response:
         return answer(error)
 

@@ -72,7 +72,7 @@ def classify_picture(picture: bytes | NDArray[np.uint8], classifier: Classifier)
     return classifier.classify(pixels, color="bgr")
 
 
-def infer(body: bytes, json_bytes: int | None, name: str, model_version: int) -> Callable[[Classifier], Response]:
+def infer(body: bytes, json_bytes: str | None, name: str, model_version: int) -> Callable[[Classifier], Response]:
     """The work of one inference request, for the lane of its bundle; see ``read_request``.
 
     The work raises HttpError for a wrong request, and as ``classify_picture``.

@@ -44,14 +44,14 @@ class Lane(Closable):
         self._opened()
 
     @property
-    def waiting(self) -> int:
+    def held(self) -> int:
         """The requests that are held: the one that is answered and those that wait."""
         return self._held
 
-    @property
-    def full(self) -> bool:
-        """Whether a further request would be refused."""
-        return self._held >= self._most
+    def refuse_if_full(self) -> None:
+        """Raises Busy where ``submit`` would, so that a request is refused before its body is read."""
+        if self._held >= self._most:
+            raise self._busy()
 
     def submit(self, work: Callable[[Classifier], Answer]) -> Future[Answer]:
         """Queues work for the lane's thread. A future that is cancelled before its turn costs nothing.
@@ -74,10 +74,13 @@ class Lane(Closable):
 
         with self._lock:
             if self._closing or self._held >= self._most:
-                raise Busy("the server is busy", got=f"{self._held} requests", expected=f"at most {self._most}")
+                raise self._busy()
             self._held += 1
             self._jobs.put(job)
         return future
+
+    def _busy(self) -> Busy:
+        return Busy("the server is busy", got=f"{self._held} requests", expected=f"less than {self._most}")
 
     def _work(self, opened: Future[Classifier]) -> None:
         try:

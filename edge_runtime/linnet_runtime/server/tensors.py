@@ -49,7 +49,7 @@ class InferRequest(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
 
 
-def read_request(body: bytes, json_bytes: int | None) -> tuple[InferRequest, bytes]:
+def read_request(body: bytes, json_bytes: str | None) -> tuple[InferRequest, bytes]:
     """The JSON of a request's body, and the binary data behind it.
 
     Args:
@@ -59,9 +59,13 @@ def read_request(body: bytes, json_bytes: int | None) -> tuple[InferRequest, byt
     Raises:
         HttpError: the JSON is no request.
     """
-    end = len(body) if json_bytes is None else json_bytes
-    if not 0 <= end <= len(body):
-        raise HttpError(BINARY_HEADER, got=end, expected=f"at most the body's {len(body)} bytes")
+    end = len(body)
+    if json_bytes is not None:
+        number = json_bytes.isascii() and json_bytes.isdecimal() and len(json_bytes) < 12
+        if not number or int(json_bytes) > len(body):
+            expected = f"a number of at most the body's {len(body)} bytes"
+            raise HttpError(BINARY_HEADER, got=repr(json_bytes[:20]), expected=expected)
+        end = int(json_bytes)
     try:
         return msgspec.json.decode(body[:end], type=InferRequest), body[end:]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
