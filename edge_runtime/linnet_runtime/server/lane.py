@@ -62,15 +62,17 @@ class Lane(Closable):
         future: Future[Answer] = Future()
 
         def job() -> None:
+            if not future.set_running_or_notify_cancel():
+                self._let_go()
+                return
             try:
-                if future.set_running_or_notify_cancel():
-                    try:
-                        future.set_result(work(self.classifier))
-                    except Exception as error:
-                        future.set_exception(error)
-            finally:
-                with self._lock:
-                    self._held -= 1
+                answer = work(self.classifier)
+            except Exception as error:
+                self._let_go()
+                future.set_exception(error)
+            else:
+                self._let_go()  # first: whoever has an answer may ask again
+                future.set_result(answer)
 
         with self._lock:
             if self._closing or self._held >= self._most:
@@ -78,6 +80,10 @@ class Lane(Closable):
             self._held += 1
             self._jobs.put(job)
         return future
+
+    def _let_go(self) -> None:
+        with self._lock:
+            self._held -= 1
 
     def _busy(self) -> Busy:
         return Busy("the server is busy", got=f"{self._held} requests", expected=f"less than {self._most}")
