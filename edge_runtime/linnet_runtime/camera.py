@@ -8,12 +8,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import msgspec
 
+from linnet_devices.api import LinnetError
 from linnet_runtime.classifier import Classifier, Prepared
+from linnet_runtime.decisions.regions import cut
+from linnet_runtime.decisions.settings import DecisionSettings, Region, Rotation, When, check_regions
+from linnet_runtime.decisions.trigger import Trigger
 from linnet_runtime.mailbox import Mailbox
 from linnet_runtime.results import Event, EventKind
 from linnet_runtime.sources.api import NO_FRAME_YET, Frame, Source, SourceError
@@ -39,6 +43,26 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     newest for a live source and every for a file."""
     max_age_ms: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Drop a frame or a result that is older than this, and count it."""
+    rotate: Rotation = 0
+    """Degrees clockwise by which a frame is turned before anything else."""
+    region: tuple[Region, ...] = ()
+    """The parts of the frame that are classified, each by itself. Empty: the whole frame."""
+    when: When = When()
+    """Which frames are classified."""
+    decision: DecisionSettings = DecisionSettings()
+    """What counts as an answer, and how sure it must be."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, to which a decoder adds the JSON path."""
+        try:
+            check_regions(self.region)
+        except LinnetError as error:
+            raise ValueError(str(error)) from error
+
+    @property
+    def regions(self) -> tuple[Region | None, ...]:
+        """The regions; None is the whole frame."""
+        return self.region or (None,)
 
 
 @dataclass(frozen=True)
@@ -52,15 +76,25 @@ class Camera:
 
 
 @dataclass(frozen=True)
+class PreparedPart:
+    """A region of a frame."""
+
+    region: int
+    """Its index among the camera's regions."""
+    picture: Frame
+    """The region as it is seen, with the frame's times."""
+    prepared: Prepared
+    """The same, ready for the model."""
+
+
+@dataclass(frozen=True)
 class PreparedFrame:
     """A frame whose regions are ready for the model."""
 
     camera: int
     """The camera's index."""
-    frame: Frame
-    """The frame itself."""
-    regions: tuple[tuple[int, Prepared], ...]
-    """The regions to classify, by their index."""
+    parts: tuple[PreparedPart, ...]
+    """The regions that are to be classified; at least one."""
 
 
 class CameraReader:
@@ -69,8 +103,8 @@ class CameraReader:
     def __init__(self, index: int, camera: Camera, classifier: Classifier) -> None:
         """Opens the source. Raises SourceError."""
         self.settings = camera.settings
-        self.frames_read = 0
-        self.reopened = 0
+        self.frames_read = self.frames_skipped = self.reopened = 0
+        self.newest: Frame | None = None
         self.online = True
         self._index = index
         self._open_source = camera.open_source
@@ -79,7 +113,8 @@ class CameraReader:
         self._damaged_before = 0  # by sources that are closed
         self.live = self._source.live
         self.keeps_all = (camera.settings.policy or ("newest" if self.live else "every")) == "every"
-        self._last_frame_monotonic: float | None = None
+        self._triggers = [Trigger(camera.settings.when) for _ in camera.settings.regions]
+        self._requested = threading.Event()
         self._stop = threading.Event()
         name = f"linnet-source-{camera.settings.name}".rstrip("-")
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -97,8 +132,12 @@ class CameraReader:
 
     def last_frame_age_s(self) -> float | None:
         """Seconds since the last good frame was captured; None before the first."""
-        last = self._last_frame_monotonic
-        return None if last is None else time.monotonic() - last
+        newest = self.newest
+        return None if newest is None else time.monotonic() - newest.captured_monotonic
+
+    def request(self) -> None:
+        """Has the next frame classified, whatever ``when`` says."""
+        self._requested.set()
 
     def stop(self) -> None:
         """Has the thread end; ``close`` waits for it."""
@@ -134,8 +173,11 @@ class CameraReader:
             while not self._stop.is_set() and (frame := source.read()) is not None:
                 if frame is NO_FRAME_YET:
                     continue
-                self._count(frame)
-                if not self._mailbox.put(self._index, self._prepare(frame)):
+                self._note(frame)
+                prepared = self._prepare(frame)
+                if prepared is None:
+                    self.frames_skipped += 1
+                elif not self._mailbox.put(self._index, prepared):
                     return None
         except SourceError as error:
             if not source.live or not self.frames_read:
@@ -147,16 +189,24 @@ class CameraReader:
             source.close()
         return reason if source.live else None
 
-    def _count(self, frame: Frame) -> None:
+    def _note(self, frame: Frame) -> None:
         self.frames_read += 1
-        self._last_frame_monotonic = frame.captured_monotonic
+        self.newest = frame
         if not self.online:
             self.online = True
             self._post("online", at=frame.captured_at)
 
-    def _prepare(self, frame: Frame) -> PreparedFrame:
-        prepared = self._classifier.prepare(frame.pixels, color=frame.color)
-        return PreparedFrame(self._index, frame, ((0, prepared),))
+    def _prepare(self, frame: Frame) -> PreparedFrame | None:
+        """The regions that are due; None where none is. Raises LinnetError where a region is less than one pixel."""
+        requested = self._requested.is_set()
+        self._requested.clear()
+        parts = []
+        for i, (region, trigger) in enumerate(zip(self.settings.regions, self._triggers, strict=True)):
+            pixels = cut(frame.pixels, region, self.settings.rotate)
+            if trigger.due(pixels, frame.captured_monotonic, requested=requested):
+                prepared = self._classifier.prepare(pixels, color=frame.color)
+                parts.append(PreparedPart(i, replace(frame, pixels=pixels), prepared))
+        return PreparedFrame(self._index, tuple(parts)) if parts else None
 
     def _reopen(self, reason: str) -> Source | None:
         """Opens the source again, however long it takes; None where the reader is stopped before."""

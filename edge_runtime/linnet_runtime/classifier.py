@@ -43,6 +43,9 @@ class Classification:
     """The name of the model's file."""
     stages_ms: dict[str, float]
     """Milliseconds in each of preprocess, inference and decision."""
+    canary_passed_at: float | None = None
+    """When the device last passed a canary, in seconds since the epoch; None for a CPU engine, which passed at its
+    opening. Where a later one fails, an event recalls the results with that time."""
 
     def to_json(self) -> dict[str, object]:
         """The classification as ``linnet classify`` prints it."""

@@ -7,43 +7,33 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from linnet_devices.api import OpenOptions
+from linnet_runtime.camera import CameraSettings
+from linnet_runtime.decisions.settings import DecisionSettings
 from linnet_runtime.failover.checked import Limits
+from linnet_runtime.server.settings import ServeSettings
 from linnet_runtime.sessions import PrecisionChoice
+from linnet_runtime.sinks.settings import SinkSettings
 from linnet_runtime.toml_settings import Origin, SettingsError, Table, read_toml, to_struct, to_toml
 
-Policy = Literal["newest", "every"]
 _Milliseconds = Annotated[float, Meta(gt=0)]
 _Count = Annotated[int, Meta(ge=1)]
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the configuration."""
-
-
-class CameraConfig(_Table, frozen=True):
+class CameraConfig(CameraSettings, frozen=True):
     """``[[camera]]``: a source, and which of its frames become results."""
 
     source: str
     """Where its frames come from: a camera's number, an address, a file, a folder or ``synthetic:``."""
-    name: str = ""
-    """Its name in results, events and topics. Several cameras need different names."""
-    policy: Policy | None = None
-    """``"newest"``: a frame that waits is replaced by the next one. ``"every"``: every frame is classified. None is
-    newest for a live source and every for a file."""
-    max_age_ms: _Milliseconds | None = None
-    """Drop a frame or a result that is older than this, and count it."""
-    rotate: Literal[0, 90, 180, 270] = 0
-    """Degrees clockwise by which frames are turned before anything else."""
 
 
-class LiveConfig(_Table, frozen=True):
-    """A whole configuration file."""
+class LiveConfig(SinkSettings, frozen=True):
+    """A whole configuration file. Its tables ``[mqtt]``, ``[metrics]`` and so on are those of ``SinkSettings``."""
 
     device: str = "auto"
     """The device to run on; several with commas, best first."""
@@ -61,6 +51,10 @@ class LiveConfig(_Table, frozen=True):
     """Check an accelerator with a canary photo every so many frames. None is as often as 1 % of the time allows."""
     camera: tuple[CameraConfig, ...] = ()
     """The cameras."""
+    decision: DecisionSettings = DecisionSettings()
+    """What every camera's ``decision`` begins with."""
+    serve: ServeSettings = ServeSettings()
+    """How ``linnet serve`` answers. ``linnet run`` ignores it."""
 
     def open_options(self) -> OpenOptions:
         return OpenOptions(self.threads, self.allow_fallback, self.require_placement)
@@ -86,6 +80,9 @@ def to_live_config(tables: Table, origin: Origin = FLAGS) -> LiveConfig:
         SettingsError: an unknown key, a value of another type or out of its range, two cameras with one name; the line
             names the file, the line and the key where the file has it.
     """
+    cameras = tables.get("camera")
+    if "decision" in tables and isinstance(cameras, list):
+        tables = {**tables, "camera": [_with_decision(camera, tables["decision"]) for camera in cameras]}
     config = to_struct(tables, LiveConfig, origin)
     names = Counter(camera.name for camera in config.camera)
     for i, camera in enumerate(config.camera):
@@ -93,6 +90,14 @@ def to_live_config(tables: Table, origin: Origin = FLAGS) -> LiveConfig:
             got = f"{names[camera.name]} cameras with the name {camera.name!r}"
             raise SettingsError(origin.place(f"$.camera[{i}].name"), got=got, expected="a name for each")
     return config
+
+
+def _with_decision(camera: Any, decision: Any) -> Any:
+    """A camera's table whose decision begins with that of all cameras."""
+    own = camera.get("decision", {}) if isinstance(camera, dict) else None
+    if not isinstance(own, dict) or not isinstance(decision, dict):
+        return camera  # a mistake, which the struct reports
+    return {**camera, "decision": {**decision, **own}}
 
 
 def to_file(config: LiveConfig) -> str:

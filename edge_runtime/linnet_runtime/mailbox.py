@@ -16,7 +16,7 @@ _MOST_NOTES = 1000
 class Mailbox(Generic[Item, Note]):
     """Keeps each camera's newest item. Where a camera keeps all, its writer waits instead until the slot is empty.
 
-    Notes (events) are kept in their order and come before items; when nobody takes them the oldest are lost.
+    Notes (events) keep their order, also among the items; when nobody takes them the oldest are lost.
     """
 
     dropped: list[int]
@@ -26,8 +26,10 @@ class Mailbox(Generic[Item, Note]):
         self.dropped = [0] * len(keep_all)
         self._keep_all = keep_all
         self._changed = threading.Condition()
-        self._slots: list[Item | None] = [None] * len(keep_all)
-        self._notes: deque[Note] = deque(maxlen=_MOST_NOTES)
+        self._slots: list[tuple[int, Item] | None] = [None] * len(keep_all)
+        self._notes: deque[tuple[int, Note]] = deque(maxlen=_MOST_NOTES)
+        self._first_notes: deque[Note] = deque(maxlen=_MOST_NOTES)
+        self._count = 0  # of items and notes, for their order
         self._ended = [False] * len(keep_all)
         self._next = 0
         self._closed = False
@@ -41,32 +43,35 @@ class Mailbox(Generic[Item, Note]):
             if self._closed:
                 return False
             self.dropped[camera] += self._slots[camera] is not None
-            self._slots[camera] = item
+            self._slots[camera] = self._next_number(), item
             self._changed.notify_all()
             return True
 
-    def post(self, note: Note) -> None:
-        """Adds a note. It never waits."""
+    def post(self, note: Note, *, first: bool = False) -> None:
+        """Adds a note; with ``first`` it comes before all items. It never waits."""
         with self._changed:
-            self._notes.append(note)
+            if first:
+                self._first_notes.append(note)
+            else:
+                self._notes.append((self._next_number(), note))
             self._changed.notify_all()
 
-    def notes(self) -> list[Note]:
-        """Takes all notes."""
+    def first_notes(self) -> list[Note]:
+        """Takes the notes that come before all items."""
         with self._changed:
-            taken = list(self._notes)
-            self._notes.clear()
+            taken = list(self._first_notes)
+            self._first_notes.clear()
             return taken
 
     def get(self) -> tuple[list[Note], Item | None] | None:
-        """Waits for notes or an item and takes them: all notes, and the item of the camera whose turn it is.
+        """Waits and takes: the item of the camera whose turn it is, with the notes from before it; or all notes.
 
         None once closed, or once all cameras have ended, and all is taken. Raises the error that ``close`` received.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._notes or self._is_filled() or self._is_over())
-            notes = self.notes()
-            item = self._take()
+            self._changed.wait_for(self._is_due)
+            number, item = self._take() or (self._count + 1, None)
+            notes = self.first_notes() + self._notes_before(number)
             if item is None and not notes:
                 if self._error is not None:
                     raise self._error
@@ -86,13 +91,24 @@ class Mailbox(Generic[Item, Note]):
                 self._closed, self._error = True, error
             self._changed.notify_all()
 
-    def _is_filled(self) -> bool:
-        return any(item is not None for item in self._slots)
+    def _is_due(self) -> bool:
+        filled = any(item is not None for item in self._slots)
+        return filled or bool(self._notes or self._first_notes) or self._is_over()
 
     def _is_over(self) -> bool:
         return self._closed or all(self._ended)
 
-    def _take(self) -> Item | None:
+    def _next_number(self) -> int:
+        self._count += 1
+        return self._count
+
+    def _notes_before(self, number: int) -> list[Note]:
+        taken = []
+        while self._notes and self._notes[0][0] < number:
+            taken.append(self._notes.popleft()[1])
+        return taken
+
+    def _take(self) -> tuple[int, Item] | None:
         """The item of the first camera in turn that has one, so that a fast camera does not silence a slow one."""
         for offset in range(len(self._slots)):
             camera = (self._next + offset) % len(self._slots)

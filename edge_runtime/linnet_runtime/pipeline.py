@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 from linnet_devices.closable import Closable
-from linnet_runtime.camera import Camera, CameraReader, PreparedFrame
-from linnet_runtime.classifier import Classifier, Prepared
+from linnet_runtime.bundle import Bundle
+from linnet_runtime.camera import Camera, CameraReader, CameraSettings, PreparedFrame, PreparedPart
+from linnet_runtime.classifier import Classification, Classifier
+from linnet_runtime.decisions.decider import Decider, Decision
 from linnet_runtime.latency_sketch import LatencySketch, RecentLatency
 from linnet_runtime.mailbox import Mailbox
 from linnet_runtime.results import Event, Result
@@ -60,6 +62,7 @@ class Pipeline(Closable):
                 opened.callback(self._readers[i].close)
             opened.pop_all()
         self._frames = [0] * len(self._readers)
+        self._deciders = [_deciders(reader.settings, classifier.bundle) for reader in self._readers]
         self._mailbox = Mailbox[PreparedFrame, Event]([reader.keeps_all for reader in self._readers])
         for reader in self._readers:
             reader.start(self._mailbox)
@@ -93,6 +96,7 @@ class Pipeline(Closable):
             "frames_read": sum(reader.frames_read for reader in self._readers),
             "frames_classified": classified,
             "frames_dropped": sum(self._mailbox.dropped),
+            "frames_skipped": sum(reader.frames_skipped for reader in self._readers),
             "frames_too_old": self._too_old,
             "frames_damaged": sum(reader.frames_damaged for reader in self._readers),
             "source_reopened": sum(reader.reopened for reader in self._readers),
@@ -105,46 +109,74 @@ class Pipeline(Closable):
         }
         return summary
 
+    def request(self, camera: str = "") -> None:
+        """Has the camera of that name classify its next frame, whatever its ``when`` says. Any thread may call it."""
+        for reader in self._readers:
+            if reader.settings.name == camera:
+                reader.request()
+
+    def newest_frame(self, camera: str = "") -> Frame | None:
+        """The newest whole frame of the camera of that name, before rotation. Any thread may call it."""
+        return next((reader.newest for reader in self._readers if reader.settings.name == camera), None)
+
     def recent(self) -> dict[str, dict[str, float] | None]:
         """The times of the last minute in milliseconds, of ``age`` and of each stage. Any thread may call it."""
         return {name: recent.summary() for name, recent in tuple(self._recent.items())}
 
     def _classify(self, prepared: PreparedFrame) -> Iterator[Result]:
         """The results of a frame, until it is too old."""
-        reader = self._readers[prepared.camera]
-        number = self._frames[prepared.camera] + 1
-        for region in prepared.regions:
-            if self._is_too_old(reader, prepared.frame):
+        camera = prepared.camera
+        number = self._frames[camera] + 1
+        for part in prepared.parts:
+            if self._is_too_old(camera, part):
                 return
-            result = self._result(number, reader, prepared.frame, region)
-            if self._is_too_old(reader, prepared.frame):
+            taken = time.monotonic()
+            classification = self._classifier.classify_prepared(part.prepared)
+            self._report(self._mailbox.first_notes())
+            if self._is_too_old(camera, part):
                 return
-            self._frames[prepared.camera] = number
+            decision = self._deciders[camera][part.region].decide(classification, part.picture)
+            result = self._result(number, camera, part, taken, classification, decision)
+            self._frames[camera] = number
             self._measure(result)
             if self._on_result is not None:
                 self._on_result(result)
+            self._report(decision.events)
             yield result
 
-    def _result(self, number: int, reader: CameraReader, frame: Frame, region: tuple[int, Prepared]) -> Result:
-        taken = time.monotonic()
-        classification = self._classifier.classify_prepared(region[1])
-        self._report(self._mailbox.notes())
-        wait_ms = (taken - frame.captured_monotonic) * 1e3 - region[1].preprocess_ms
+    def _result(
+        self,
+        number: int,
+        camera: int,
+        part: PreparedPart,
+        taken: float,
+        classification: Classification,
+        decision: Decision,
+    ) -> Result:
+        settings, picture = self._readers[camera].settings, part.picture
+        wait_ms = (taken - picture.captured_monotonic) * 1e3 - part.prepared.preprocess_ms
+        region = settings.regions[part.region]
         return Result(
             frame=number,
-            captured_at=frame.captured_at,
-            age_ms=(time.monotonic() - frame.captured_monotonic) * 1e3,
+            captured_at=picture.captured_at,
+            age_ms=(time.monotonic() - picture.captured_monotonic) * 1e3,
             classification=classification,
             stages_ms={"wait": wait_ms, **classification.stages_ms},
-            label=classification.label,
-            probability=classification.probability,
-            camera=reader.settings.name,
-            picture=frame,
+            label=decision.label,
+            probability=decision.probability,
+            closest=decision.closest,
+            delay_ms=decision.delay_ms,
+            labels=decision.labels,
+            top=decision.top,
+            events=decision.events,
+            camera=settings.name,
+            region=region.name if region else "",
+            picture=picture,
         )
 
-    def _is_too_old(self, reader: CameraReader, frame: Frame) -> bool:
-        limit_ms = reader.settings.max_age_ms
-        if limit_ms is None or (time.monotonic() - frame.captured_monotonic) * 1e3 <= limit_ms:
+    def _is_too_old(self, camera: int, part: PreparedPart) -> bool:
+        limit_ms = self._readers[camera].settings.max_age_ms
+        if limit_ms is None or (time.monotonic() - part.picture.captured_monotonic) * 1e3 <= limit_ms:
             return False
         self._too_old += 1
         return True
@@ -156,10 +188,19 @@ class Pipeline(Closable):
             self._stages[stage].add(ms)
             self._recent[stage].add(ms)
 
-    def _report(self, events: list[Event]) -> None:
-        if self._on_event is not None:
-            for event in events:
+    def _report(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if event.kind == "online":
+                self._forget(event.camera)
+            if self._on_event is not None:
                 self._on_event(event)
+
+    def _forget(self, camera: str) -> None:
+        """What a camera showed before it was lost does not count towards its next decision."""
+        for reader, deciders in zip(self._readers, self._deciders, strict=True):
+            if reader.settings.name == camera:
+                for decider in deciders:
+                    decider.reset()
 
     def _release(self) -> None:
         self._mailbox.close()
@@ -167,3 +208,12 @@ class Pipeline(Closable):
             reader.stop()
         for reader in self._readers:
             reader.close()
+
+
+def _deciders(settings: CameraSettings, bundle: Bundle) -> list[Decider]:
+    """A decider for each region of a camera."""
+    names = [region.name if region else "" for region in settings.regions]
+    return [
+        Decider(bundle.labels, bundle.temperature, settings.decision, camera=settings.name, region=name)
+        for name in names
+    ]

@@ -42,8 +42,19 @@ class Event:
     """The label that was decided before."""
     reason: str = ""
     """Why, in words; empty where the kind says it all."""
+    device: str = ""
+    """The device that failed, for ``"failover"`` and ``"recalled"``."""
+    since: float | None = None
+    """For ``"recalled"``: the ``canary_passed_at`` of the results of that device that may be wrong."""
+    frames: int | None = None
+    """For ``"recalled"``: how many such results there are."""
     frame: Frame | None = None
-    """The frame that decided, for a snapshot. It is not part of the JSON."""
+    """What decided, for a snapshot: the frame's region, turned. It is not part of the JSON."""
+
+    @property
+    def of_decision(self) -> bool:
+        """Whether a decision has changed: the result that changed it names the event too."""
+        return self.kind in ("enter", "leave", "change", "unknown")
 
     def to_json(self) -> dict[str, object]:
         """The event as a line of JSON has it."""
@@ -53,8 +64,11 @@ class Event:
             "label": self.label,
             "previous": self.previous,
             "reason": self.reason,
+            "device": self.device,
+            "since": self.since and round(self.since, 6),
+            "frames": self.frames,
         }
-        return {"event": self.kind, "at": round(self.at, 6)} | {key: text for key, text in named.items() if text}
+        return {"event": self.kind, "at": round(self.at, 6)} | {key: value for key, value in named.items() if value}
 
 
 @dataclass(frozen=True)
@@ -84,12 +98,14 @@ class Result:
     """All decided labels with their probabilities, most probable first, where several may be decided at once."""
     top: tuple[tuple[str, float], ...] = ()
     """The most probable labels with their probabilities, where the settings ask for them."""
+    events: tuple[Event, ...] = ()
+    """What has changed with this result. Each is also given as an event."""
     camera: str = ""
     """The camera's name; empty for the only camera."""
     region: str = ""
     """The region's name; empty where the whole frame is classified or the region has no name."""
     picture: Frame | None = None
-    """The frame itself, for snapshots and pages. It is not part of the JSON."""
+    """What was classified, for snapshots: the frame's region, turned. It is not part of the JSON."""
 
     def to_json(self) -> dict[str, object]:
         """The result as a line of JSON has it; keys that would say nothing are left out."""
@@ -109,5 +125,9 @@ class Result:
         for key, labels in {"labels": self.labels, "top": self.top}.items():
             if labels:
                 line[key] = [{"label": label, "probability": round(p, 6)} for label, p in labels]
+        if self.events:
+            line["event"] = self.events[-1].kind
+        if self.classification.canary_passed_at is not None:
+            line["canary_passed_at"] = round(self.classification.canary_passed_at, 6)
         named = {"closest": self.closest, "camera": self.camera, "region": self.region}
         return line | {key: text for key, text in named.items() if text}

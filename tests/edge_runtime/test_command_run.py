@@ -21,6 +21,7 @@ SUMMARY = {
     "frames_read",
     "frames_classified",
     "frames_dropped",
+    "frames_skipped",
     "frames_too_old",
     "frames_damaged",
     "source_reopened",

@@ -77,17 +77,27 @@ def test_it_ends_when_all_cameras_have() -> None:
     assert taken(mailbox) is None
 
 
-def test_notes_come_in_order_and_without_a_frame() -> None:
+def test_notes_keep_their_order_among_the_frames() -> None:
+    mailbox = mailbox_of(False, False)
+    mailbox.post("online")
+    mailbox.put(0, OLD)
+    mailbox.post("offline")
+    mailbox.put(1, NEW)
+    assert mailbox.get() == (["online"], OLD)
+    assert mailbox.get() == (["offline"], NEW)
+    mailbox.post("covered")
+    mailbox.post("frozen")
+    assert mailbox.get() == (["covered", "frozen"], None)
+
+
+def test_what_comes_first_overtakes_frames_and_other_notes() -> None:
     mailbox = mailbox_of(False)
     mailbox.post("offline")
-    mailbox.post("online")
-    assert mailbox.get() == (["offline", "online"], None)
-    mailbox.post("frozen")
-    mailbox.put(0, NEW)
-    assert mailbox.get() == (["frozen"], NEW)
-    mailbox.post("covered")
-    assert mailbox.notes() == ["covered"]
-    assert mailbox.notes() == []
+    mailbox.post("failover", first=True)
+    mailbox.post("recalled", first=True)
+    assert mailbox.first_notes() == ["failover", "recalled"]
+    mailbox.post("failover", first=True)
+    assert mailbox.get() == (["failover", "offline"], None)
 
 
 def test_the_last_frame_can_be_taken_after_the_end_and_then_there_is_none() -> None:

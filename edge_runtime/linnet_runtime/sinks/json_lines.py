@@ -12,7 +12,9 @@ from linnet_runtime.sinks.settings import JsonLinesSettings
 
 
 class JsonLines:
-    """A line of JSON for each result and event. A reader that has gone, or a full disk, ends the run."""
+    """A line of JSON for each result, and for each event that no result names. A reader that has gone, or a full disk,
+    ends the run.
+    """
 
     name, pictures = "json_lines", False
 
@@ -20,6 +22,8 @@ class JsonLines:
         self._output = sys.stdout.buffer
 
     def write(self, item: Result | Event) -> bool:
+        if isinstance(item, Event) and item.of_decision:
+            return False
         try:
             self._output.write(msgspec.json.encode(item.to_json()) + b"\n")
             self._output.flush()
