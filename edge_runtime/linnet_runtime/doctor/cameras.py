@@ -28,7 +28,7 @@ def check_cameras(system: System) -> Iterator[Link]:
         allowed = permission(system, node, "add a udev rule that assigns it to the group video")
         if allowed.state == "broken":
             yield Link(entry.name, "broken", f"{name}: {allowed.found}", allowed.fix)
-        elif users := _users(system, f"/dev/{entry.name}"):
+        elif users := camera_users(system, f"/dev/{entry.name}"):
             yield broken(entry.name, f"{name} is in use by {', '.join(users)}", f"end it: kill {users[0].split()[-1]}")
         else:
             yield ok(entry.name, name)
@@ -41,7 +41,7 @@ def _is_camera(system: System, entry: Path) -> bool:
     return system.read(entry / "index") in ("", "0") and not system.read(entry / "name").startswith(_NO_CAMERAS)
 
 
-def _users(system: System, node: str) -> list[str]:
+def camera_users(system: System, node: str) -> list[str]:
     """The other processes that have it open, "motion, process 812". Only root sees those of other users."""
     users = {}
     for file in system.glob("/proc/[0-9]*/fd/*"):

@@ -1,6 +1,6 @@
 """Sources of frames by URI.
 
-0, /dev/video0, v4l2:///dev/video0    a V4L2 camera
+0, /dev/video0, v4l2:///dev/video0    a V4L2 camera; 0?width=1280&height=720&fps=30
 picamera2://0                         a Raspberry Pi camera
 rtsp://…, http(s)://…                 a network stream (RTSP, MJPEG)
 clip.mp4                              a video file
@@ -61,7 +61,7 @@ def _target(uri: str) -> str:
     scheme, separator, _ = uri.partition(":")
     if separator and scheme in _SCHEMES:
         return _SCHEMES[scheme]
-    if uri.isdecimal() or uri.startswith("/dev/video"):
+    if uri.partition("?")[0].isdecimal() or uri.startswith("/dev/video"):
         return _SCHEMES["v4l2"]
     path = Path(uri)
     try:

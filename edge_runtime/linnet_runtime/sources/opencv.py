@@ -36,7 +36,6 @@ class OpenCvSource(Closable):
         *,
         live: bool,
         expected: str,
-        fix: str | None = None,
     ) -> None:
         """Raises SourceError when no frame comes, with FFmpeg's last message where there is one."""
         self.live = live
@@ -47,22 +46,34 @@ class OpenCvSource(Closable):
         if not found or first is None:
             codec = _UNDECODED.get(_codec(self._capture))
             self._capture.release()
+            fix: str | None = None
             if codec:
                 got = f"{codec} video, for which OpenCV {cv2.__version__} has no decoder"
                 convert = f"ffmpeg -i {Path(name).name} -c:v libx264 h264.mp4"
                 fix = "set the camera to H.264 or MJPEG" if live else convert
+            elif said:
+                got = without_secrets(_SPEAKER.sub("", said[-1]))
             else:
-                got = without_secrets(_SPEAKER.sub("", said[-1])) if said else "no frame"
+                got, fix = self._reason()
             raise SourceError(name, got=got, expected=expected, fix=fix)
         self._first: NDArray[np.uint8] | None = first
         self._opened()
 
     def read(self) -> Frame | NoFrameYet | None:
+        pixels = self._pixels()
+        return None if pixels is None else self._frame(pixels)
+
+    def _pixels(self) -> NDArray[np.uint8] | None:
+        """What the capture gives next."""
         if self._first is not None:
             pixels, self._first = self._first, None
-            return self._frame(pixels)
+            return pixels
         found, pixels = self._capture.read()
-        return self._frame(pixels) if found else None
+        return pixels if found else None
+
+    def _reason(self) -> tuple[str, str | None]:
+        """Why there is no first frame, and the fix."""
+        return "no frame", None
 
     def _frame(self, pixels: NDArray[np.uint8]) -> Frame:
         # Some OpenCV builds pass on a camera's buffer without decoding it: one row of bytes.
