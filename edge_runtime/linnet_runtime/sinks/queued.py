@@ -74,7 +74,7 @@ class QueuedSink(Closable):
         self._number = 0
         self._ends_at: float | None = None
         self._lost_output: BaseException | None = None
-        self._failing = self._writing = self._abandoned = False
+        self._failing = self._on_disk = self._writing = self._abandoned = False
         if kept_events is not None:
             for event in kept_events.load(self._most_events):
                 self._append(event)
@@ -166,7 +166,8 @@ class QueuedSink(Closable):
         """Waits for the oldest item and takes it; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._results or self._events or self._ends_at is not None)
-            late = self._ends_at is not None and time.monotonic() >= self._ends_at
+            # What is on disk waits for the next run, which has more time.
+            late = self._ends_at is not None and (self._on_disk or time.monotonic() >= self._ends_at)
             if late or self._lost_output is not None or not (self._results or self._events):
                 return None
             first = not self._events or (self._results and self._results[0][0] < self._events[0][0])
@@ -195,7 +196,7 @@ class QueuedSink(Closable):
         else:
             self._count("delivered" if used else "skipped")
             if used and self._failing:
-                self._failing = False
+                self._failing = self._on_disk = False
                 logger.warning("the sink %s delivers again; %d lost so far", self.name, self.failed + self.dropped)
             if used and isinstance(item, Event) and self._kept_events is not None and not self._events:
                 self._kept_events.keep([])
@@ -211,7 +212,7 @@ class QueuedSink(Closable):
                 self.dropped += 1  # it is the oldest
             held = [event for _, event in self._events]
         if self._kept_events is not None:
-            self._kept_events.keep(held)
+            self._on_disk = self._kept_events.keep(held)
         with self._changed:
             ending = self._ends_at is not None
             self._changed.wait_for(lambda: not ending and self._ends_at is not None, self._retry_s)
