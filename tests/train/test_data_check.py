@@ -299,7 +299,7 @@ class TestSizesAndStorage:
         ("height", "width", "what"),
         [
             (20, 96, "a side below 32 pixels: 96x20"),
-            (700, 940, "far larger than the others; most have about 83 pixels a side: 940x700"),
+            (700, 940, "far larger than the others; most have sides of about 83 pixels: 940x700"),
             (34, 180, "far longer or narrower"),
             (180, 34, "far longer or narrower"),
         ],

@@ -93,9 +93,9 @@ def float_numbers() -> keras.Model:
 WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
     "missing": (lambda path: None, "teacher.keras: File not found"),
     "no model": (lambda path: path.write_bytes(b"PK nothing"), "expected a .keras file"),
-    "size": (save(teacher(size=48)), "got a model of (None, 48, 48, 3), expected (None, 32, 32, 3)"),
-    "classes": (save(teacher(classes=5)), "got a model that gives (None, 5), expected (None, 3)"),
-    "numbers": (save(float_numbers()), "got a model of numbers whose range it does not say, expected one of pixels"),
+    "size": (save(teacher(size=48)), "got a model with input (None, 48, 48, 3), expected (None, 32, 32, 3)"),
+    "classes": (save(teacher(classes=5)), "got a model with output (None, 5), expected (None, 3)"),
+    "numbers": (save(float_numbers()), "got a model with float input and no layer that scales pixels"),
 }
 
 

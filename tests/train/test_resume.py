@@ -236,7 +236,7 @@ def test_a_damaged_checkpoint_gets_one_line(damage: Callable[[bytes], bytes], tm
 
 def test_a_run_that_is_done_gets_one_line(tiny_run: Path, program: Callable) -> None:
     error = one_line_error(program("train", "--resume", tiny_run, status=1))
-    expected = "got a run that is done, expected one to go on with"
+    expected = "got a run that is done, expected an interrupted run"
     assert error == f"{tiny_run}: {expected}. Fix: linnet convert {tiny_run} --out {tiny_run.name}.linnet"
 
 
@@ -279,7 +279,7 @@ class TestLock:
         run = interrupted(tiny_run, tmp_path / "run", begun=True)
         with self.hold(run):
             error = one_line_error(program("train", "--resume", run, status=1))
-        assert error.startswith(f"{run}: got a run that another linnet train is writing, expected one that no process")
+        assert error.startswith(f"{run}: got a run to which another linnet train is writing, expected a run to which")
         assert {path.name for path in run.iterdir()} >= {"config.json", "splits.json", "progress.json"}
 
     def test_it_is_not_overwritten_either(
@@ -288,7 +288,7 @@ class TestLock:
         run = interrupted(tiny_run, tmp_path / "run", begun=True)
         with self.hold(run):
             error = one_line_error(program("train", easy_photos, "--out", run, "--overwrite", *TINY, status=1))
-        assert "another linnet train is writing" in error
+        assert "to which another linnet train is writing" in error
         assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
         assert (run / "progress.json").exists()
 

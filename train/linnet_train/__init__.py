@@ -4,7 +4,7 @@
     from linnet_train import calibrate, quantize    # a Keras model of your own to int8
 
 Importing this package imports neither Keras nor a backend: each name is loaded when it is first used. Everything else
-in the package is internal, apart from ``linnet_train.quantization``, which docs/quantisation.md describes.
+in the package is internal, apart from ``linnet_train.quantization``, which docs/quantization.md describes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What computes: TensorFlow or JAX, as KERAS_BACKEND says, and on how many devices.
+"""The backend of Keras, TensorFlow or JAX, and the number of devices that share a batch.
 
-Keras is the same on both but for what stands here: who compiles a step, and who can share it among devices.
+Keras is the same on both, except for what is in this module: who compiles a training step, and who can share it among
+devices.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from linnet_train.errors import TrainingError
 
 
 def choose_backend() -> None:
-    """Before Keras is imported: what KERAS_BACKEND says, or JAX where TensorFlow is not installed.
+    """Chooses the backend, before Keras is imported: KERAS_BACKEND decides. Without it the backend is TensorFlow, or
+    JAX where TensorFlow is not installed.
 
     Raises:
-        TrainingError: KERAS_BACKEND is neither of the two.
+        TrainingError: KERAS_BACKEND names another backend.
         LinnetError: there is no folder for temporary files, without which TensorFlow cannot be imported.
     """
     temporary_folder()
@@ -35,7 +37,7 @@ def choose_backend() -> None:
 
 
 class _NoTensorFlow(MetaPathFinder):
-    """Keras on JAX would import TensorFlow where it finds it: seconds, and with a GPU all of that one's memory."""
+    """Hides TensorFlow. Keras on JAX would import it, which takes seconds and, on a GPU, all of the memory."""
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
         if fullname == "tensorflow":
@@ -45,8 +47,8 @@ class _NoTensorFlow(MetaPathFinder):
 def uses_xla() -> bool:
     """Whether XLA compiles the training step.
 
-    On a CPU TensorFlow's own kernels are six to nine times as fast, so that there it is for GPUs alone. JAX has no
-    other compiler, and without one it computes a step operation by operation.
+    On a CPU, TensorFlow's own kernels are six to nine times as fast, so TensorFlow uses XLA only on GPUs. JAX has no
+    other compiler, and would compute a step operation by operation without it.
     """
     import keras
 
@@ -58,23 +60,24 @@ def uses_xla() -> bool:
 
 
 def device_count(asked: int | None, batch_size: int) -> int:
-    """How many devices share each batch.
+    """The number of devices that share each batch.
 
     Args:
-        asked: so many; None: all that JAX sees, which CUDA_VISIBLE_DEVICES limits. TensorFlow uses one.
-        batch_size: photos in a step, on all devices together.
+        asked: the number that the recipe asks for. None: all devices that JAX sees, which CUDA_VISIBLE_DEVICES limits;
+            TensorFlow uses one.
+        batch_size: photos per step, on all devices together.
 
     Raises:
-        TrainingError: more than there are, or a batch that they cannot share evenly.
+        TrainingError: more devices than are available, or a batch that they cannot share evenly.
     """
     import keras
 
     on_jax = keras.backend.backend() == "jax"
-    here = len(keras.distribution.list_devices()) if on_jax else 1
-    count = here if asked is None else asked
-    if count > here:
+    available = len(keras.distribution.list_devices()) if on_jax else 1
+    count = available if asked is None else asked
+    if count > available:
         fix = None if on_jax else "KERAS_BACKEND=jax shares a batch among GPUs"
-        raise TrainingError("--devices", got=count, expected=f"at most {here}, which are here", fix=fix)
+        raise TrainingError("--devices", got=count, expected=f"at most the {available} available", fix=fix)
     if batch_size % count:
         nearest = max(round(batch_size / count), 1) * count
         raise TrainingError(
@@ -88,10 +91,10 @@ def device_count(asked: int | None, batch_size: int) -> int:
 
 @contextlib.contextmanager
 def shared_among(devices: int) -> Iterator[None]:
-    """Models made in the block have their weights on each of so many devices, which share every batch among them.
+    """Models that are made in the block have their weights on every device, and the devices share each batch.
 
-    A step is the one that a single device would do: JAX computes losses, batch statistics and ranges over the whole
-    batch, wherever its photos are.
+    A step gives what it gives on a single device: JAX computes the loss, the batch statistics and the ranges over the
+    whole batch.
     """
     if devices == 1:
         yield
@@ -104,7 +107,7 @@ def _data_parallel(devices: int) -> Any:
     import keras
 
     class DataParallel(keras.distribution.DataParallel):
-        """Keras's, but that a batch which the devices cannot share evenly goes to each of them whole."""
+        """Keras's DataParallel, except that each device gets the whole of a batch that cannot be shared evenly."""
 
         def get_data_layout(self, data_shape: Any) -> Any:
             if data_shape[0] % devices == 0:
@@ -115,9 +118,9 @@ def _data_parallel(devices: int) -> Any:
 
 
 def validation_batch(most: int, photos: int) -> int:
-    """A batch size for so many photos with which their batches, the last one too, are all shared or all whole.
+    """A batch size of at most ``most`` with which either all batches of the photos are shared, or none is.
 
-    Keras lays out every batch as it does the first.
+    Keras lays out every batch like the first one, the smaller last batch too.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""The error of training."""
+"""The error of this package."""
 
 from linnet_devices.errors import LinnetError
 

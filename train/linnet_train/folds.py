@@ -1,7 +1,7 @@
-"""Cross-validation: a run for each fold, and what all of them say together.
+"""Cross-validation: a run for each fold, and the mean over all folds.
 
 fold-1, fold-2, ...   the runs; see run.py
-folds.json            each fold's top-1, the mean and its interval
+folds.json            the top-1 of each fold, the mean and its interval
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ def cross_validate(recipe: Recipe, out: Path, train: Callable[[Recipe, Path], ob
     """Trains each fold that is not done yet, and writes ``folds.json``.
 
     Args:
-        recipe: whose ``split.fold`` is "each".
+        recipe: a recipe with "each" as ``split.fold``.
         out: the directory of the folds.
-        train: does all of one run that is not done yet.
+        train: does what one run still needs.
 
     Returns:
-        What ``folds.json`` holds.
+        The content of ``folds.json``.
     """
     metrics = []
     for number in range(1, recipe.split.folds + 1):
         fold = out / f"fold-{number}"
         if not (fold / METRICS).exists():
-            keras.utils.clear_session()  # the graphs and the names of the fold before
+            keras.utils.clear_session()  # removes the graphs and names of the previous fold
             split = msgspec.structs.replace(recipe.split, fold=number)
             _train(msgspec.structs.replace(recipe, split=split), fold, train)
         metrics.append(load_metrics(fold))
@@ -60,20 +60,20 @@ def cross_validate(recipe: Recipe, out: Path, train: Callable[[Recipe, Path], ob
 def _train(recipe: Recipe, fold: Path, train: Callable[[Recipe, Path], object]) -> None:
     begun = (fold / CONFIG).exists()
     if not begun:
-        shutil.rmtree(fold, ignore_errors=True)  # a kill came between its directory and its recipe
+        shutil.rmtree(fold, ignore_errors=True)  # a process was killed before it wrote the recipe
     with locked(fold) if begun else new_run(recipe, fold):
         train(recipe, fold)
 
 
 def _share(figures: dict[str, float]) -> dict[str, float]:
-    """The interval of a share, which ends at 0 and 1."""
+    """The interval of a share, limited to 0..1."""
     return {name: min(max(value, 0.0), 1.0) for name, value in figures.items()}
 
 
 def interval(values: Sequence[float] | np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:
-    """Mean of one figure a fold and its 95 % interval by Student's t with one degree of freedom less than folds.
+    """The mean of a figure over the folds, and its 95 % interval by Student's t with (folds - 1) degrees of freedom.
 
-    The folds' training parts overlap, so that their figures are not independent, and no estimate of the variance is
+    The training parts of the folds overlap, so the figures are not independent, and no estimate of the variance is
     unbiased: Bengio and Grandvalet, "No unbiased estimator of the variance of k-fold cross-validation" (2004).
     """
     mean = float(np.mean(values))

@@ -1,4 +1,4 @@
-"""A run from its recipe to its report; linnet_runtime.run_files names the files that it leaves."""
+"""A run, from its recipe to its report. linnet_runtime.run_files lists the files of a run."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def train(recipe: Recipe, run: Path | str) -> Metrics:
     """Trains a network as ``linnet train`` does, without a progress bar, and returns the run's figures.
 
     Args:
-        recipe: what to train; its ``data`` is the folder or table of photos.
+        recipe: the settings; its ``data`` is the folder or table of photos.
         run: the run's directory, which must not exist.
 
     Raises:
@@ -65,7 +65,7 @@ def train(recipe: Recipe, run: Path | str) -> Metrics:
             the weights cannot be used; the loss is not finite; or the run cannot be written.
     """
     run = Path(run)
-    recipe = to_recipe(msgspec.to_builtins(recipe))  # msgspec checks values when it decodes, not in a constructor
+    recipe = to_recipe(msgspec.to_builtins(recipe))  # msgspec checks values when it decodes, not in constructors
     if recipe.split.fold == "each":
         raise TrainingError(
             "recipe $.split.fold", got="each", expected="a number; linnet train --folds cross-validates"
@@ -79,13 +79,13 @@ def train(recipe: Recipe, run: Path | str) -> Metrics:
 
 @contextlib.contextmanager
 def new_run(recipe: Recipe, run: Path) -> Iterator[None]:
-    """Makes the run's directory with the recipe in it, and locks it for the block to fill. An older run is replaced.
+    """Makes the run's directory with the recipe, and locks it while the block fills it. An older run is replaced.
 
-    If the block fails before the first checkpoint, the directory is removed and the older run is restored, so that the
-    next try finds what this one found. Ctrl-C is no failure: the run can be resumed.
+    If the block fails before the first checkpoint, the directory is removed and the older run is restored. After ctrl-C
+    the directory stays, and the run can be resumed.
 
     Raises:
-        TrainingError: the directory cannot be written, another process writes it, or it is no run.
+        TrainingError: the directory cannot be written, another process writes to it, or it exists and is not a run.
     """
     _check_paths(recipe, run)
     with contextlib.ExitStack() as locks:
@@ -129,24 +129,24 @@ def _check_paths(recipe: Recipe, run: Path) -> None:
 def _make_directory(run: Path) -> None:
     try:
         run.mkdir(parents=True)
-    except OSError as error:  # it exists: another process was faster
+    except OSError as error:  # for example, another process has made it
         raise TrainingError(str(run), got=error.strerror, expected="a new directory that can be written") from error
 
 
 def _config(recipe: Recipe) -> Config:
     backend = keras.backend.backend()
     versions = {package: version(package) for package in ("linnet", "keras", "numpy")}
-    versions[backend] = sys.modules[backend].__version__  # its package may have another name, as tensorflow-cpu has
+    versions[backend] = sys.modules[backend].__version__  # the package may have another name: tensorflow-cpu
     return Config(recipe=msgspec.to_builtins(recipe), backend=backend, versions=versions)
 
 
 def _has_begun(run: Path) -> bool:
-    """Whether a checkpoint or a model is there to go on from; in one of the folds of a cross-validation too."""
+    """Whether the run, or a fold of a cross-validation, has a checkpoint or is done."""
     return any(path.name in (PROGRESS, METRICS) for path in run.rglob("*.json"))
 
 
 def load_recipe(run: Path) -> Recipe:
-    """The recipe of a run. Raises TrainingError where there is none, or where the run is done."""
+    """The recipe of a run that is not done. Raises TrainingError if it is done, or if the folder is not a run."""
     try:
         recipe = msgspec.convert(load_config(run).recipe, type=Recipe)
     except (RunError, msgspec.ValidationError) as error:
@@ -154,13 +154,13 @@ def load_recipe(run: Path) -> Recipe:
             str(run / CONFIG),
             got=error.got if isinstance(error, RunError) else str(error),
             expected="the config.json of a run",
-            fix="linnet train DATA --out RUN begins one",
+            fix="linnet train DATA --out RUN starts one",
         ) from error
     if (run / METRICS).exists():
         raise TrainingError(
             str(run),
             got="a run that is done",
-            expected="one to go on with",
+            expected="an interrupted run",
             fix=f"linnet convert {run} --out {run.name}.linnet",
         )
     return recipe
@@ -169,15 +169,15 @@ def load_recipe(run: Path) -> Recipe:
 def finish_run(
     recipe: Recipe, run: Path, on_photo: Callable[[int, int], None], watch: Watch
 ) -> tuple[Metrics, Dataset]:
-    """Does all of a run that is not done yet: reads the photos, trains, tests and reports.
+    """Does what a run still needs: reads the photos, trains, tests and writes the report.
 
-    ``metrics.json`` comes last; a run that has it is done.
+    ``metrics.json`` is written last; a run with this file is done.
 
     Args:
-        recipe: what to train.
+        recipe: the settings.
         run: the run's directory.
-        on_photo: is called with (photos read, photos in all).
-        watch: gives the callback that shows a phase's progress; see ``train_network``.
+        on_photo: is called with (photos read, photos in total).
+        watch: returns the callback that shows the progress of a phase; see ``train_network``.
 
     Returns:
         The metrics and the data.
@@ -206,7 +206,7 @@ def finish_run(
 
 
 def _keep_photos(recipe: Recipe, run: Path, photos: Dataset, spec: Preprocess) -> None:
-    """Writes the names of each part, some of its photos, and the page of what the network sees."""
+    """Writes the names of the photos in each part, some of the photos, and the augmentation page."""
     _write_splits(run, photos)
     save_run_photos(run, spec, {part: photos.sample(part, n, recipe.seed) for part, n in KEPT_PHOTOS.items()})
     if recipe.augment.active():
@@ -236,23 +236,25 @@ def _metrics(
 
 
 def _remove_leftovers(run: Path) -> None:
-    """Removes what only training needed, and what a kill may have left."""
+    """Removes the files that only training needs, and those that a killed process may have left."""
     for pattern in (_PIXELS, PROGRESS, f"{CHECKPOINT_PREFIX}*", "partial-*", ".*"):
         for leftover in run.glob(pattern):
             leftover.unlink(missing_ok=True)
 
 
 def _write_splits(run: Path, photos: Dataset) -> None:
-    """Writes ``splits.json``. A resumed run must have its own split: another one would test on photos it trained on."""
+    """Writes ``splits.json``. A resumed run must have the same split, or it would be tested on training photos."""
     parts = {part: photos.names_of(part) for part in photos.parts}
     splits = Splits(unreadable=photos.unreadable, **parts)
     path = run / SPLITS
     if (run / PROGRESS).exists() and path.exists() and load_splits(run) != splits:
-        raise TrainingError(str(path), got="other photos in the folder now", expected="those that the run began with")
+        raise TrainingError(
+            str(path), got="other photos in the folder now", expected="those with which the run was started"
+        )
     save_json(path, splits)
 
 
 def _logits(model: Path, photos: Dataset) -> dict[str, Logits]:
-    """A model's logits on the validation and the test part."""
+    """The logits of a model on the validation and the test part."""
     network = keras.saving.load_model(model, compile=False)
     return {part: predict_logits(network, PhotosInTurn(photos, part, PREDICT_BATCH)) for part in ("val", "test")}

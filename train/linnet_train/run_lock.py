@@ -1,4 +1,4 @@
-"""One process at a time writes a run."""
+"""A lock, so that only one process writes to a run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LOCK = ".lock"  # in the run's directory; removed when training ends
 
 @contextlib.contextmanager
 def locked(run: Path) -> Iterator[None]:
-    """Holds the run's lock for the block. The kernel releases it when the process ends, in whatever way.
+    """Holds the lock of a run during the block. The kernel releases it when the process ends, however it ends.
 
     Args:
-        run: the run's directory, which exists.
+        run: the run's directory, which must exist.
 
     Raises:
-        TrainingError: another process writes the run, or the lock's file cannot be made.
+        TrainingError: another process writes to the run, or the file of the lock cannot be made.
     """
     path = run / _LOCK
     try:
@@ -33,7 +33,7 @@ def locked(run: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):  # the run may have been removed, or have got another name
+            with contextlib.suppress(OSError):  # the run may have been removed or renamed
                 if os.path.samestat(os.fstat(descriptor), path.stat()):
                     path.unlink()
     finally:
@@ -43,7 +43,7 @@ def locked(run: Path) -> Iterator[None]:
 def _take(descriptor: int, path: Path, run: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The process that held the lock a moment ago may have removed the file that was opened here.
+        # A process that has just released the lock may have removed the file that was opened here.
         held = path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
     except BlockingIOError:
         held = False
@@ -52,7 +52,7 @@ def _take(descriptor: int, path: Path, run: Path) -> None:
     if not held:
         raise TrainingError(
             str(run),
-            got="a run that another linnet train is writing",
-            expected="one that no process writes",
-            fix="wait until it ends, or train into another --out",
+            got="a run to which another linnet train is writing",
+            expected="a run to which no other process writes",
+            fix="wait until it ends, or choose another --out",
         )

@@ -1,1 +1,1 @@
-"""Augmentation: its settings, its layers, and a page of what the network sees."""
+"""Augmentation: its settings, its layers, and a page with augmented photos."""

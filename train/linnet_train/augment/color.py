@@ -1,4 +1,4 @@
-"""Layers that change a photo's colours, sharpness and noise."""
+"""Layers that change the colors, the sharpness and the noise of photos."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from keras import ops, random
 from linnet_train.augment.random_layer import RandomLayer
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, of R, G and B
-# From RGB to luma and two axes of colour (NTSC's YIQ), in which a turn changes the hue and a factor the saturation.
+# RGB to luma and two axes of color (NTSC's YIQ). A rotation of the two changes the hue, a factor the saturation.
 _TO_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32)
 _FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
 
 class RandomTint(RandomLayer):
-    """Each photo's saturation times 1 ± ``saturation``, its hue turned by up to ``hue`` of the circle.
+    """Multiplies the saturation of each photo by 1 ± ``saturation``, and turns its hue by up to ``hue`` of the circle.
 
-    Both are one matrix for each photo, which leaves the luma as it is: a way by HSV takes five times as long.
+    Both are one matrix for each photo, which does not change the luma. A conversion to HSV would take five times as
+    long.
     """
 
     def __init__(self, seed: int, *, saturation: float, hue: float) -> None:
@@ -41,7 +42,7 @@ class RandomTint(RandomLayer):
 
 
 class RandomBlur(RandomLayer):
-    """Each photo blurred by a Gaussian of its own, with a standard deviation of up to ``blur`` pixels."""
+    """Blurs each photo with a Gaussian whose standard deviation is random, up to ``blur`` pixels."""
 
     def __init__(self, seed: int, *, blur: float) -> None:
         super().__init__(seed)
@@ -52,21 +53,21 @@ class RandomBlur(RandomLayer):
         height, width = pixels.shape[1:3]
         rows, columns = _gaussians(height, sigma), _gaussians(width, sigma)
         blurred = ops.matmul(rows, ops.reshape(pixels, (-1, height, width * 3)))
-        # The columns of the picture are the rows of each colour's transpose.
+        # The columns of the picture are the rows of each color's transpose.
         blurred = ops.reshape(blurred, (-1, height, width, 3))
         return ops.einsum("nij,nhjc->nhic", columns, blurred)
 
 
 def _gaussians(side: int, sigma: Any) -> Any:
-    """[N, side, side]: the weights that each pixel of a line has in each other; their sum is 1 at the edges too."""
+    """[N, side, side]: the weight of each pixel of a line in every blurred pixel. The sum is 1, at the edges too."""
     distance = np.subtract.outer(np.arange(side), np.arange(side)).astype(np.float32)
     return ops.softmax(-ops.square(distance / sigma) / 2, axis=-1)
 
 
 class RandomNoise(RandomLayer):
-    """Gaussian noise on each photo, with a standard deviation of up to ``noise`` * 255.
+    """Adds Gaussian noise with a random standard deviation, up to ``noise`` * 255, to each photo.
 
-    (Keras's GaussianNoise takes no standard deviation above 1.)
+    Keras's GaussianNoise takes no standard deviation above 1.
     """
 
     def __init__(self, seed: int, *, noise: float) -> None:

@@ -1,4 +1,4 @@
-"""Layers that move a photo: mirrored, turned, and everything else in one interpolation."""
+"""Layers that mirror, turn, shift, zoom and crop photos."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from keras import ops
 
 from linnet_train.augment.random_layer import RandomLayer
 
-_ASPECT = 4 / 3  # of a crop at most; Szegedy et al., "Going deeper with convolutions" (2015)
+_ASPECT = 4 / 3  # the largest aspect ratio of a crop; Szegedy et al., "Going deeper with convolutions" (2015)
 
 
 class RandomTurn(RandomLayer):
-    """Each square photo in one of its eight orientations: mirrored or not, turned by a multiple of 90 degrees."""
+    """Turns each square photo by a random multiple of 90 degrees, mirrored or not: the eight orientations."""
 
     def vary(self, pixels: Any) -> Any:
         choices = self.uniform((3, ops.shape(pixels)[0], 1, 1, 1), 0.0, 1.0) < 0.5
@@ -23,10 +23,10 @@ class RandomTurn(RandomLayer):
 
 
 class RandomAffine(RandomLayer):
-    """Each photo moved by up to ``shift`` of its side, zoomed by up to ``zoom``, turned by up to ``rotate`` degrees and
-    cropped to no less than ``crop`` of its area, at an aspect of 3:4 to 4:3, in one interpolation.
+    """Shifts each photo by up to ``shift`` of its side, zooms it by up to ``zoom``, turns it by up to ``rotate``
+    degrees, and crops it to at least ``crop`` of its area at an aspect ratio of 3:4 to 4:3, all in one interpolation.
 
-    What comes in from outside is the photo mirrored at its edge.
+    Pixels from outside the photo are those of the photo mirrored at its edge.
     """
 
     def __init__(self, seed: int, *, shift: float, zoom: float, rotate: float, crop: float) -> None:
@@ -51,13 +51,13 @@ class RandomAffine(RandomLayer):
 
 
 def warp(pixels: Any, matrix: tuple[Any, Any, Any, Any], x: Any, y: Any) -> Any:
-    """Photos float32 [N, H, W, 3], each resampled by a map from the output's pixels to the input's.
+    """Photos resampled by an affine map from the pixels of the output to those of the input.
 
     Args:
-        pixels: the photos.
-        matrix: (xx, xy, yx, yy), each [N]: applied to a pixel's place, seen from the middle of the photo.
-        x: [N] pixels, added to it.
-        y: [N] pixels, added to it.
+        pixels: float32 [N, H, W, 3].
+        matrix: (xx, xy, yx, yy), each [N], applied to the position of an output pixel relative to the photo's center.
+        x: [N], added to the horizontal position, in pixels.
+        y: [N], added to the vertical position, in pixels.
     """
     height, width = pixels.shape[1:3]
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2

@@ -1,4 +1,4 @@
-"""Augmentation as Keras layers: computed where the network is, in training steps only."""
+"""Augmentation as Keras layers, which run on the network's device and only in training steps."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from linnet_train.augment.settings import Augmentation
 
 
 def augment(pixels: keras.KerasTensor, settings: Augmentation, seed: int) -> keras.KerasTensor:
-    """Photos as the camera might have seen them too.
+    """Adds the augmentation layers of the settings.
 
     Args:
-        pixels: uint8 [N, H, W, 3]; H must equal W where they are turned.
-        settings: what may happen to them.
-        seed: of the choices.
+        pixels: uint8 [N, H, W, 3]; H must equal W for ``flip="any"``.
+        settings: the augmentation.
+        seed: the random seed.
 
     Returns:
-        The pixels unchanged where nothing may happen, else float32 of the same shape and range, each photo varied in
-        its own way.
+        float32 of the same shape and range, with each photo varied separately; the pixels themselves if the settings
+        change nothing.
     """
     s = settings.resolved()
     x = pixels
@@ -35,7 +35,7 @@ def augment(pixels: keras.KerasTensor, settings: Augmentation, seed: int) -> ker
 
     if s.flip == "any":
         then(RandomTurn(seed))
-    # Keras's own "horizontal_and_vertical" draws once for both: a photo is never mirrored in one direction alone.
+    # Keras's "horizontal_and_vertical" draws once for both directions, so no photo would be mirrored in only one.
     if s.flip in ("horizontal", "both"):
         then(keras.layers.RandomFlip("horizontal", seed=seed, dtype="float32"))
     if s.flip in ("vertical", "both"):
@@ -61,5 +61,5 @@ def augment(pixels: keras.KerasTensor, settings: Augmentation, seed: int) -> ker
 
 
 def mix(pixels: keras.KerasTensor, settings: Augmentation, seed: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """MixUp and CutMix of photos [N, H, W, 3]: the mixed photos, and each one's own share float32 [N, 1]."""
+    """MixUp and CutMix of photos [N, H, W, 3]: the mixed photos, and the share of the photo itself, float32 [N, 1]."""
     return Mix(seed + 9, mixup=settings.mixup, cutmix=settings.cutmix)(pixels)

@@ -1,4 +1,4 @@
-"""Rectangles in photos: random erasing."""
+"""Random erasing, and the rectangles of it and of CutMix."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from keras import ops
 
 from linnet_train.augment.random_layer import RandomLayer
 
-# Of the erased rectangle: Zhong et al., table 4 of the paper's CIFAR-10 experiments.
+# Area and aspect ratio of the erased rectangle: Zhong et al., the CIFAR-10 experiments, table 4.
 _AREA = (0.02, 0.4)
 _ASPECT = (0.3, 1 / 0.3)
 
 
 class RandomErasing(RandomLayer):
-    """A rectangle of random pixels in each photo, with probability ``erase``.
+    """Replaces a rectangle of each photo by random pixels, with probability ``erase``.
 
-    Zhong et al., "Random erasing data augmentation" (2017): 2 to 40 % of the area, aspect 0.3 to 3.3. All photos of a
-    step share one picture of noise: random numbers for each would take longer than everything else here.
+    Zhong et al., "Random erasing data augmentation" (2017): 2 to 40 % of the area, at an aspect ratio of 0.3 to 3.3.
+    All photos of a step share one picture of noise, because separate random numbers would take longer than the rest of
+    this layer.
     """
 
     def __init__(self, seed: int, *, erase: float) -> None:
@@ -37,10 +38,10 @@ class RandomErasing(RandomLayer):
 
 
 def rectangles(height: int, width: int, y: Any, x: Any, tall: Any, wide: Any) -> Any:
-    """The pixels of a rectangle in each photo: bool [N, H, W, 1].
+    """The pixels inside a rectangle of each photo: bool [N, H, W, 1].
 
-    ``y`` and ``x`` are its middle's distance from the photo's, ``tall`` and ``wide`` its sides: [N], in shares of the
-    photo's side.
+    ``y`` and ``x`` are the position of its center relative to the photo's, ``tall`` and ``wide`` are its sides. Each is
+    [N], in shares of the photo's side.
     """
     rows = ops.reshape((ops.arange(height, dtype="float32") + 0.5) / height - 0.5, (1, -1, 1, 1))
     columns = ops.reshape((ops.arange(width, dtype="float32") + 0.5) / width - 0.5, (1, 1, -1, 1))

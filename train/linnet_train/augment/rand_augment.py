@@ -1,4 +1,4 @@
-"""RandAugment: operations drawn at random for each photo, all at one magnitude."""
+"""RandAugment: random operations for each photo, all at one magnitude."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OPERATIONS = (
     "solarize",
     "equalize",
 )
-# At magnitude 10: Cubuk et al., "AutoAugment" (2018), table 6.
+# The values at magnitude 10: Cubuk et al., "AutoAugment" (2018), table 6.
 _SHEAR, _TRANSLATE, _ROTATE, _ENHANCE = 0.3, 0.45, math.radians(30), 0.9
 _BITS_LOST = 4
 _LEVELS = 256
@@ -37,13 +37,13 @@ _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13  # Pillow
 
 
 class RandAugment(RandomLayer):
-    """``operations`` of the paper's 14 on each photo, one after the other, at ``magnitude`` of 0..10.
+    """Applies ``operations`` random operations to each photo, one after the other, at ``magnitude`` of 0..10.
 
-    Cubuk et al., "RandAugment: practical automated data augmentation with a reduced search space" (2019). What has a
-    direction gets it at random. The ones that move a photo come first, in one interpolation.
+    The 14 operations are those of Cubuk et al., "RandAugment: practical automated data augmentation with a reduced
+    search space" (2019). Directions are random. Geometric operations are computed first, in one interpolation.
 
-    (Keras's RandAugment draws once for a whole batch, and computes every operation of each round: it takes longer than
-    a small network's training step.)
+    Keras's RandAugment draws once for a whole batch and computes every operation in each round, which takes longer than
+    a training step of a small network.
     """
 
     def __init__(self, seed: int, *, operations: int, magnitude: float) -> None:
@@ -73,14 +73,14 @@ class RandAugment(RandomLayer):
             shear_x, shear_y, angle = only("shear_x", _SHEAR), only("shear_y", _SHEAR), only("rotate", _ROTATE)
             x, y = x + only("translate_x", _TRANSLATE * width), y + only("translate_y", _TRANSLATE * height)
             sine, cosine = ops.sin(angle), ops.cos(angle)
-            # At most one of them is not the identity.
+            # At most one of the three is not the identity.
             axx, axy, ayx, ayy = cosine, shear_x - sine, shear_y + sine, cosine
             xx, xy, yx, yy = axx * xx + axy * yx, axx * xy + axy * yy, ayx * xx + ayy * yx, ayx * xy + ayy * yy
             x, y = axx * x + axy * y, ayx * x + ayy * y
         return warp(pixels, (xx, xy, yx, yy), x, y)
 
     def _recolored(self, pixels: Any, drawn: Any, strength: Any) -> Any:
-        """One round of the operations on colours, each of them on the photos that drew it."""
+        """One round of the color operations, each on the photos that drew it."""
 
         def drew(name: str) -> Any:
             return drawn == _OPERATIONS.index(name)
@@ -89,7 +89,7 @@ class RandAugment(RandomLayer):
         mean = ops.mean(luma, axis=(1, 2), keepdims=True)
         least, most = ops.min(pixels, axis=(1, 2), keepdims=True), ops.max(pixels, axis=(1, 2), keepdims=True)
         stretch = 255.0 / ops.maximum(most - least, 1.0)
-        # Enhancing is a blend with something simpler: black, the photo's mean, its greys, itself smoothed.
+        # An enhancement is a blend with black, with the photo's mean, with its gray levels, or with the smoothed photo.
         change = _ENHANCE * strength
         factor = ops.where(drew("brightness") | drew("colour") | drew("contrast"), 1.0 + change, 1.0)
         factor = ops.where(drew("autocontrast"), stretch, factor)
@@ -112,7 +112,7 @@ def _smoothed(pixels: Any) -> Any:
 
 
 def _equalized(pixels: Any) -> Any:
-    """Each colour of each photo with a histogram that is as flat as it can be."""
+    """Equalizes the histogram of each color of each photo."""
     photos, (height, width) = ops.shape(pixels)[0], pixels.shape[1:3]
     histograms = photos * 3
     level = ops.cast(ops.transpose(pixels, (0, 3, 1, 2)), "int32")

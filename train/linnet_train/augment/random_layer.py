@@ -1,4 +1,4 @@
-"""What the layers of augmentation share."""
+"""The base class of the augmentation layers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import keras
 
 
 class RandomLayer(keras.layers.Layer):
-    """Varies photos float32 [N, H, W, 3] of 0..255 in training steps, each in its own way, and no others.
+    """Varies each photo of float32 [N, H, W, 3], 0..255, separately, and only in training steps.
 
-    It computes in float32 under every policy: bfloat16 holds neither the place of a pixel nor its value.
+    It computes in float32 under every policy, because bfloat16 is too coarse for the position and the value of a pixel.
     """
 
     def __init__(self, seed: int) -> None:
@@ -21,7 +21,7 @@ class RandomLayer(keras.layers.Layer):
         return self.vary(inputs) if training else inputs
 
     def vary(self, pixels: Any) -> Any:
-        """The photos, varied: of the same shape and range."""
+        """The varied photos, of the same shape and range."""
         raise NotImplementedError
 
     def uniform(self, shape: tuple[Any, ...], least: float, most: float) -> Any:

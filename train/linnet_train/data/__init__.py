@@ -1,1 +1,1 @@
-"""A folder or table of photos: which there are, and how they are split."""
+"""The photos of a folder or table as a data set, and their split."""

@@ -1,4 +1,4 @@
-"""Photos for training: decoded once into a memory map of uint8 pixels, and divided."""
+"""The photos of a training: decoded once into a memory map of uint8 pixels, and split into parts."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from linnet_train.errors import TrainingError
 from linnet_train.recipes.recipe import Split
 
 _SPLIT = Split()
-_LEARNT = (None, "train")  # the parts that photos to learn from are in
+_LEARNT = (None, "train")  # the parts from which training photos come
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """All photos that can be read, and their division."""
+    """All photos that can be read, and their split into parts."""
 
     classes: tuple[str, ...]
     """The labels in the order of the network's outputs."""
@@ -45,7 +45,7 @@ class Dataset:
     """The files in DATA that are not read, by name, with the reason; see ``SkippedFile``."""
 
     def left_out(self) -> list[str]:
-        """A line on each kind of file that the run does without."""
+        """A line about each kind of file that is left out."""
         lines = []
         if self.unreadable:
             count = len(self.unreadable)
@@ -58,7 +58,7 @@ class Dataset:
         return [self.names[i] for i in self.parts[part]]
 
     def sample(self, part: str, most: int, seed: int) -> Photos:
-        """Up to ``most`` photos of a part, the classes in turn so that small ones are among them."""
+        """Up to ``most`` random photos of a part, from the classes in turn, so that small classes are included."""
         rng = np.random.default_rng(seed)
         order = rng.permutation(self.parts[part])
         labels = self.labels[order]
@@ -83,21 +83,21 @@ def load_dataset(
 
     Args:
         data: DATA/CLASS/*, DATA/{train,val,test}/CLASS/*, DATA.csv or DATA.tsv.
-        spec: the model's preprocessing, the very one that the device will run.
-        seed: of the division.
-        cache: the file for the memory map; it holds no more than this run needs and may be deleted after it.
-        on_photo: is called with (photos done, photos in all).
-        split: how they are divided into parts, where DATA has none.
+        spec: the model's preprocessing, the same that the device will run.
+        seed: the seed of the split.
+        cache: the file of the memory map. Only this run needs it, and it may be deleted afterwards.
+        on_photo: is called with (photos done, photos in total).
+        split: how the photos are split where DATA has no parts.
 
     Raises:
-        LinnetError: as ``find_photos``, ``check_classes`` and ``divide``; a class none of whose photos is read; no room
-            on the disk; or no photo that can be read.
+        LinnetError: as ``find_photos``, ``check_classes`` and ``divide``; a class without any photo that can be read;
+            a full disk; or no photo that can be read.
     """
     listing = find_photos(data, split.group_column)
     files = listing.photos
     _check_no_class_is_lost(data, listing, files, {})
     check_classes(data, files, split)
-    parts = divide(data, files, split, seed)  # what is wrong with them shows before the photos are decoded
+    parts = divide(data, files, split, seed)  # its errors come before the photos are decoded
     read: list[PhotoFile] = []
     unreadable: dict[str, str] = {}
 
@@ -134,13 +134,13 @@ def load_dataset(
 def _check_no_class_is_lost(
     data: Path, listing: PhotoListing, read: list[PhotoFile], unreadable: dict[str, str]
 ) -> None:
-    """Every class has photos to learn from: a class folder of files that are not read must not vanish silently.
+    """Raises TrainingError for a class without training photos, so that no class folder is lost silently.
 
     Args:
         data: the folder or table.
-        listing: what it holds.
-        read: the photos that remain.
-        unreadable: those that cannot be decoded, by name, with the reason.
+        listing: its photos and the files that are not read.
+        read: the photos that can be read.
+        unreadable: the photos that cannot be decoded, by name, with the reason.
     """
     folders = {label: folder for (part, label), folder in listing.class_folders.items() if part in _LEARNT}
     photos = [photo for photo in listing.photos if photo.part in _LEARNT]
@@ -157,22 +157,22 @@ def _check_no_class_is_lost(
             str(folders.get(label, f"{data}, {label}")),
             got=f"no photo that can be read: {shortened(reasons)}" if reasons else "an empty folder",
             expected=f"photos of the class {label}",
-            fix="convert or fetch these files, or move the folder out of DATA; linnet data check names them all"
+            fix="convert or replace these files, or move the folder out of DATA; linnet data check names them all"
             if reasons
             else "add photos, or remove the folder",
         )
 
 
 def _new_memory_map(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    """With its room on the disk taken: where a write to a memory map finds none, the kernel ends the process."""
-    path.unlink(missing_ok=True)  # an interrupted run's
+    """A memory map whose space on the disk is reserved: on a full disk, a write to it would end the process."""
+    path.unlink(missing_ok=True)  # of an interrupted run
     size, free = math.prod(shape), shutil.disk_usage(path.parent).free
     if size > free:
         raise TrainingError(
             str(path), got=f"{free / 1e9:.3g} GB free", expected=f"{size / 1e9:.3g} GB, for {shape[0]} photos"
         )
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    if hasattr(os, "posix_fallocate"):  # macOS has none
+    if hasattr(os, "posix_fallocate"):  # not on macOS
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return pixels

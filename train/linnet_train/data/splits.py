@@ -1,4 +1,4 @@
-"""The division of photos into train, val and test: stratified by class, and by group where photos have groups."""
+"""The split of photos into train, val and test, stratified by class. Photos of one group stay in one part."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from linnet_train.recipes.recipe import Split
 
 Indices = NDArray[np.intp]
 
-_GROUPS = 3  # of a class at least: one for each part
+_GROUPS = 3  # at least, for each class: one for each part
 
 
 def check_classes(data: Path, files: list[PhotoFile], split: Split, part: str | None = None) -> None:
-    """Raises TrainingError for one class only, and for a class with fewer photos than there are folds.
+    """Raises TrainingError for fewer than two classes, and for a class with fewer photos than folds.
 
-    ``part`` is the one that the files are all of, where DATA has parts.
+    ``part`` is the part that all files belong to, if DATA has parts.
     """
     classes = class_names(files)
     if len(classes) < 2:
@@ -49,13 +49,13 @@ def check_classes(data: Path, files: list[PhotoFile], split: Split, part: str | 
 def divide(data: Path, files: list[PhotoFile], split: Split, seed: int) -> dict[str, Indices]:
     """The indices of the photos of train, val and test.
 
-    Where DATA has no parts: the photos are dealt into ``split.folds`` folds with every class in the same proportion;
-    fold number ``split.fold`` is the test part, the next one validation, the others training. Where it has two parts,
-    validation comes out of training. Photos of one group are all in one part.
+    If DATA has no parts, the photos are distributed over ``split.folds`` folds, with every class in the same
+    proportion. Fold ``split.fold`` is the test part, the next one is validation, and the others are training. If DATA
+    has two parts, validation is taken from training. Photos of one group stay in one part.
 
     Raises:
-        TrainingError: parts that cannot be trained on, a class that training does not have, a group in two parts, too
-            few groups, or a file name without the pattern of the groups.
+        TrainingError: parts that cannot be trained on, a class that is missing from training, a group in two parts, too
+            few groups, or a file name that the pattern of the groups does not match.
     """
     groups = _groups(data, files, split)
     labels = np.unique([file.label for file in files], return_inverse=True)[1]
@@ -66,14 +66,14 @@ def divide(data: Path, files: list[PhotoFile], split: Split, seed: int) -> dict[
         if groups is not None:
             _check_groups(data, files, groups, split)
         folds = _folds(labels, everything, groups, split, seed)
-        # The test part first, then validation; the rest is learnt.
+        # The test part first, then validation; the rest is training.
         first = split.fold - 1 if isinstance(split.fold, int) else 0
         test, val, *train = folds[first:] + folds[:first]
         parts = {"train": np.sort(np.concatenate(train)), "val": val, "test": test}
         _check_learnt(data, files, parts, "another --seed, or more objects of the class")
         return parts
     if split.fold is not None:
-        raise TrainingError(str(data), got="parts of its own", expected="photos that no part claims, for --folds")
+        raise TrainingError(str(data), got="parts of its own", expected="photos without parts, for --folds")
     if "train" not in own or len(own) == 1:
         raise TrainingError(str(data), got="only " + ", ".join(own), expected="train and test, or train and val")
     _check_learnt(data, files, own, None)
@@ -81,7 +81,7 @@ def divide(data: Path, files: list[PhotoFile], split: Split, seed: int) -> dict[
         _check_leaks(data, groups, own)
     learnt = [files[i] for i in own["train"]]
     check_classes(data, learnt, split, "train")
-    if len(own) == 2:  # the part that is there judges the model, and validation comes out of training
+    if len(own) == 2:  # the second part tests the model, and validation is taken from training
         judged = own.get("test", own.get("val", own["train"]))
         if groups is not None:
             _check_groups(data, learnt, groups[own["train"]], split)
@@ -101,7 +101,7 @@ def _folds(
 
 
 def _groups(data: Path, files: list[PhotoFile], split: Split) -> NDArray[np.intp] | None:
-    """Each photo's group as a number; None where DATA has none. A photo without one is a group of its own."""
+    """The group of each photo, as a number; None if DATA has no groups. A photo without a group is a separate group."""
     if split.group_pattern is not None:
         names = [photo_name(file, data) for file in files]
         found = [re.search(split.group_pattern, name) for name in names]
@@ -152,7 +152,7 @@ def _check_leaks(data: Path, groups: NDArray[np.intp], parts: dict[str, Indices]
 
 
 def _check_learnt(data: Path, files: list[PhotoFile], parts: dict[str, Indices], fix: str | None) -> None:
-    """Every class has to be in training: a class that is only tested can but be wrong."""
+    """Raises TrainingError for a class that is missing from training: all of its test photos would be wrong."""
     learnt = {files[i].label for i in parts["train"]}
     for part in PARTS[1:]:
         missing = sorted({files[i].label for i in parts.get(part, ())} - learnt)
@@ -167,6 +167,6 @@ def _check_learnt(data: Path, files: list[PhotoFile], parts: dict[str, Indices],
 
 
 def _place(data: Path, part: str | None, label: str | None = None) -> str:
-    """``DATA/train/bolt`` of a folder, ``DATA.csv, train, bolt`` of a table."""
+    """``DATA/train/bolt`` for a folder, ``DATA.csv, train, bolt`` for a table."""
     inner = [name for name in (part, label) if name is not None]
     return str(data.joinpath(*inner)) if data.is_dir() else ", ".join([str(data), *inner])

@@ -1,5 +1,8 @@
-"""``linnet data check``: what is wrong with a folder of photos, before it costs a night of training.
+"""``linnet data check``: finds what is wrong with a folder of photos before a training is wasted on it.
 
-examine.py  each file by itself     alike.py  photos against one another
-findings.py the rules               page.py   the HTML page               cli.py  the command
+examine.py     each file by itself
+alike.py       photos that look the same
+families.py    photos that belong together by their names
+findings.py    the rules
+page.py        the HTML page
 """

@@ -24,9 +24,9 @@ from linnet_devices.api import Pixels
 
 SIDE = 64  # pixels of the picture that is hashed
 BITS = 255
-# Of 255 bits. Encoding again (JPEG quality 50), resizing and noise change up to 20 in 99 of 100 real photos, cutting
-# 2 % off each side up to 58; photos of different things differ in about 127. TrashNet and the sign-language digits have
-# no pair at 32 or below that is not of one scene.
+# The limit for near duplicates. In 99 of 100 real photos, encoding again (JPEG quality 50), resizing and noise change
+# up to 20 bits, and cutting 2 % off each side up to 58. Photos of different things differ in about 127. In TrashNet and
+# the sign-language digits, every pair at 32 or below shows one scene.
 NEAR = 32
 _LOW = 16  # the lowest frequencies of the cosine transform, each way; the constant is left out
 _GRID = 8
@@ -38,7 +38,7 @@ Indices = NDArray[np.intp]
 
 
 class Orientation(NamedTuple):
-    """One of the eight ways in which a photo can be turned by quarters and mirrored; the steps in their order."""
+    """One of the eight orientations of a photo. The steps are applied in the order of the fields."""
 
     transposed: bool
     upside_down: bool
@@ -46,7 +46,7 @@ class Orientation(NamedTuple):
 
 
 ORIENTATIONS = [Orientation(*steps) for steps in itertools.product((False, True), repeat=3)]
-"""The photo as it is comes first."""
+"""The first one is that of the photo itself."""
 
 
 class Pairs(NamedTuple):
@@ -64,7 +64,7 @@ class Pairs(NamedTuple):
 def perceptual_hashes(pixels: Pixels) -> NDArray[np.uint8]:
     """uint8 RGB [64, 64, 3] to uint8 [8, 32], one hash for each of ``ORIENTATIONS``.
 
-    The bits are set where a low frequency of the brightness lies above the median of all of them.
+    A bit is set if its low frequency of the brightness is above the median of all of them.
     """
     brightness = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     low = cv2.dct(brightness)[:_LOW, :_LOW]
@@ -140,7 +140,7 @@ def _signs(hashes: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class AlikeSet:
-    """Photos each of which looks the same as another of the set."""
+    """Photos, each of which looks the same as another one of the set."""
 
     members: list[int]
     """The photos, by index."""

@@ -1,4 +1,4 @@
-"""One photo of a data check: its digest, its size, how it is stored, and what it is compared by."""
+"""Examines one photo of a data check: its digest, its size, how it is stored, and the hashes for comparison."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from linnet_train.data_check.alike import SIDE, color_grid, perceptual_hashes
 
 _COMPARED = Preprocess(height=SIDE, width=SIDE, crop="stretch")
 _THREADS = 4  # OpenCV and hashlib work without holding the interpreter's lock
-_START = 512  # bytes that tell what a file is that is no picture
+_START = 512  # bytes, by which other files than pictures are recognized
 _PNG_BIT_DEPTH = 24  # its offset in the file: IHDR is always the first chunk
 _TURNED = range(2, 9)  # EXIF orientations that ask for turning or mirroring; 1 is upright
-# What stands in the place of a photo when fetching it went wrong.
+# Files that take the place of a photo when a download went wrong.
 _IMPOSTORS = (
     (re.compile(rb"version https://git-lfs\."), "a git-LFS pointer instead of the photo; git lfs pull fetches it"),
     (
@@ -65,15 +65,15 @@ class Examined:
 def examine_photos(folder: Path, photos: list[PhotoFile]) -> Iterator[Examined]:
     """Each photo in order, several read at a time."""
     with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
-        warnings.simplefilter("ignore")  # Pillow's, on odd metadata that nothing here depends on
+        warnings.simplefilter("ignore")  # Pillow warns about metadata that is not used here
         try:
             yield from pool.map(lambda photo: examine_photo(folder, photo), photos)
         finally:
-            pool.shutdown(cancel_futures=True)  # ctrl-C must not read the rest first
+            pool.shutdown(cancel_futures=True)  # after ctrl-C the other photos are not read
 
 
 def examine_photo(folder: Path, photo: PhotoFile) -> Examined:
-    """Decodes one photo as training does, and looks at its file."""
+    """Decodes one photo as training does, and examines its file."""
     name, label = photo_name(photo, folder), photo.label
     try:
         picture = read_picture(photo.path)
@@ -110,7 +110,7 @@ def _impostor(path: Path) -> str | None:
 
 
 def _storage(file: BinaryIO) -> tuple[bool, bool, bool]:
-    """Has an alpha channel, has 16 bits a channel, is turned by EXIF. Of these OpenCV's decoder tells nothing."""
+    """Whether it has an alpha channel, 16 bits per channel, an EXIF rotation. OpenCV does not report these."""
     file.seek(0)
     try:
         with Image.open(file) as image:  # reads the header, not the pixels
@@ -127,5 +127,5 @@ def _storage(file: BinaryIO) -> tuple[bool, bool, bool]:
                 file.seek(_PNG_BIT_DEPTH)
                 bits = file.read(1)[0]
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
-        return False, False, False  # metadata that Pillow cannot read; the picture itself has been decoded
+        return False, False, False  # Pillow cannot read the metadata of a picture that was decoded
     return alpha, bits == 16, orientation in _TURNED

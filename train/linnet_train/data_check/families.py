@@ -1,6 +1,6 @@
 """Families: photos that belong together by their names, and the pattern that keeps them together in a split.
 
-Three ways to name a family are known; each is a regular expression for the recipe's ``split.group_pattern``:
+Three naming schemes are recognized; each is a regular expression for the recipe's ``split.group_pattern``:
 
 IMG_1.jpg, IMG_1(2).jpg, Copy of IMG_1.jpg, IMG_1_rot90.jpg     marks of a copy
 box7_0.jpg, box7_1.jpg, IMG_1_0.jpg, IMG_1_1.jpg                the last number counts the photos of a family
@@ -24,12 +24,12 @@ _MARKED = rf"(?i)(?:^|/)(?:copy of )?([^/]+?){_COPY}*\.\w+$"
 _LAST_COUNTS = r"([^/]*\d)[^/\d]+\d+[^/\d]*\.\w+$"
 _FIRST_COUNTS = r"(?:^|/)[^/\d]*\d+[^/\d]+(\d[^/]*)\.\w+$"
 _COUNTER = {_LAST_COUNTS: re.compile(r"(\d+)[^/\d]*\.\w+$"), _FIRST_COUNTS: re.compile(r"(?:^|/)[^/\d]*(\d+)[^/]*$")}
-_FOLDS = 5  # parts that a split makes at least, as linnet train does
-_GROUPS = 3  # of a class at least: one for each of train, val and test
-_SEEN_TOGETHER = 0.9  # of the photos that look the same: a pattern that keeps fewer together is not theirs
-_SEEN = 3  # sets of photos that look the same: fewer do not tell one pattern from another
-_COUNTED = 0.8  # of the families: those whose numbers are 0, 1, 2, ... or 1, 2, 3, ...
-_IN_FAMILIES = 0.5  # of the photos, where numbers alone make the families
+_FOLDS = 5  # of a split of linnet train
+_GROUPS = 3  # at least, for each class: one for each of train, val and test
+_SEEN_TOGETHER = 0.9  # the share of sets of photos that look the same that a pattern must keep together
+_SEEN = 3  # such sets, at least: fewer cannot decide between patterns
+_COUNTED = 0.8  # the share of families that must have the numbers 0, 1, 2, ... or 1, 2, 3, ...
+_IN_FAMILIES = 0.5  # the share of photos that must be in families, if only numbers indicate them
 _LEAST_FAMILIES = 3
 
 
@@ -38,16 +38,16 @@ class Families:
     """Photos that belong together by their names."""
 
     pattern: str
-    """For ``split.group_pattern``: it finds a text in every name, the same in those of one family."""
+    """For ``split.group_pattern``: it matches every name, with the same text for the photos of one family."""
     families: list[list[int]]
-    """The photos of each family of two or more, by index. They are of one class: 001.jpg of two classes is chance."""
+    """The photos of each family of two or more, by index. They have one class: 001.jpg in two classes is chance."""
 
 
 def find_families(names: Sequence[str], labels: Sequence[str], alike: Sequence[Sequence[int]]) -> Families | None:
-    """The families that the names tell of; None where they tell of none.
+    """The families that the names indicate; None if they indicate none.
 
-    Photos that look the same decide which part of a name is the family. Without them a pattern has to be beyond doubt:
-    a mark of a copy beside the name of the original, or numbers that count each family's photos from 0 or 1.
+    Photos that look the same decide which part of a name is the family. Without them, the pattern must be clear: a mark
+    of a copy beside the name of the original, or numbers that count the photos of each family from 0 or 1.
 
     Args:
         names: the photos' paths relative to DATA.
@@ -63,7 +63,7 @@ def find_families(names: Sequence[str], labels: Sequence[str], alike: Sequence[S
 
 
 def _try(pattern: str, names: Sequence[str], labels: Sequence[str]) -> Families | None:
-    """The families of a pattern, if a split of these photos by it is possible."""
+    """The families of a pattern; None if the photos cannot be split by it."""
     groups = defaultdict(list)
     for i, name in enumerate(names):
         match = re.search(pattern, name)
@@ -74,7 +74,7 @@ def _try(pattern: str, names: Sequence[str], labels: Sequence[str]) -> Families 
         own
         for members in groups.values()
         for own in _by_label(members, labels)
-        if len({_stem(names[i]) for i in own}) > 1  # one name in two parts is chance as well
+        if len({_stem(names[i]) for i in own}) > 1  # the same name in two parts is chance too
     ]
     of_class = Counter(label for members in groups.values() for label in {labels[i] for i in members})
     too_large = any(len(members) > len(names) / _FOLDS for members in groups.values())
@@ -106,7 +106,7 @@ def _beyond_doubt(found: Families, names: Sequence[str]) -> bool:
 
 
 def _has_original(pattern: str, names: list[str]) -> bool:
-    """Whether one of the names has no mark. Windows gives the names "bolt (1)" and "bolt (2)" to unlike photos too."""
+    """Whether one name has no mark. Windows also gives the names "bolt (1)" and "bolt (2)" to different photos."""
     matches = [re.search(pattern, name) for name in names]
     return any(match is not None and match[1] == _stem(name) for match, name in zip(matches, names, strict=True))
 

@@ -1,4 +1,4 @@
-"""What a data check finds: the kinds of findings, and the rule for each."""
+"""The kinds of findings of a data check, and the rule for each."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ from linnet_train.data_check.families import Families, divided_families, find_fa
 
 Level = Literal["error", "warning", "note"]
 
-# An error: training refuses it, leaves it out, or its figures would be wrong. Each with its name and what to do.
+# Each kind has its name and advice. It is an error if training refuses it, leaves it out, or would give wrong figures.
 KINDS = {
-    "undecodable": ("cannot be decoded", "Training leaves these out. Fetch them again, or delete them."),
-    "conflict": ("conflicting labels", "The same picture in two classes: keep the right one."),
-    "leak": ("leak between parts", "A test photo that training has seen proves nothing: keep it in one part."),
+    "undecodable": ("cannot be decoded", "Training leaves these out. Get them again, or delete them."),
+    "conflict": ("conflicting labels", "The same picture is in two classes. Keep the right one."),
+    "leak": ("leak between parts", "A test photo that was used in training proves nothing. Keep it in one part."),
     "missing_class": (
         "missing class or part",
-        "A model learns only the classes of train, and is judged only on those of test.",
+        "A model learns only the classes in train, and is tested only on those in test.",
     ),
     "tiny_class": ("tiny class", "Add photos, or remove the class."),
-    "duplicate": ("exact duplicates", "Keep one of each; a random split puts the others on both sides."),
+    "duplicate": ("exact duplicates", "Keep one of each. A random split would put copies into two parts."),
     "near_duplicate": (
         "near duplicates",
-        "Second shots or altered copies (unlike pictures are 127 bits apart): keep one, or all in one part.",
+        "Second shots or edited copies (different pictures are 127 bits apart). Keep one, or all in one part.",
     ),
     "turned_duplicate": (
         "turned or mirrored copies",
-        "The same photo in other orientations: keep one, or all in one part. Training can turn photos itself.",
+        "The same photo in other orientations. Keep one, or all in one part: augmentation can turn photos.",
     ),
     "name_family": (
         "families by name",
-        "Their names say that these photos are copies of one, or show one object: a split has to keep them together.",
+        "By their names, these photos are copies or show one object. A split must keep them together.",
     ),
-    "odd_size": ("odd size", "Look whether these belong here; all photos become one size in training."),
-    "ignored": ("not seen by training", "Pictures lie in a folder with their class's name, in a format that is read."),
-    "grey": ("grey", "Grey among colour is a hint at the class that the camera will not give."),
-    "sixteen_bit": ("16 bits a channel", "Read as 8 bits; dark ones lose most of what they have."),
-    "alpha": ("alpha channel", "Dropped: what is transparent shows the colour that is stored under it."),
-    "exif_rotation": ("turned by EXIF", "Linnet turns these upright; a tool that ignores EXIF sees them lying."),
+    "odd_size": ("odd size", "Check whether these belong here. All photos get one size in training."),
+    "ignored": ("not read by training", "Photos must be in the folder of their class, in a format that is read."),
+    "grey": ("gray", "The network may learn that gray means a class. The photos of the camera will not do so."),
+    "sixteen_bit": ("16 bits per channel", "They are read as 8 bits. Dark ones lose most of their detail."),
+    "alpha": ("alpha channel", "It is dropped. Transparent pixels get the color that is stored there."),
+    "exif_rotation": ("EXIF rotation", "Linnet turns these upright. A tool that ignores EXIF reads them turned."),
 }
 SMALLEST_SIDE = 32  # pixels: the smallest input of a network
-_REFUSED_BELOW = 5  # photos of a class in training, as linnet train has it
+_REFUSED_BELOW = 5  # training photos of a class, as in linnet train
 _FEW = 20
 _SMALL_SHARE = 0.1  # of the largest class
-_TIMES_SIZE = 4  # from the median side, where the folder itself does not vary more
+_TIMES_SIZE = 4  # from the median side, unless the sizes of the folder vary more
 _TIMES_ASPECT = 2
 _OUTLIER = 3.5  # modified z-score (Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to look at."""
+    """A problem, or a thing to know, about some files."""
 
     kind: str
     """A key of ``KINDS``."""
@@ -110,12 +110,12 @@ def keep_together(found: Check, folder: Path) -> list[str]:
 def check_folder(
     folder: Path, near: int, on_photo: Callable[[int, int], None], on_compared: Callable[[int, int], None]
 ) -> Check:
-    """Looks at every photo of a folder of classes, of train/, val/ and test/ with such folders, or of a table.
+    """Checks every photo of a folder of classes, of train/, val/ and test/ with such folders, or of a table.
 
     Args:
         folder: DATA, as ``find_photos`` takes it.
         near: bits of 255 by which the hashes of near duplicates may differ.
-        on_photo: is called with (photos read, photos in all).
+        on_photo: is called with (photos read, photos in total).
         on_compared: is called with (photos compared with all others, photos that can be read).
 
     Raises:
@@ -148,7 +148,7 @@ def check_folder(
 
 
 def _alike(photos: list[Examined], near: int, on_compared: Callable[[int, int], None]) -> list[AlikeSet]:
-    """Sets of equal files, then sets of photos that look the same, for which equal files count once."""
+    """Sets of equal files, then sets of photos that look the same, in which equal files are counted once."""
     labels, parts = [photo.label for photo in photos], [photo.part for photo in photos]
     equal = equal_sets([photo.sha256 for photo in photos], labels, parts)
     copies = {i for found in equal for i in found.members[1:]}
@@ -166,7 +166,7 @@ def _alike(photos: list[Examined], near: int, on_compared: Callable[[int, int], 
 
 
 def _families(photos: list[Examined], alike: list[AlikeSet]) -> Families | None:
-    """The families by name: of all photos, because the pattern for a split has to fit the name of each."""
+    """The families by name, of all photos, because the pattern for a split must match every name."""
     readable = [i for i, photo in enumerate(photos) if not photo.error]
     # Turned copies come from augmentation, which names them; second shots of a scene may have any names.
     turned = [[readable[i] for i in found.members] for found in alike if found.turned]
@@ -203,7 +203,7 @@ def _set_findings(photos: list[Examined], found: AlikeSet) -> Iterator[Finding]:
 
 
 def _count(listing: PhotoListing, photos: list[Examined], parts: list[str]) -> dict[str, dict[str, int]]:
-    """Readable photos by class and part; a class folder without any counts too."""
+    """The readable photos by class and part. A class folder without photos is included."""
     classes = {label for _, label in listing.class_folders} | {photo.label for photo in photos}
     counted = Counter((photo.label, photo.part or "all") for photo in photos)
     return {label: {part: counted[label, part] for part in parts} for label in sorted(classes)}
@@ -243,20 +243,20 @@ def _ignored(folder: Path, listing: PhotoListing) -> Iterator[Finding]:
 
 
 def _sizes(photos: list[Examined]) -> Iterator[Finding]:
-    """Pictures smaller than any network's input, and those far from the others in size or aspect."""
+    """Pictures smaller than any network's input, and those that differ much from the others in size or aspect."""
     width = np.array([photo.width for photo in photos])
     height = np.array([photo.height for photo in photos])
     side = np.log2(width * height) / 2
-    aspect = np.abs(np.log2(width / height))  # lying or standing is the same
+    aspect = np.abs(np.log2(width / height))  # landscape and portrait count as equal
     middle = np.median(side)
     far = max(np.log2(_TIMES_SIZE), _spread(side))
     narrow = max(np.log2(_TIMES_ASPECT), _spread(aspect))
-    usual = f"most have about {2**middle:.0f} pixels a side"
+    usual = f"most have sides of about {2**middle:.0f} pixels"
     for chosen, what in (
         (np.minimum(width, height) < SMALLEST_SIDE, f"a side below {SMALLEST_SIDE} pixels"),
         (side < middle - far, f"far smaller than the others; {usual}"),
         (side > middle + far, f"far larger than the others; {usual}"),
-        (aspect > np.median(aspect) + narrow, "far longer or narrower than the others; a crop loses most of each"),
+        (aspect > np.median(aspect) + narrow, "far longer or narrower than the others; the crop removes most of them"),
     ):
         odd = np.flatnonzero(chosen)
         if len(odd):

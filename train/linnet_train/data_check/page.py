@@ -1,4 +1,4 @@
-"""The page of a data check: every finding, with thumbnails, in one HTML file that needs no other."""
+"""The page of a data check: every finding with thumbnails, in a single HTML file."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from linnet_runtime.pages import render_page, thumbnail_uri
 from linnet_runtime.preprocess import PictureError, read_picture
 from linnet_train.data_check.findings import KINDS, Check, Finding, keep_together
 
-_FINDINGS = 30  # of a kind: a page of thousands of pictures opens in no browser
-_PICTURES = 6  # of a finding
-_FRAME = (180, 120)  # width and height in pixels that a thumbnail fits into
+_FINDINGS = 30  # of each kind: a browser cannot show thousands of pictures
+_PICTURES = 6  # of each finding
+_FRAME = (180, 120)  # the largest width and height of a thumbnail in pixels
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """A finding on the page; ``pictures`` are (file, data URI), the first few."""
+    """A finding on the page."""
 
     finding: Finding
     pictures: list[tuple[str, str]]
+    """The first few files, each as (name, data URI)."""
 
 
 def write_page(page: Path, folder: Path, found: Check) -> None:
@@ -52,7 +53,7 @@ def _show(found: Check, finding: Finding) -> _Shown:
 
 
 def _thumbnail(path: Path) -> str:
-    """The picture as a data URI; empty where the file has gone since it was checked."""
+    """The picture as a data URI; empty if the file was removed after the check."""
     try:
         picture = read_picture(path)
     except PictureError:

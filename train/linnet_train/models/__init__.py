@@ -1,4 +1,4 @@
-"""The networks by name. Each takes uint8 RGB pixels [N, size, size, 3] and gives logits [N, classes]."""
+"""The networks by name. Each takes RGB pixels uint8 [N, size, size, 3] and gives logits float32 [N, classes]."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from linnet_train.models.weights import load_weights
 
 __all__ = ["NETWORK", "NETWORKS", "OFFSET", "SCALE", "Network", "build_model", "head_layers", "network_named"]
 
-NETWORK = "network"  # the name of the layer that is the network in a model that also augments
+NETWORK = "network"  # the name of the network, and of its layer in a model with augmentation
 _CLASSIFIER = "logits"
-_ENDS_FEATURES = ("pool", "flatten")  # the layer behind the last feature map, in every network
-# keras.applications' 0.999 needs tens of thousands of steps to forget where it started; small data has hundreds.
+_ENDS_FEATURES = ("pool", "flatten")  # every network has one of these layers behind its last feature map
+# keras.applications uses 0.999, which takes tens of thousands of steps to forget the initial statistics. Training on
+# few photos has hundreds.
 _BATCH_NORM_MOMENTUM = 0.9
 
 
@@ -31,14 +32,14 @@ def build_model(
 
     Args:
         name: a key of ``NETWORKS``.
-        classes: outputs of the classifier.
-        size: height and width in pixels; None: the network's own.
-        alpha: the width multiplier; None: the network's own.
+        classes: the number of outputs of the classifier.
+        size: height and width of the input in pixels; None: the network's default.
+        alpha: the width multiplier; None: the network's default.
         weights: "imagenet" (a download), a .weights.h5, .keras or .safetensors file, or "none"; see ``load_weights``.
         dropout: the share of features that the classifier does not see in a training step.
 
     Raises:
-        TrainingError: an unknown name, a size or width that the network cannot take, or weights that do not fit.
+        TrainingError: an unknown name, a size or width that the network does not have, or weights that do not fit.
     """
     network = network_named(name)
     size = network.size if size is None else size
@@ -63,7 +64,7 @@ def build_model(
 
 
 def head_layers(model: keras.Model) -> tuple[str, ...]:
-    """The names of the layers with weights behind a model's last feature map, the classifier last."""
+    """The names of the layers with weights behind a model's last feature map; the last one is the classifier."""
     names = [layer.name for layer in model.layers]
     end = min(names.index(name) for name in _ENDS_FEATURES if name in names)
     return tuple(layer.name for layer in model.layers[end:] if layer.weights)

@@ -1,4 +1,4 @@
-"""What the networks are made of: a convolution, its batch normalization and its activation."""
+"""The building block of the networks: a convolution with its batch normalization and its activation."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def conv_bn(
 
     Args:
         x: the input.
-        filters: channels of the output; None makes the convolution a depthwise one.
+        filters: the channels of the output; None: a depthwise convolution.
         kernel: height and width of the kernel.
-        strides: height and width of the step.
-        name: of the convolution.
-        norm: name of the normalization.
-        epsilon: of the normalization.
-        act: what ``activation`` takes, or None.
-        symmetric: pad all sides alike, as PyTorch does; TensorFlow's "same" pads less at the top and the left where
-            the step is two.
+        strides: the stride in both directions.
+        name: the name of the convolution.
+        norm: the name of the batch normalization.
+        epsilon: the epsilon of the batch normalization.
+        act: the ``kind`` of an ``activation``, or None.
+        symmetric: pad all sides equally, as PyTorch does. TensorFlow's "same" pads less at the top and the left if the
+            stride is 2.
     """
     padding = "same"
     if symmetric and strides > 1 and kernel > 1:
@@ -46,13 +46,13 @@ def conv_bn(
 
 
 def activation(x: Any, kind: str, *, name: str) -> Any:
-    """Any activation that Keras has by name; "relu" and "relu6" are ReLU layers."""
+    """An activation layer. ``kind`` is a name of Keras; "relu" and "relu6" become ReLU layers."""
     if kind in ("relu", "relu6"):
         return layers.ReLU(6.0 if kind == "relu6" else None, name=name)(x)
     return layers.Activation(kind, name=name)(x)
 
 
 def divisible(channels: float, by: int = 8) -> int:
-    """The nearest number of channels that ``by`` divides, at most a tenth less: the rule of the MobileNets."""
+    """The nearest multiple of ``by`` that is at least 0.9 times ``channels``: the MobileNets' rule."""
     rounded = max(by, int(channels + by / 2) // by * by)
     return rounded if rounded >= 0.9 * channels else rounded + by

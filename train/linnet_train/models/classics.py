@@ -1,4 +1,4 @@
-"""The networks of textbooks, for teaching and as baselines."""
+"""Networks from textbooks, for teaching and as baselines."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from linnet_train.models.blocks import activation
 def lenet5(x: Any) -> Any:
     """LeCun et al., "Gradient-based learning applied to document recognition" (1998).
 
-    As it is taught today: ReLU in the place of tanh, plain average pooling, every filter sees every channel, and
-    three colours where the paper has grey.
+    This is the network as it is taught today: ReLU instead of tanh, plain average pooling, every filter reads every
+    channel, and the input has three colors instead of gray.
     """
     x = _conv(x, 6, 5, "c1", padding="valid")
     x = layers.AveragePooling2D(2, name="s2")(x)
@@ -25,8 +25,9 @@ def lenet5(x: Any) -> Any:
 
 
 def cifar_cnn(x: Any) -> Any:
-    """Three convolutions and pools, two dense layers, for 32 px: Caffe's CIFAR10_quick, and a ReLU between
-    the dense ones. Jia et al., "Caffe: convolutional architecture for fast feature embedding" (2014).
+    """Caffe's CIFAR10_quick for 32 px, three convolutions with pooling and two dense layers, with a ReLU between these.
+
+    Jia et al., "Caffe: convolutional architecture for fast feature embedding" (2014).
     """
     x = _conv(x, 32, 5, "conv1")
     x = layers.MaxPooling2D(3, strides=2, padding="same", name="pool1")(x)
@@ -38,9 +39,9 @@ def cifar_cnn(x: Any) -> Any:
 
 
 def alexnet(x: Any) -> Any:
-    """Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014): AlexNet in one column.
+    """AlexNet in one column: Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014).
 
-    Krizhevsky et al., "ImageNet classification with deep convolutional neural networks" (2012), is the first AlexNet.
+    The original is Krizhevsky et al., "ImageNet classification with deep convolutional neural networks" (2012).
     """
     x = layers.ZeroPadding2D(2, name="conv1_pad")(x)
     x = _conv(x, 64, 11, "conv1", strides=4, padding="valid")

@@ -2,7 +2,8 @@
 
 Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks" (2019); Lite is in
 tensorflow/tpu, models/official/efficientnet/lite (2020). Unlike EfficientNet, the stem, the head and the depth of the
-first and the last stage are not scaled. Layers have the names of timm's tf_efficientnet_lite, whose checkpoints fit.
+first and the last stage are not scaled. The layers have the names of timm's tf_efficientnet_lite, so that timm's
+checkpoints fit.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def _efficientnet_lite(x: Any, *, width: float, depth: float) -> Any:
 
 
 def _block(x: Any, stage: _Stage, filters: int, strides: int, prefix: str) -> Any:
-    """An inverted residual; where nothing is expanded, a depthwise separable convolution."""
+    """An inverted residual; without expansion, a depthwise separable convolution."""
     shortcut, norms = x, iter(f"{prefix}bn{number}" for number in (1, 2, 3))
     project = "conv_pw"
     if stage.expansion > 1:

@@ -1,4 +1,4 @@
-"""How large a network is: parameters, multiply-adds, bytes."""
+"""The size of a network: parameters, multiply-adds and bytes."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from collections.abc import Iterator
 import keras
 
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
-# In a .tflite, beside the weights: an output channel has a bias of four bytes, and for kernel and bias a scale of four
-# and a zero point of eight; a layer has names, shapes and activations, measured on MobileNetV2 and ResNet-8.
+# What a .tflite has beside the weights. For each output channel: a bias of four bytes, and for both the kernel and the
+# bias a scale of four and a zero point of eight. For each layer: names, shapes and activations, measured on MobileNetV2
+# and ResNet-8.
 _BYTES_A_CHANNEL = 4 + 2 * (4 + 8)
 _BYTES_A_LAYER = 900
 
 
 @contextlib.contextmanager
 def shapes_only() -> Iterator[None]:
-    """Models that are built in the block have shapes and no values: enough to count, in a fraction of time and memory.
+    """Models that are built in the block have shapes but no values, which is enough to count and saves time and memory.
 
-    They must not outlive the block, and Keras forgets the names that it has given to layers.
+    They must not be used after the block. Keras also forgets which names it has given to layers.
     """
     try:
         with keras.StatelessScope(initialize_variables=False):
             yield
     finally:
-        keras.utils.clear_session()  # or Keras would make up the values after all, at its next chance
+        keras.utils.clear_session()  # or Keras would initialize the values later
 
 
 def count_parameters(model: keras.Model) -> int:
-    """The parameters that training moves, frozen or not: all but the statistics of batch normalization."""
+    """The trainable parameters, frozen or not: all except the statistics of batch normalizations."""
     return sum(
         math.prod(weight.shape)
         for layer in model.layers
@@ -39,7 +40,7 @@ def count_parameters(model: keras.Model) -> int:
 
 
 def count_macs(model: keras.Model) -> int:
-    """The multiply-adds of the convolutions and dense layers for one picture of the model's size."""
+    """The multiply-adds of the convolutions and dense layers for one picture of the model's input size."""
     return sum(
         math.prod(weight.shape) * math.prod(layer.output.shape[1:-1])
         for layer in model.layers
@@ -49,7 +50,7 @@ def count_macs(model: keras.Model) -> int:
 
 
 def int8_kilobytes(model: keras.Model) -> float:
-    """About the size of the int8 .tflite, in 1000 bytes."""
+    """The approximate size of the int8 .tflite, in units of 1000 bytes."""
     return sum(
         (math.prod(weight.shape) + _BYTES_A_CHANNEL * layer.output.shape[-1] + _BYTES_A_LAYER) / 1000
         for layer in model.layers

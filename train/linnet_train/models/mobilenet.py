@@ -1,4 +1,4 @@
-"""MobileNetV1 and V2, of keras.applications."""
+"""MobileNetV1 and V2, from keras.applications."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """MobileNetV3: Howard et al., "Searching for MobileNetV3" (2019).
 
-keras.applications writes the hard sigmoid as arithmetic on tensors, which no rewriting of layers sees. Here every step
-is a layer, and those with weights have keras.applications' names, so that its weights fit.
+keras.applications writes the hard sigmoid as arithmetic on tensors, which cannot be quantized layer by layer. Here
+every step is a layer. Layers with weights have the names of keras.applications, so that its weights fit.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ _LARGE = (
 
 
 def mobilenet_v3_small(x: Any, *, alpha: float) -> Any:
-    """MobileNetV3-small, with its own head behind the pooling."""
+    """MobileNetV3-small, with the head that it has behind the pooling."""
     return _mobilenet_v3(x, _SMALL, 1024, alpha)
 
 
 def mobilenet_v3_large(x: Any, *, alpha: float) -> Any:
-    """MobileNetV3-large, with its own head behind the pooling."""
+    """MobileNetV3-large, with the head that it has behind the pooling."""
     return _mobilenet_v3(x, _LARGE, 1280, alpha)
 
 
@@ -112,7 +112,7 @@ def _inverted_residual(x: Any, block: _Block, filters: int, number: int) -> Any:
 
 
 def _squeeze_excite(x: Any, prefix: str) -> Any:
-    """Hu et al., "Squeeze-and-excitation networks" (2018), with the hard sigmoid of this paper."""
+    """Squeeze-and-excite (Hu et al., 2018), with the hard sigmoid of MobileNetV3."""
     channels = x.shape[-1]
     weight = layers.GlobalAveragePooling2D(keepdims=True, name=f"{prefix}avg_pool")(x)
     weight = layers.Conv2D(divisible(channels * _SQUEEZE), 1, name=f"{prefix}conv")(weight)

@@ -1,6 +1,6 @@
-"""MobileNetV4: Qin et al., "MobileNetV4: universal models for the mobile ecosystem" (2024), the convolutional ones.
+"""MobileNetV4, its convolutional networks: Qin et al., "MobileNetV4: universal models for the mobile ecosystem" (2024).
 
-Layers have the names, the padding and the epsilon of timm's implementation, whose checkpoints fit.
+The layers have the names, the padding and the epsilon of timm's implementation, so that its checkpoints fit.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ class _Fused(NamedTuple):
 class _Universal(NamedTuple):
     """The universal inverted bottleneck: a depthwise convolution before the expansion, behind it, both or neither."""
 
-    start: int  # kernels; 0: none
+    start: int
+    """The kernel of the depthwise convolution before the expansion; 0: none."""
     middle: int
+    """The kernel of the one behind the expansion; 0: none."""
     strides: int
     expansion: float
     filters: int
@@ -95,12 +97,12 @@ _MEDIUM: _Stages = (
 
 
 def mobilenet_v4_conv_small(x: Any) -> Any:
-    """MobileNetV4-Conv-Small, with its own head behind the pooling."""
+    """MobileNetV4-Conv-Small, with the head that it has behind the pooling."""
     return _mobilenet_v4(x, _SMALL)
 
 
 def mobilenet_v4_conv_medium(x: Any) -> Any:
-    """MobileNetV4-Conv-Medium, with its own head behind the pooling."""
+    """MobileNetV4-Conv-Medium, with the head that it has behind the pooling."""
     return _mobilenet_v4(x, _MEDIUM)
 
 

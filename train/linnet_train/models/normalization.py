@@ -1,9 +1,9 @@
-"""What published weights take pixels to be, and how they come to take Linnet's.
+"""The normalization of pixels that published weights expect, and how it is folded into the first convolution.
 
-Every network here sees (p - 128) / 128, which eight bits hold exactly. Weights that were trained on pixels normalized
-in another way see a linear function of that, and the first convolution is linear: its kernel takes in the scale, its
-bias (or the mean of the normalization behind it) the offset. That is exact but where the convolution reads the border
-of zeros around the picture: a zero is grey 128 here and the mean colour there.
+Every network here reads (p - 128) / 128, which eight bits represent exactly. Any other normalization is a linear
+function of that. The first convolution is linear too, so the scale is folded into its kernel, and the offset into its
+bias or into the mean of the batch normalization behind it. This is exact except at the border, where the convolution
+reads padding: a zero there means gray 128 here, and the mean color with the published weights.
 """
 
 from __future__ import annotations
@@ -13,24 +13,27 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-SCALE, OFFSET = 1 / 128, -1.0  # pixels to -1 .. 127/128
+SCALE, OFFSET = 1 / 128, -1.0  # maps pixels to -1 .. 127/128
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """(p / 255 - mean) / std for each of red, green and blue; ``bgr`` where blue is the first channel."""
+    """The normalization (p / 255 - mean) / std of pixels p."""
 
     mean: tuple[float, float, float]
+    """For red, green and blue."""
     std: tuple[float, float, float]
+    """For red, green and blue."""
     bgr: bool = False
+    """Whether blue is the first channel."""
 
     def fold_into(self, model: keras.Model) -> None:
-        """Makes a model whose weights are for such pixels one for Linnet's; see the module."""
+        """Changes the first convolution of a model with weights for such pixels, so that it takes Linnet's pixels."""
         stem, norm = [layer for layer in model.layers if layer.weights][:2]
         kernel, *bias = stem.get_weights()
         if self.bgr:
             kernel = kernel[:, :, ::-1]
-        # A pixel p is 128 (x + 1), and theirs is scale * x + offset, a colour each.
+        # With x = (p - 128) / 128, the normalized pixel is scale * x + offset, for each color.
         mean, std = np.array(self.mean), np.array(self.std)
         scale, offset = 128 / 255 / std, (128 / 255 - mean) / std
         shift = np.einsum("hwco,c->o", kernel, offset)

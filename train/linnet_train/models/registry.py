@@ -1,4 +1,4 @@
-"""The networks by name: a literal table, and what their authors published of them."""
+"""The networks by name: a literal table, with the published figures of each."""
 
 from __future__ import annotations
 
@@ -48,62 +48,59 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class Published:
-    """What others say of a network.
-
-    Args:
-        parameters: those that training moves; an int is exact, a float rounded.
-        macs: multiply-adds of the convolutions and dense layers, for one picture; an int is exact, a float rounded.
-        source: who says so.
-        size: of the picture there, height and width in pixels.
-        alpha: the width there, where there are several.
-        within: how near ours have to be to a rounded figure, as a share.
-    """
+    """The published figures of a network; the tests compare them with ours."""
 
     parameters: float
+    """The trainable parameters: exact if it is an int, rounded if it is a float."""
     macs: float
+    """The multiply-adds of the convolutions and dense layers for one picture: exact or rounded, as above."""
     source: str
+    """Where the figures are published."""
     size: int = 224
+    """Height and width of the picture in pixels, in the source."""
     alpha: float | None = None
+    """The width multiplier in the source; None for a network with one width."""
     within: float = 0.01
+    """The largest relative difference between a rounded figure and ours."""
 
 
 @dataclass(frozen=True)
 class Timm:
-    """timm's network of the same layers, and what its first checkpoint takes pixels to be."""
+    """The network in timm that has the same layers."""
 
     name: str
+    """The name in timm."""
     pixels: Normalization
+    """The normalization of pixels that timm's default checkpoint expects."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A row of the table.
-
-    Args:
-        build: the layers from normalized pixels [N, size, size, 3] up to the last feature map [N, H, W, C], or up to
-            the classifier [N, C] where the network has a head of its own. What ends the feature map is named "pool"
-            or "flatten".
-        size: height and width in pixels where none is asked for.
-        paper: where it is described.
-        published: what others count.
-        classes: of the data that it was made for.
-        alpha: the width multiplier where none is asked for; None: the network has one width.
-        smallest: the least size that its steps leave anything of.
-        application: the same network in keras.applications, for its weights.
-        application_pixels: what those weights take pixels to be.
-        timm: the same network in timm, for its checkpoints.
-    """
+    """A row of the table."""
 
     build: Callable[..., Any]
+    """Adds the layers from normalized pixels [N, size, size, 3] to the last feature map [N, H, W, C], or to the
+    features [N, C] before the classifier if the network has more layers there. The layer behind the feature map is
+    named "pool" or "flatten".
+    """
     size: int
+    """The default height and width of the input in pixels."""
     paper: str
+    """Where the network is described."""
     published: Published
+    """The published figures."""
     classes: int = 1000
+    """The number of classes in the paper."""
     alpha: float | None = None
+    """The default width multiplier; None: the network has one width."""
     smallest: int = 32
+    """The smallest height and width in pixels: with less, the strides would leave an empty feature map."""
     application: Callable[..., keras.Model] | None = None
+    """The same network in keras.applications, for its ImageNet weights."""
     application_pixels: Normalization = HALF
+    """The normalization of pixels that those weights expect."""
     timm: Timm | None = None
+    """The same network in timm, for its checkpoints."""
 
 
 _V3_SMALL = partial(keras.applications.MobileNetV3Small, include_preprocessing=False)
@@ -146,8 +143,8 @@ NETWORKS: dict[str, Network] = {
         mobilenet_v3_small_minimalistic,
         size=224,
         paper=_MOBILENET_V3,
-        # timm rounds to 10 M, and counts normalization: 2.8 M. The README's 65 M are of an earlier network, as its 66 M
-        # of V3-small are.
+        # timm rounds to 10 M, and counts batch normalizations: 2.8 M. The README's 65 M belong to an earlier network,
+        # as do its 66 M for V3-small.
         published=Published(2.04e6, 0.06e9, _TIMM, alpha=1.0, within=0.13),
         alpha=1.0,
         application=partial(_V3_SMALL, minimalistic=True),
@@ -174,7 +171,7 @@ NETWORKS: dict[str, Network] = {
         published=Published(9.72e6, 1.10e9, _TIMM, size=256, within=0.025),  # timm counts normalization too
         timm=Timm("mobilenetv4_conv_medium", IMAGENET),
     ),
-    # The README counts the work of normalization and activations too: 3 to 6 % above the convolutions'.
+    # The README also counts batch normalizations and activations, which add 3 to 6 % to the convolutions.
     "efficientnet_lite0": Network(
         efficientnet_lite0,
         size=224,
@@ -214,7 +211,7 @@ NETWORKS: dict[str, Network] = {
         resnet8,
         size=32,
         paper="arXiv:2106.07597",
-        # 77,706 in mlcommons/tiny's pretrainedResnet.tflite, where 240 channels' normalization is folded.
+        # mlcommons/tiny's pretrainedResnet.tflite has 77,706, with the batch normalizations of 240 channels folded.
         published=Published(77_706 + 2 * 240, 12.5e6, "arXiv:2106.07597", size=32),
         classes=10,
     ),
@@ -237,7 +234,7 @@ NETWORKS: dict[str, Network] = {
         lenet5,
         size=32,
         paper="LeCun et al. (1998)",
-        # As taught, on grey pictures, and what two more colours add to the first convolution.
+        # The source counts gray pictures; two more colors add to the first convolution.
         published=Published(61_706 + 300, 416_520 + 235_200, "d2l.ai, LeNet, with padded 28 px", size=32),
         classes=10,
     ),
@@ -269,7 +266,7 @@ NETWORKS: dict[str, Network] = {
 def network_named(name: str) -> Network:
     """The row of a network. Raises TrainingError for an unknown name, with the nearest ones."""
     if name not in NETWORKS:
-        # "mobilenetv4" is nearer to mobilenet_v2 than to mobilenet_v4_conv_small, but begins like this one.
+        # "mobilenetv4" looks more like mobilenet_v2 than like mobilenet_v4_conv_small, but the latter begins with it.
         longer = [known for known in NETWORKS if _letters(known).startswith(_letters(name))]
         near = (longer or nearest(name, NETWORKS, most=3))[:_MOST_NAMED]
         raise TrainingError(

@@ -13,7 +13,7 @@ from linnet_train.models.blocks import activation, conv_bn
 def resnet8(x: Any) -> Any:
     """The image classifier of MLPerf Tiny, for 32 px: Banbury et al., "MLPerf Tiny benchmark" (2021).
 
-    Unlike the others its convolutions have biases, and its shortcuts no batch normalization.
+    Unlike the other residual networks, its convolutions have biases and its shortcuts no batch normalization.
     """
     x = _conv_bias_bn(x, 16, 1, "conv1", "relu")
     for stage, filters in enumerate((16, 32, 64), start=1):
@@ -34,9 +34,9 @@ def _conv_bias_bn(x: Any, filters: int, strides: int, name: str, act: str | None
 
 
 def resnet18(x: Any) -> Any:
-    """ResNet-18, with the layer names, the padding and the epsilon of timm's, whose checkpoints fit."""
+    """ResNet-18, with the layer names, the padding and the epsilon of timm, so that timm's checkpoints fit."""
     x = _step(x, 64, 7, 2, "conv1", "bn1", "relu")
-    # After a ReLU a border of zeros never is the largest, so that it pads like PyTorch's border of minus infinity.
+    # Behind a ReLU, padding with zeros gives the same maxima as PyTorch's padding with minus infinity.
     x = layers.ZeroPadding2D(1, name="maxpool_pad")(x)
     x = layers.MaxPooling2D(3, strides=2, name="maxpool")(x)
     for stage, filters in enumerate((64, 128, 256, 512), start=1):
@@ -58,5 +58,5 @@ def _step(x: Any, filters: int, kernel: int, strides: int, name: str, norm: str,
 
 
 def resnet50(x: Any) -> Any:
-    """ResNet-50, of keras.applications: the paper's own, which steps in the first convolution of a block."""
+    """ResNet-50 from keras.applications: the paper's version, with the stride in the first convolution of a block."""
     return keras.applications.ResNet50(input_tensor=x, include_top=False, weights=None).output

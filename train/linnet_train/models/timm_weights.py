@@ -1,7 +1,7 @@
-"""timm's checkpoints, for networks that keras.applications lacks.
+"""Reads timm's checkpoints, for networks that keras.applications does not have.
 
-The networks here name their layers as timm names its modules, with an underscore for each dot, and have timm's padding
-and epsilons; so a checkpoint is read by turning each array into Keras's order of axes.
+The layers of these networks have the names of timm's modules, with underscores for dots, and timm's padding and
+epsilons. So a checkpoint needs only the order of the axes changed in each array.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _CONFIG = "config.json"
 def read_timm(
     path: Path, name: str, timm: Timm | None, wanted: list[Any]
 ) -> tuple[dict[str, list[np.ndarray[Any, Any]]], Normalization]:
-    """The weights of those layers that the checkpoint has, and what it takes pixels to be.
+    """The weights of the ``wanted`` layers that the checkpoint has, and the normalization of pixels that it expects.
 
-    timm publishes ``config.json`` beside ``model.safetensors``; checkpoints of one network differ in their pixels.
+    timm publishes ``config.json`` beside ``model.safetensors``. Checkpoints of one network differ in the normalization.
 
     Raises:
-        TrainingError: timm has no such network, the file is none of safetensors, or of another network.
+        TrainingError: timm has no such network, the file is not a safetensors file, or it is of another network.
     """
     if timm is None:
         fits = f"a .weights.h5 or .keras file for {name}"
         raise TrainingError(str(path), got="a checkpoint of timm's", expected=fits)
     try:
         tensors = load_file(path)
-    except (OSError, SafetensorError, KeyError, TypeError) as error:  # the last two: types that NumPy does not have
+    except (OSError, SafetensorError, KeyError, TypeError) as error:  # the last two: for types that NumPy does not have
         raise TrainingError(str(path), got=str(error), expected=f"a checkpoint of timm's {timm.name}") from error
     modules: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
     for key, tensor in tensors.items():
@@ -63,7 +63,7 @@ def _in_keras_order(layer: Any, module: dict[str, np.ndarray[Any, Any]]) -> list
 def _pixels(config: Path, path: Path, timm: Timm) -> Normalization:
     if not config.is_file():
         guess = timm.pixels
-        _log.warning("%s: no %s beside it; mean %s and std %s are taken", path, _CONFIG, guess.mean, guess.std)
+        _log.warning("%s: no %s beside it; using mean %s and std %s", path, _CONFIG, guess.mean, guess.std)
         return guess
     try:
         said = json.loads(config.read_bytes())

@@ -1,4 +1,4 @@
-"""Weights for a network: keras.applications' own by download, and those of files, matched layer by layer by name."""
+"""Loads weights into a network, from keras.applications or from a file; layers are matched by name."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from linnet_train.models.registry import Network
 from linnet_train.models.timm_weights import read_timm
 
 Arrays = dict[str, list[np.ndarray[Any, Any]]]
-"""The weights of layers by name, in the order of ``layer.weights``."""
+"""The weights of each layer, by its name, in the order of ``layer.weights``."""
 
-_OWN_INPUT = "normalise"  # the layer that a file has which Linnet wrote
+_OWN_INPUT = "normalise"  # a file with this layer was written by Linnet
 _NAMED_MISFITS = 4
 
 
 def load_weights(
     model: keras.Model, name: str, network: Network, weights: str, alpha: float | None, head: tuple[str, ...]
 ) -> None:
-    """Gives a model the weights of its backbone, and those of its head that fit; its classifier stays new.
+    """Loads the weights of a model's backbone, and of its head where they fit. The classifier keeps its new weights.
 
     Args:
-        model: of ``build_model``.
+        model: a model of ``build_model``.
         name: a key of the registry.
-        network: its row there.
+        network: its row in the registry.
         weights: "imagenet", or a .weights.h5, .keras or .safetensors file.
-        alpha: the model's width; None where the network has one.
-        head: the layers behind the backbone, the classifier last.
+        alpha: the model's width multiplier; None if the network has one width.
+        head: the names of the layers behind the backbone; the last one is the classifier.
 
     Raises:
-        TrainingError: a download that fails or does not exist, a file that cannot be read, or one that lacks a layer
-            of the backbone or has it in another shape; the layers are named.
+        TrainingError: a download that fails or does not exist, a file that cannot be read, or one in which a layer of
+            the backbone is missing or has another shape. The error names the layers.
     """
     what = name if alpha is None else f"{name} with alpha {alpha:g}"
     source, path, pixels = weights, Path(weights), network.application_pixels
@@ -101,19 +101,19 @@ def _download(name: str, network: Network, alpha: float | None, *, with_head: bo
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             donor = network.application(weights="imagenet", include_top=with_head, input_shape=(224, 224, 3), **width)
-    except Exception as error:  # Keras raises bare ValueError and Exception, for a width and for a failed download
+    except Exception as error:  # Keras raises ValueError for a width, and Exception for a failed download
         alpha_text = "" if alpha is None else f" alpha {alpha:g}"
         raise TrainingError(
             f"{name}{alpha_text} weights imagenet",
             got=_first_sentence(error),
             expected="a download, which keras.applications has for some widths",
-            fix="--weights FILE, or --weights none to start from nothing",
+            fix="--weights FILE, or --weights none to start from random weights",
         ) from error
     return {layer.name: layer.get_weights() for layer in donor.layers}
 
 
 def _read_keras(path: Path, what: str) -> Arrays:
-    """The weights in a file of Keras 3's; of a .keras file too, whose layers need not be known for that."""
+    """The weights in a .weights.h5 or .keras file of Keras 3. No layer of a .keras file is created for that."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -131,7 +131,7 @@ def _read_hdf5(file: Path | io.BytesIO, path: Path) -> Arrays:
             arrays[str(group.attrs["name"])] = [np.asarray(group[key]) for key in sorted(group, key=int)]
 
     with h5py.File(file) as weights:
-        if "layer_names" in weights.attrs:  # its layers are in order, and some have other names now
+        if "layer_names" in weights.attrs:  # Keras 2, whose layers had other names
             raise TrainingError(
                 str(path),
                 got="a file of Keras 2",

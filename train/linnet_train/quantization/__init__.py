@@ -1,10 +1,10 @@
-"""Quantization-aware training in Keras 3: ``quantize`` a Functional model, ``calibrate`` it, train it on.
+"""Quantization-aware training in Keras 3: ``quantize`` a Functional model, ``calibrate`` it, and train further.
 
 int8 = quantize(model)
-calibrate(int8, training_photos)      # this alone is post-training quantization
+calibrate(int8, training_photos)      # post-training quantization ends here
 move_ranges(int8); int8.compile(…); int8.fit(…)
 freeze_ranges(int8); int8.compile(…); int8.fit(…)
-round_biases(int8)                    # the last step before it is saved
+round_biases(int8)                    # the last step before saving
 """
 
 from linnet_train.quantization.biases import round_biases

@@ -1,8 +1,8 @@
-"""Biases as engines hold them: int32, in steps of the input's scale times the weights'.
+"""Rounds biases to what an engine can hold: int32, in steps of the input's scale times the weights' scale.
 
-Of a depthwise convolution, whose few weights are large, such a step can be a tenth of the output's: unrounded biases
-would make the Keras model another one than the engines'. Where a channel's weights are next to nothing beside its
-bias, the steps would be more than int32 can count.
+In a depthwise convolution, which has few and large weights, such a step can be a tenth of an output step, so a Keras
+model with unrounded biases would differ from the engines. Where a channel's weights are tiny compared with its bias,
+int32 could not hold the number of steps; there the weights' scale is made larger.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from linnet_train.quantization.layers import (
     QuantizedDepthwiseConv2D,
 )
 
-_MOST = 2**30  # steps of a bias, half of what int32 holds
+_MOST = 2**30  # steps of a bias: half of what int32 can hold
 _LEVELS, _WEIGHT_LEVELS = 255, 127
 Channels = NDArray[np.float64]
 _WEIGHTED = (QuantizedConv2D, QuantizedDense, QuantizedDepthwiseConv2D)
 
 
 def round_biases(model: keras.Model) -> None:
-    """Moves every bias, or what a batch normalization adds, to the nearest one that an engine can hold.
+    """Moves every bias, or the offset of the batch normalization behind it, to the nearest value that fits an engine.
 
     Args:
-        model: from ``quantize``, its ranges calibrated or trained. Training on moves the biases away again.
+        model: a model of ``quantize`` whose ranges are calibrated or trained. Further training moves the biases away
+            again.
     """
     readers_of = readers(model)
     rounded_by: dict[int, FakeQuantize | None] = {}
@@ -51,18 +52,18 @@ def _round_bias(layer: Any, norm: Any, source: FakeQuantize) -> None:
     moved = norm.beta if norm is not None else layer.bias
     if moved is None:
         return
-    if norm is not None and norm.scale:  # by none at all, the weights' scale would be zero, which the converter refuses
+    if norm is not None and norm.scale:  # the converter refuses a scale of zero
         gamma = np.asarray(norm.gamma)
         norm.gamma.assign(np.where(np.abs(gamma) < SMALLEST_RANGE, SMALLEST_RANGE, gamma))
     factor, bias = _as_the_engine_adds(layer, norm)
-    step = float(source.maximum.numpy() - source.minimum.numpy()) / _LEVELS * factor  # beside the weights' scale
+    step = float(source.maximum.numpy() - source.minimum.numpy()) / _LEVELS * factor  # still without the weights' scale
     _widen(layer, np.abs(bias) / (_MOST * step))
     step = step * _weight_scales(layer)
     moved.assign(np.asarray(moved) + (bias / step).round() * step - bias)
 
 
 def _as_the_engine_adds(layer: Any, norm: Any) -> tuple[Channels, Channels]:
-    """What the weights of each channel are multiplied by, without its sign, and what is added."""
+    """For each channel: the absolute factor of the weights, and the bias, with the batch normalization folded in."""
     bias = np.asarray(layer.bias, np.float64) if layer.use_bias else 0.0
     if norm is None:
         return np.ones_like(bias), np.asarray(bias)
@@ -72,15 +73,15 @@ def _as_the_engine_adds(layer: Any, norm: Any) -> tuple[Channels, Channels]:
 
 
 def _weight_scales(layer: Any) -> Channels:
-    """Of each output channel, or one for all of a dense layer."""
+    """The scale of each output channel, or the one of a dense layer."""
     largest = np.abs(_by_channel(layer)).max(axis=0)
     return np.maximum(largest, SMALLEST_RANGE) / _WEIGHT_LEVELS
 
 
 def _widen(layer: Any, least: Channels) -> None:
-    """Makes the largest weight of a channel so large that its scale is the least one.
+    """Enlarges the largest weight of a channel where the channel's scale is below ``least``.
 
-    The channel's output moves by less than a ten-thousandth of its bias.
+    The channel's output changes by less than a ten-thousandth of its bias.
     """
     weights = _by_channel(layer)
     if weights.shape[1] == 1:
@@ -95,7 +96,7 @@ def _widen(layer: Any, least: Channels) -> None:
 
 
 def _by_channel(layer: Any) -> Channels:
-    """A copy of the weights, [inputs of a channel, channels]."""
+    """A copy of the weights as [weights of a channel, channels]."""
     kernel = np.array(layer.kernel, np.float64)
     if isinstance(layer, QuantizedDense):
         return kernel.reshape(-1, 1)

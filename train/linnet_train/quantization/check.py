@@ -1,4 +1,4 @@
-"""Which models can be quantized, and a line for one that cannot, before any work is done."""
+"""Checks whether a model can be quantized, before any work is done."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _LEVELS = 256
 
 
 def activation_name(layer: Any) -> str | None:
-    """The name of a layer's activation: "linear" where it has none, None where it is not of ``ACTIVATIONS``."""
+    """The name of a layer's activation: "linear" if it has none, None if it is not one of ``ACTIVATIONS``."""
     if isinstance(layer, layers.Softmax):
         return "softmax"
     function = getattr(layer, "activation", None) or keras.activations.linear
@@ -50,19 +50,19 @@ def activation_name(layer: Any) -> str | None:
 
 
 def zero_pixel(rescaling: Any) -> int:
-    """The pixel value that a Rescaling makes zero, to the nearest one."""
+    """The pixel value that a Rescaling maps to zero, rounded to a whole number."""
     return round(-float(rescaling.offset) / float(rescaling.scale))
 
 
 def check(model: keras.Model) -> None:
-    """Raises TrainingError for a model that ``quantize`` cannot take, with the layer and what to do about it."""
+    """Raises TrainingError for a model that ``quantize`` cannot take; the error names the layer and a fix."""
     graph = functional(model)
     if graph is None:
         raise TrainingError(
             "model",
             got=type(model).__name__,
             expected="a Functional Keras model",
-            fix="build it of layers between keras.Input and keras.Model; a Sequential one needs its Input",
+            fix="build it of layers between keras.Input and keras.Model; a Sequential model needs an Input",
         )
     _check_graph(graph, reads_pixels=True)
 
@@ -93,7 +93,7 @@ def _unknown(layer: Any) -> TrainingError:
         return TrainingError(
             f"operation {layer.name}",
             got=f"{type(layer).__name__} on tensors",
-            expected="layers alone",
+            expected="only layers",
             fix="write it as a layer, such as keras.layers.Add or Multiply",
         )
     fix = "replace the layer"
@@ -110,11 +110,11 @@ def _unknown(layer: Any) -> TrainingError:
 
 
 def _misfits(layer: Any, tensor: Any, behind_pixels: bool) -> Iterator[tuple[str, str, str | None]]:
-    """What of a known layer that reads a tensor cannot be quantized: got, expected, fix."""
+    """The reasons why a known layer that reads a tensor cannot be quantized, each as got, expected and fix."""
     kind, rank = type(layer).__name__, len(tensor.shape)
     if activation_name(layer) is None:
         name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
-        yield f"activation {name}", "one of " + ", ".join(ACTIVATIONS), "hard_swish is near to swish and gelu"
+        yield f"activation {name}", "one of " + ", ".join(ACTIVATIONS), "hard_swish is close to swish and gelu"
     if getattr(layer, "data_format", None) == "channels_first":
         yield "channels_first", "channels_last", None
     if getattr(layer, "axis", -1) not in (-1, rank - 1, [rank - 1]):
@@ -127,8 +127,8 @@ def _misfits(layer: Any, tensor: Any, behind_pixels: bool) -> Iterator[tuple[str
         yield f"BatchNormalization on {rank - 1} axes", "on [N, C] or [N, H, W, C]", None
     if isinstance(layer, layers.Rescaling):
         if not behind_pixels:
-            yield "Rescaling within the network", "Rescaling of the model's input alone", "scale the weights instead"
+            yield "Rescaling within the network", "Rescaling only of the model's input", "scale the weights instead"
         elif np.ndim(layer.scale) or np.ndim(layer.offset):
-            yield "a scale for each colour", "one scale and one offset", "scale the first kernel instead"
+            yield "a scale for each color", "one scale and one offset", "scale the first kernel instead"
         elif layer.scale <= 0 or not 0 <= zero_pixel(layer) < _LEVELS:
             yield f"scale {layer.scale}, offset {layer.offset}", "a pixel of 0 to 255 that becomes zero", None

@@ -1,6 +1,7 @@
-"""A model to an equivalent one of plain layers, each of which an engine computes by one operation.
+"""Turns a model into an equivalent one of plain layers, each of which is one operation of an engine.
 
-Nested models are spelt out, activations stand in layers of their own, a separable convolution is its two convolutions.
+Nested models are flattened, activations become separate layers, and a separable convolution becomes its two
+convolutions.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _RELU_LIMITS = {"relu": None, "relu6": 6.0}
 
 
 def flatten(model: keras.Model) -> keras.Model:
-    """A float32 model with the same outputs and copies of the weights; ``check`` must have passed the model."""
+    """A float32 model with the same outputs and copies of the weights. The model must have passed ``check``."""
     graph = functional(model)
     tensor = graph.inputs[0]  # type: ignore[union-attr]  # checked
     inputs = keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name)
@@ -25,21 +26,21 @@ def flatten(model: keras.Model) -> keras.Model:
 
 
 def is_affine(layer: Any) -> bool:
-    """Whether a layer multiplies and adds for each channel, which engines do in the pass of a convolution alone."""
+    """Whether a layer scales and shifts each channel. Engines do that only as a part of a convolution."""
     if isinstance(layer, layers.Activation):
         return activation_name(layer) == "hard_sigmoid"
     return isinstance(layer, layers.BatchNormalization)
 
 
 class _Flattening:
-    """What one ``flatten`` remembers from layer to layer."""
+    """The state of one ``flatten``."""
 
     def __init__(self) -> None:
         self._names = Names()
-        self._copies: dict[tuple[int, type], Any] = {}  # of layers with weights: one that is called twice stays one
+        self._copies: dict[tuple[int, type], Any] = {}  # of layers with weights: one that is called twice has one copy
 
     def run(self, graph: Any, inputs: Any, training: dict[str, bool]) -> Any:
-        """The graph's output on new inputs; ``training`` is the argument that a nested model was called with."""
+        """The graph's output for new inputs; ``training`` is the argument with which a nested model was called."""
         readers_of = readers(graph)
 
         def call(node: Any, x: Any, **kwargs: Any) -> Any:
@@ -54,7 +55,7 @@ class _Flattening:
 
     def _layer(self, node: Any, x: Any, training: dict[str, bool], *, affine_behind: bool) -> Any:
         layer, activation = node.operation, activation_name(node.operation)
-        # TensorFlow's converter cannot give a dense layer a scale for each channel, and affine layers need one.
+        # TensorFlow's converter has one scale for a whole dense layer; affine layers need one for each channel.
         affine_behind = affine_behind if activation == "linear" else activation == "hard_sigmoid"
         if isinstance(layer, layers.Dense) and (affine_behind or len(x.shape) == 4):
             x = self._dense_as_convolution(layer, x)
@@ -106,10 +107,10 @@ class _Flattening:
         return self._copy(separable, layers.Conv2D, pointwise, others, x)
 
     def _copy(self, layer: Any, kind: Any, config: dict[str, Any], weights: list[Any], x: Any, **kwargs: Any) -> Any:
-        """What a layer of that kind with a config and weights of the layer's gives."""
+        """The output of a new layer of that kind, with the given config and weights, for the input ``x``."""
         copy = self._copies.get((id(layer), kind))
         if copy is None:
-            # bfloat16 has fewer levels than int8: a model that trained in it goes on in float32.
+            # bfloat16 has fewer levels than int8, so a model that was trained in it continues in float32.
             config = {**config, "name": self._names.unique(config["name"]), "dtype": "float32"}
             copy = kind.from_config(config | ({"activation": "linear"} if "activation" in config else {}))
         y = copy(x, **kwargs)

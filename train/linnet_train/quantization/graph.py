@@ -1,4 +1,4 @@
-"""The graph of a Functional model: its layers' calls, who reads what, and a walk that makes another model of it."""
+"""The graph of a Functional model: its layers' calls, their readers, and a walk that computes it in another way."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import keras
 
 
 def functional(model: Any) -> Any | None:
-    """The Functional model that a model is, or that a Sequential one keeps; None where there is no graph."""
+    """The model itself if it is Functional, the Functional model inside a Sequential one, or None without a graph."""
     graph = getattr(model, "_functional", model)
     return graph if isinstance(model, keras.Model) and hasattr(graph, "operations") else None
 
 
 def calls(graph: Any) -> Iterator[Any]:
-    """Keras's nodes, each a call of a layer, in an order in which they can be computed."""
+    """Keras's nodes, each a call of a layer, in an order of computation."""
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         yield from (node for node in graph._nodes_by_depth[depth] if not node.is_input)
 
 
 def readers(graph: Any) -> dict[int, list[Any]]:
-    """The calls that read each tensor, by its id; for an output of the graph, None is one of them."""
+    """The calls that read each tensor, by the tensor's id. For an output of the graph, the list also has None."""
     found: dict[int, list[Any]] = defaultdict(list)
     for node in calls(graph):
         for tensor in node.input_tensors:
@@ -33,12 +33,12 @@ def readers(graph: Any) -> dict[int, list[Any]]:
 
 
 def walk(graph: Any, inputs: Any, call: Callable[..., Any]) -> Any:
-    """The output that a graph of one input and one output has on another input.
+    """The output of a graph with one input and one output, for another input.
 
     Args:
-        graph: of ``functional``.
-        inputs: the tensor in the place of its input.
-        call: ``call(node, *args, **kwargs)`` does in its own way what the node does, on the new tensors.
+        graph: as ``functional`` returns it.
+        inputs: the new input.
+        call: ``call(node, *args, **kwargs)`` returns what takes the place of the node's output.
     """
     values = {id(graph.inputs[0]): inputs}
     for node in calls(graph):
@@ -48,12 +48,12 @@ def walk(graph: Any, inputs: Any, call: Callable[..., Any]) -> Any:
 
 
 class Names:
-    """Gives every layer of a new model a name of its own."""
+    """Gives every layer of a new model a unique name."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._given = dict.fromkeys(taken, 1)
 
     def unique(self, name: str) -> str:
-        """The name, with a number where it has been given before."""
+        """The name, with a number if it has been given before."""
         self._given[name] = count = self._given.get(name, 0) + 1
         return name if count == 1 else self.unique(f"{name}_{count}")

@@ -1,8 +1,8 @@
-"""Layers that compute in float what an int8 engine will compute: weights and activations rounded to 256 levels.
+"""Layers that compute in float what an int8 engine computes: weights and activations are rounded to 256 levels.
 
 Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference" (2018).
-Every backend of Keras has the rounding and its straight-through gradient; TensorFlow's converter turns it into the
-scale and zero point of the .tflite.
+Every backend of Keras has the rounding with its straight-through gradient. TensorFlow's converter turns it into the
+scale and the zero point of the .tflite.
 """
 
 from __future__ import annotations
@@ -12,26 +12,29 @@ from typing import Any
 import keras
 from keras import ops
 
-_AVERAGE_DECAY = 0.99  # of a moving range, a training step
+_AVERAGE_DECAY = 0.99  # of a moving range, for each training step
 SMALLEST_RANGE = 1e-6  # a channel of zeros still needs a scale
-_NOTHING = 1e-6  # beside a step of 1/255
+_NEGLIGIBLE = 1e-6  # compared with a step of 1/255
 
-# What a FakeQuantize layer does with its range. A layer that was loaded from a file is frozen.
-OBSERVE = "observe"  # follow the inputs and pass them on unrounded: calibration
-MOVE = "move"  # follow the inputs of training steps by a moving average, and round
-FROZEN = "frozen"  # round
+# The modes of a FakeQuantize layer. A layer that was loaded from a file is frozen.
+OBSERVE = "observe"  # calibration: the range follows the inputs, which are not rounded
+MOVE = "move"  # training: the range is a moving average of the inputs, which are rounded
+FROZEN = "frozen"  # the range is fixed, and the inputs are rounded
 
 
 @keras.saving.register_keras_serializable("linnet")
 class FakeQuantize(keras.layers.Layer):
-    """Rounds activations to the 256 levels of one range for the whole tensor, zero among them.
-
-    Args:
-        minimum, maximum: a range that is given and never moves, float, in the activation's own unit. Without a maximum
-            it is calibrated, and begins at the minimum where there is one: what is below makes no difference.
-    """
+    """Rounds activations to 256 levels, in one range for the whole tensor. Zero is one of the levels."""
 
     def __init__(self, minimum: float | None = None, maximum: float | None = None, **kwargs: Any) -> None:
+        """With both bounds, the range is fixed; otherwise it is calibrated.
+
+        Args:
+            minimum: the lower end of the range, in the activation's unit. Without a maximum, values below it must make
+                no difference.
+            maximum: the upper end.
+            kwargs: those of every Keras layer.
+        """
         super().__init__(**kwargs)
         self.begins_at = minimum
         self.fixed = (minimum, maximum) if minimum is not None and maximum is not None else None
@@ -50,12 +53,12 @@ class FakeQuantize(keras.layers.Layer):
         )
 
     def start_observing(self) -> None:
-        """Forgets the range; the batches that follow set it to the average of their minima and maxima."""
+        """Starts calibration: the following batches set the range to the average of their minima and maxima."""
         self.mode = OBSERVE
         self.batches_observed = 0
 
     def call(self, inputs: Any, training: bool = False, follow: bool = True) -> Any:
-        """Rounds; without ``follow`` the inputs have no part in the range, whatever the mode."""
+        """Rounds the inputs as the mode says. With ``follow=False`` they do not change the range in any mode."""
         if self.fixed is None:
             if self.mode == OBSERVE:
                 if follow:
@@ -67,7 +70,7 @@ class FakeQuantize(keras.layers.Layer):
         return self._rounded(inputs)
 
     def unrounded(self, inputs: Any) -> Any:
-        """What the layer makes of its inputs, arrays, but for the rounding and the clipping into a calibrated range."""
+        """The layer's output for arrays, without the rounding and without the clipping into a calibrated range."""
         mode, self.mode = self.mode, OBSERVE
         try:
             return self.call(inputs, follow=False)
@@ -81,11 +84,11 @@ class FakeQuantize(keras.layers.Layer):
         return _round(inputs, self.minimum, self.maximum)
 
     def _unrounded(self, inputs: Any) -> Any:
-        """What the layer computes but for the rounding."""
+        """The layer's output without the rounding."""
         return inputs
 
     def _extremes(self, inputs: Any) -> tuple[Any, Any]:
-        """The smallest and the largest unrounded value. Zero has to be in every range: padding needs it exactly."""
+        """The smallest and the largest unrounded value. Zero is in every range, because padding needs it exactly."""
         smallest = ops.minimum(ops.min(inputs), 0.0) if self.begins_at is None else self.begins_at
         return smallest, ops.maximum(ops.max(inputs), SMALLEST_RANGE)
 
@@ -99,10 +102,10 @@ class FakeQuantize(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("linnet")
 class QuantizedReLU(FakeQuantize):
-    """A ReLU and the rounding of its output in one pass over the activations.
+    """A ReLU and the rounding of its output, in one pass over the activations.
 
-    The range begins at zero and ends at or below ``max_value``, so that rounding into it is the ReLU already: a
-    training step saves two passes, and an engine the clamp.
+    The range begins at zero and ends at or below ``max_value``, so rounding into it is the ReLU. A training step saves
+    two passes over the activations, and an engine saves the clamp.
     """
 
     def __init__(self, max_value: float | None = None, **kwargs: Any) -> None:
@@ -122,13 +125,13 @@ class QuantizedReLU(FakeQuantize):
 
 @keras.saving.register_keras_serializable("linnet")
 class QuantizedConcatenate(FakeQuantize):
-    """A Concatenate along the channels whose inputs are rounded to one range: engines only put them side by side."""
+    """A Concatenate along the channels whose inputs are rounded to one range, because engines only copy them."""
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[0][:-1], sum(shape[-1] for shape in input_shape))
 
     def _rounded(self, inputs: Any) -> Any:
-        # Rounding what is put together would be the same, but says nothing to the converter of each input.
+        # Rounding the concatenated tensor would give the same values, but hide the range of each input.
         return ops.concatenate([super(QuantizedConcatenate, self)._rounded(x) for x in inputs], axis=-1)
 
     def _unrounded(self, inputs: Any) -> Any:
@@ -141,20 +144,20 @@ class QuantizedConcatenate(FakeQuantize):
 
 @keras.saving.register_keras_serializable("linnet")
 class QuantizedHardSigmoid(FakeQuantize):
-    """A hard sigmoid, relu6(x + 3) / 6, as the rounding of x / 6 + 1/2 into 0 .. 1.
+    """A hard sigmoid, relu6(x + 3) / 6, computed by rounding x / 6 + 1/2 into the range 0 to 1.
 
-    Behind a convolution an engine has it for nothing: the scale and the offset go into the kernel and the bias, and the
-    range is the clamp. Howard et al., "Searching for MobileNetV3" (2019).
+    Behind a convolution it costs an engine nothing: the scale and the offset are folded into the kernel and the bias,
+    and the range is the clamp. Howard et al., "Searching for MobileNetV3" (2019).
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "minimum": 0.0, "maximum": 1.0})
 
     def call(self, inputs: Any, training: bool = False, follow: bool = True) -> Any:
-        # One factor for all channels, and the converter would scale the convolution's input, in a range of its own
-        # making; one bias, and it would round it for the first channel alone.
+        # With one factor for all channels, the converter would scale the convolution's input, in a range that it
+        # invents. With one bias for all, it would round the bias only for the first channel.
         channels = inputs.shape[-1]
-        sixth, half = ops.full((channels,), 1 / 6), ops.linspace(0.5, 0.5 + _NOTHING, channels)
+        sixth, half = ops.full((channels,), 1 / 6), ops.linspace(0.5, 0.5 + _NEGLIGIBLE, channels)
         return super().call(inputs * sixth + half, training, follow)
 
 
@@ -162,8 +165,9 @@ class QuantizedHardSigmoid(FakeQuantize):
 class QuantizedHardSwish(FakeQuantize):
     """A hard swish, x * relu6(x + 3) / 6, whose gate is rounded too.
 
-    Unrounded, the converter would make a HARD_SWISH of it, and XNNPACK has none: MobileNetV3-small at 224 px fell into
-    20 pieces and took 4.9 ms on one thread of an x86 core. ADD, MUL and MUL it computes with all the rest, in 1.5 ms.
+    With an unrounded gate the converter would write a HARD_SWISH, which XNNPACK does not have. MobileNetV3-small at
+    224 px was then divided into 20 partitions and took 4.9 ms on one thread of an x86 core; with ADD, MUL and MUL,
+    XNNPACK runs the whole network, in 1.5 ms.
     """
 
     ZERO_BELOW = -3.0
@@ -173,7 +177,7 @@ class QuantizedHardSwish(FakeQuantize):
         super().__init__(**{**kwargs, "minimum": self._LEAST})
 
     def call(self, inputs: Any, training: bool = False, follow: bool = True) -> Any:
-        if training:  # the gate's 255 steps of a whole are lost in the output's rounding, and not in a step's time
+        if training:  # rounding the gate hardly changes the rounded output, and would take time
             return super().call(ops.hard_silu(inputs), training, follow)
         gate = _round(_round(inputs + 3.0, 0.0, 6.0) * (1 / 6), 0.0, 1.0)  # the first range is the ReLU6
         return super().call(inputs * gate, training, follow)
@@ -181,16 +185,14 @@ class QuantizedHardSwish(FakeQuantize):
 
 @keras.saving.register_keras_serializable("linnet")
 class PassThrough(keras.layers.Layer):
-    """Its input [N, H, W, C] by way of a depthwise convolution with a single 1.
+    """Returns its input [N, H, W, C], computed by a depthwise convolution with a kernel of a single 1.
 
-    It stands where an engine needs an operation: to scale and shift the channels in its pass, or to give a stored
-    tensor another range.
-
-    Args:
-        margin: zeros on either side of the 1. The converter would make one operation of two that are alike.
+    It is inserted where an engine needs an operation: to scale and shift the channels, or to give a stored tensor
+    another range.
     """
 
     def __init__(self, margin: int = 0, **kwargs: Any) -> None:
+        """``margin`` is the number of zeros on either side of the 1: the converter would merge two equal operations."""
         super().__init__(**kwargs)
         self.margin = margin
 
@@ -210,7 +212,7 @@ def _round(inputs: Any, minimum: Any, maximum: Any) -> Any:
 
 
 def _round_weights(kernel: Any, channel_axis: int | None) -> Any:
-    """Weights to 255 levels, symmetric about zero: one range a channel, or one in all where the axis is None."""
+    """Rounds weights to 255 levels, symmetric about zero, with a range for each channel; without an axis, with one."""
     axes = tuple(i for i in range(len(kernel.shape)) if i != channel_axis)
     largest = ops.maximum(ops.max(ops.abs(kernel), axis=axes), SMALLEST_RANGE)
     return keras.quantizers.fake_quant_with_min_max_vars(
@@ -232,7 +234,7 @@ class QuantizedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
 
     def call(self, inputs: Any) -> Any:
         height, width, channels, multiplier = self.kernel.shape
-        # Flat, the output channels are one axis: on two, a range per channel cannot be said.
+        # The output channels become one axis, because a range for each channel cannot span two.
         kernel = _round_weights(ops.reshape(self.kernel, (height, width, channels * multiplier)), 2)
         outputs = ops.depthwise_conv(
             inputs,
@@ -247,7 +249,7 @@ class QuantizedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
 
 @keras.saving.register_keras_serializable("linnet")
 class QuantizedDense(keras.layers.Dense):
-    """A Dense whose kernel [in, out] is rounded with one range: TensorFlow's converter refuses one a channel here."""
+    """A Dense whose kernel [in, out] is rounded with one range. TensorFlow's converter refuses one for each channel."""
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         outputs = ops.matmul(inputs, _round_weights(self.kernel, None))

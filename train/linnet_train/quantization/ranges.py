@@ -1,4 +1,4 @@
-"""The ranges of a quantized model's activations: calibrated on photos, then moved by training, then frozen."""
+"""The ranges of a quantized model's activations: calibrated on photos, moved by training, and then frozen."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ _BATCH = 32
 
 
 def calibrate(model: keras.Model, pixels: Pixels) -> None:
-    """Sets every range to the average of the photos' minima and maxima, a batch at a time, and freezes it; then rounds
-    the biases (``round_biases``).
+    """Sets every range to the average of the minima and maxima of the batches, freezes it, and rounds the biases.
 
     Args:
-        model: from ``quantize``.
-        pixels: uint8 [N, H, W, 3] of training photos, all classes among them.
+        model: a model of ``quantize``.
+        pixels: training photos, uint8 [N, H, W, 3], with every class among them.
     """
     for layer in fake_quantize_layers(model):
         layer.start_observing()
@@ -37,9 +36,9 @@ def calibrate(model: keras.Model, pixels: Pixels) -> None:
 
 
 def _compiled(model: keras.Model) -> Callable[[Pixels], None]:
-    """Observes a batch in one pass on JAX, which would otherwise compile each operation by itself.
+    """A function that observes a batch as one compiled program. JAX would otherwise compile each operation separately.
 
-    The first 32 photos of MobileNetV2 0.35 at 96 px took a core 51 s so, and 5 s in one pass.
+    On one core the first 32 photos through MobileNetV2 0.35 at 96 px took 51 s operation by operation, and 5 s so.
     """
     import jax
 
@@ -64,13 +63,13 @@ def _compiled(model: keras.Model) -> Callable[[Pixels], None]:
 
 
 def move_ranges(model: keras.Model) -> None:
-    """Lets the ranges follow the training steps; compile the model afterwards."""
+    """The ranges follow the training steps from now on. Compile the model afterwards."""
     for layer in fake_quantize_layers(model):
         layer.mode = MOVE
 
 
 def freeze_ranges(model: keras.Model) -> None:
-    """Holds the ranges; compile the model afterwards."""
+    """The ranges stay fixed from now on. Compile the model afterwards."""
     for layer in fake_quantize_layers(model):
         layer.mode = FROZEN
 
@@ -82,17 +81,18 @@ def fake_quantize_layers(model: keras.Model) -> Iterator[FakeQuantize]:
 
 @dataclass(frozen=True)
 class Rounding:
-    """A tensor that an engine stores: the layer that rounds it, its number of values for one picture, and the names of
-    the layers that computed it since the tensors that were stored before.
-    """
+    """A tensor that an engine stores."""
 
     layer: FakeQuantize
+    """The layer that rounds it."""
     size: int
+    """The number of its values for one picture."""
     computed_by: frozenset[str]
+    """The names of the layers that compute it from the tensors that were stored before."""
 
 
 def roundings(model: keras.Model) -> Iterator[Rounding]:
-    """Every rounding of a quantized model, in the order in which ``compute`` meets them."""
+    """Every rounding of a quantized model, in the order of ``compute``."""
     behind: dict[int, frozenset[str]] = {}
     for node in calls(model):
         layer, output = node.operation, node.outputs[0]
@@ -104,8 +104,9 @@ def roundings(model: keras.Model) -> Iterator[Rounding]:
 
 
 def compute(model: keras.Model, pixels: Pixels, stored: Callable[[FakeQuantize, Any], Any]) -> Any:
-    """What a quantized model makes of uint8 [N, H, W, 3], layer by layer; ``stored(layer, inputs)`` gives what goes on
-    in the place of a rounding's output.
+    """The output of a quantized model for pixels uint8 [N, H, W, 3], computed layer by layer.
+
+    ``stored(layer, inputs)`` returns what takes the place of a rounding's output.
     """
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,7 @@
-"""A float model to the same model with fake quantization: every weight, and every activation that an engine stores.
+"""Inserts fake quantization into a float model: for every weight, and every activation that an engine stores.
 
-An engine stores the output of a convolution only after the batch normalization and the ReLU behind it, which it
-computes in the same pass. So a tensor is rounded where an operation reads it that cannot be computed in that pass.
+An engine computes a convolution with the batch normalization and the ReLU behind it in one pass, and stores only the
+result. So a tensor is rounded only where it is read by an operation that is not in the same pass.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from linnet_train.quantization.layers import (
     QuantizedReLU,
 )
 
-# Layers with weights, and what computes with rounded ones.
+# Layers with weights, and the layers that compute the same with rounded weights.
 _QUANTIZED: dict[type, Any] = {
     layers.Conv2D: QuantizedConv2D,
     layers.DepthwiseConv2D: QuantizedDepthwiseConv2D,
     layers.Dense: QuantizedDense,
 }
-# Layers whose output has a range of its own. Those that are not named here only move or choose values.
+# Layers whose output has a new range. The other layers only move or choose values.
 _NEW_RANGE = (*_QUANTIZED, layers.Add, layers.Multiply, layers.GlobalAveragePooling2D)
 
 _MOST_STEPS = 255
@@ -42,17 +42,17 @@ _UP_TO_ONE = (0.0, 255 / 256)  # TensorFlow Lite fixes the steps of a sigmoid an
 
 
 def quantize(model: keras.Model) -> keras.Model:
-    """The same network with fake quantization and the same weights; calibrate it before use.
+    """The same network with fake quantization and the same weights. Calibrate it before use.
 
     Args:
-        model: Functional or Sequential, float, of the layers that ``check`` knows; models inside it are spelt out. Its
-            first layer may be a Rescaling; the pixels behind it are then the quantized values themselves.
+        model: a float model, Functional or Sequential, of the layers on the page "Quantize your own Keras model".
+            Nested models are flattened. The first layer may be a Rescaling; then each pixel value is a quantized value.
 
     Returns:
-        A new Functional model: the same input, and an output that is rounded to 256 levels.
+        A new Functional model with the same input, and an output that is rounded to 256 levels.
 
     Raises:
-        TrainingError: a layer that cannot be quantized, named, before any work is done.
+        TrainingError: a layer cannot be quantized. The error names it, before any work is done.
     """
     check(model)
     inputs, outputs = _Rewriter(flatten(model)).run()
@@ -61,34 +61,31 @@ def quantize(model: keras.Model) -> keras.Model:
 
 @dataclass
 class _Value:
-    """A tensor of the quantized model.
-
-    Args:
-        tensor: Keras's.
-        name: of the layer that computed it.
-        range: the layer that rounded it; None: an engine has not stored it yet.
-        convolution: whether a convolution's pass goes on, so that a layer behind can scale and shift the channels.
-        reader: the layer that alone reads it; None: there are several, or it is the model's output.
-        stored: it, rounded.
-        passes: how many layers pass it through.
-    """
+    """A tensor of the quantized model."""
 
     tensor: Any
+    """The Keras tensor."""
     name: str
+    """The name of the layer that computed it."""
     range: FakeQuantize | None = None
+    """The layer that rounded it; None if an engine has not stored it yet."""
     convolution: bool = False
+    """Whether it comes from a convolution whose pass can still scale and shift the channels."""
     reader: Any = None
+    """The only layer that reads it; None if there are several, or it is the model's output."""
     stored: _Value | None = None
+    """The rounded tensor, once a layer has needed it."""
     passes: int = 0
+    """The number of ``PassThrough`` layers that read it."""
 
     @property
     def passes_on(self) -> bool:
-        """Whether an engine can compute its reader in the same pass."""
+        """Whether an engine can compute the layer that reads it in the same pass."""
         return self.range is None and self.reader is not None
 
 
 class _Rewriter:
-    """The quantized model in the making."""
+    """Builds the quantized model, layer by layer."""
 
     def __init__(self, flat: keras.Model) -> None:
         self._flat = flat
@@ -135,11 +132,11 @@ class _Rewriter:
         if isinstance(layer, _NEW_RANGE):
             return _Value(y, layer.name, convolution=isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D))
         if isinstance(layer, layers.AveragePooling2D):
-            y = x.range(y, follow=False)  # engines round the averages into the range of what they averaged
+            y = x.range(y, follow=False)  # engines round averages into the range of the input
         return _Value(y, layer.name, x.range)
 
     def _compute(self, layer: Any, tensor: Any, **kwargs: Any) -> Any:
-        """What a copy of the layer makes of a tensor; a layer with weights has one copy, however often it is called."""
+        """The output of a copy of the layer. A layer with weights has one copy, however often it is called."""
         copy = self._copies.get(id(layer))
         if copy is None:
             copy = _QUANTIZED.get(type(layer), type(layer)).from_config(layer.get_config())
@@ -150,7 +147,7 @@ class _Rewriter:
         return output
 
     def _store(self, value: _Value, begins_at: float | None = None) -> _Value:
-        """The value as an engine stores it, rounded once for all readers."""
+        """The value as an engine stores it: rounded, once for all layers that read it."""
         if value.range is not None:
             return value
         if value.stored is None:
@@ -162,10 +159,10 @@ class _Rewriter:
         return _Value(rounding(inputs), rounding.name, rounding)
 
     def _normalized(self, rescaling: Any, pixels: _Value) -> _Value:
-        """The pixel 0..255 as the quantized value, whatever the photos are.
+        """The normalized pixels, in the fixed range that makes each pixel 0..255 a quantized value.
 
-        The zero point has to be a whole number of pixels: an offset of -1 at a scale of 1/127.5 becomes -128/127.5,
-        half a grey level away.
+        The zero point must be a whole pixel value. An offset of -1 at a scale of 1/127.5 becomes -128/127.5, which is
+        half a gray level away.
         """
         scale, zero_point = float(rescaling.scale), zero_pixel(rescaling)
         low, high = -zero_point * scale, (_MOST_STEPS - zero_point) * scale
@@ -175,7 +172,7 @@ class _Rewriter:
     def _relu(self, relu: Any, x: _Value, reader: Any) -> _Value:
         if x.passes_on and isinstance(reader, layers.Concatenate) and relu.max_value in (None, 6.0):
             return _Value(self._compute(relu, x.tensor), relu.name)
-        # The converter drops the second of two roundings in a row, and the ReLU with it.
+        # The converter removes the second of two consecutive roundings, and with it the ReLU.
         tensor = x.tensor if x.passes_on else self._reshaped(self._pass_through(self._store(x)), x)
         return self._rounded(tensor, QuantizedReLU(relu.max_value, name=relu.name))
 
@@ -184,7 +181,7 @@ class _Rewriter:
         return self._rounded(tensor, QuantizedHardSwish(name=layer.name))
 
     def _affine(self, layer: Any, x: _Value, kwargs: dict[str, Any]) -> _Value:
-        """A batch normalization or hard sigmoid in the pass of a convolution: the one before it, or one of ones."""
+        """A batch normalization or hard sigmoid, in the pass of the convolution before it or of a ``PassThrough``."""
         picture = x.tensor if x.passes_on and x.convolution else self._pass_through(self._store(x))
         if isinstance(layer, layers.BatchNormalization):
             value = _Value(self._compute(layer, picture, **kwargs), layer.name, convolution=True)
@@ -202,7 +199,7 @@ class _Rewriter:
         return self._rounded(inputs, QuantizedConcatenate(name=layer.name))
 
     def _pass_through(self, value: _Value) -> Any:
-        """[N, H, W, C], or [N, 1, P, C] of what is no picture, behind an operation that can give it another range."""
+        """The value behind a ``PassThrough``: [N, H, W, C], or [N, 1, P, C] if it has another number of axes."""
         tensor = value.tensor
         if len(tensor.shape) != 4:
             tensor = layers.Reshape((1, -1, tensor.shape[-1]), name=self._names.unique(f"{value.name}_picture"))(tensor)
@@ -210,7 +207,7 @@ class _Rewriter:
         return PassThrough(value.passes - 1, name=self._names.unique(f"{value.name}_pass"))(tensor)
 
     def _reshaped(self, tensor: Any, like: _Value) -> Any:
-        """What ``_pass_through`` made a picture, as it was."""
+        """The output of ``_pass_through`` in the shape that the value had before."""
         if len(like.tensor.shape) == 4:
             return tensor
         return layers.Reshape(like.tensor.shape[1:], name=self._names.unique(f"{like.name}_reshape"))(tensor)

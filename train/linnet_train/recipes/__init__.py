@@ -1,1 +1,1 @@
-"""What a training run is told: the recipe, its file and its schedules."""
+"""The settings of a training run: the recipe, its file and its schedules."""

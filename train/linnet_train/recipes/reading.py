@@ -1,4 +1,4 @@
-"""A recipe of a file, of flags over it and of ``--set``, with a line for what does not fit."""
+"""Reads a recipe from a file or from another run, and checks it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from linnet_train.recipes.recipe import Recipe
 
 
 def read_recipe(path: Path) -> Table:
-    """The tables of a TOML file, or of a run to repeat. Raises TrainingError where they cannot be read."""
+    """The tables of a TOML file or of another run. Raises TrainingError when they cannot be read."""
     if not path.is_dir():
         return read_toml(path, error=TrainingError, expected="a recipe: a TOML file, or a run's directory")[0]
     try:
@@ -26,7 +26,7 @@ def read_recipe(path: Path) -> Table:
 
 
 def to_recipe(tables: Table) -> Recipe:
-    """The recipe, with defaults for what is not said; a table without a ``name`` means the default's.
+    """The recipe of these tables. Missing keys have their defaults; a table without ``name`` has the default's name.
 
     Raises:
         TrainingError: an unknown key or name, with the nearest ones, or a value out of its range; with its JSON path.
@@ -39,7 +39,7 @@ def to_recipe(tables: Table) -> Recipe:
 
 
 def _named(field: inspect.Field, table: Table) -> Table:
-    """A table with its name: the default's where it has none; a free table of that name also has its other values."""
+    """The table with its ``name``. A table of free keys with the default's name also has the default's other keys."""
     if isinstance(field.type, inspect.DictType):
         default = field.default_factory()
         return {**default, **table} if table.get("name", default["name"]) == default["name"] else table

@@ -1,4 +1,4 @@
-"""Everything that decides what a run becomes: the network, the data's division and the schedule."""
+"""The recipe: all settings of a training run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _Epochs = Annotated[int, Meta(ge=0)]
 _DropShare = Annotated[float, Meta(ge=0, le=0.9)]
 
 Optimizer = dict[str, str | float | int | bool | list[str]]
-# Adam's 0.999 averages over more steps than small data gives: 0.95 took a short run on 1,260 photos from 0.89 to 0.95.
+# Adam's beta_2 of 0.999 averages over more steps than a small data set gives: with 0.95, a short run on 1,260 photos
+# reached 0.95 instead of 0.89.
 _ADAMW: Optimizer = {"name": "AdamW", "weight_decay": 1e-4, "beta_2": 0.95}
 
 
@@ -28,106 +29,110 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class _Loss(_Table, frozen=True, tag_field="name"):
-    """``label_smoothing`` is Szegedy et al.'s (2015). With ``class_weights`` the classes that the training part has
-    few photos of count for more, so that each class counts alike.
-    """
+    """The settings of every loss."""
 
     label_smoothing: _DropShare = 0.1
+    """The share of the label that is spread over all classes (Szegedy et al., 2015)."""
     class_weights: bool = False
+    """Whether photos are weighted so that every class of the training part has the same total weight."""
 
 
 class CrossEntropy(_Loss, frozen=True, tag="cross_entropy"):
-    """Cross-entropy."""
+    """The cross-entropy of the label."""
 
 
 class Focal(_Loss, frozen=True, tag="focal"):
-    """Cross-entropy times (1 - p) ** ``gamma``: what is classified well counts for less (Lin et al., 2017)."""
+    """The cross-entropy times (1 - p) ** ``gamma``: well classified photos have less weight (Lin et al., 2017)."""
 
     label_smoothing: _DropShare = 0.0
+    """As in the other losses."""
     gamma: _NotNegative = 2.0
+    """0 is plain cross-entropy."""
 
 
 class Regularization(_Table, frozen=True):
-    """What keeps a network from learning its training photos by heart.
-
-    Args:
-        dropout: the share of features that the classifier does not see in a training step.
-        l2: this, times the sum of the squared kernels, is added to the loss.
-        stochastic_depth: the share of steps in which a photo leaves out the last residual branch; earlier ones less.
-        early_stopping: epochs without a lower validation loss after which the last float phase ends. Whether it does
-            or not, the weights of its best epoch stay.
-        ema: momentum of the moving average of the weights in the float phases; the average is judged and kept.
-    """
+    """The means against overfitting."""
 
     dropout: _DropShare = 0.2
+    """The share of features that the classifier does not see in a training step."""
     l2: _NotNegative = 0.0
+    """The factor of the sum of the squared kernels in the loss."""
     stochastic_depth: _DropShare = 0.0
+    """The probability that a training step drops the last residual branch of a photo; for earlier branches it is
+    proportionally smaller.
+    """
     early_stopping: Count | None = None
+    """The last float phase ends after this many epochs without a lower validation loss, and keeps the weights of its
+    best epoch. They are also kept if it runs to its end.
+    """
     ema: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    """The momentum of the moving average of the weights in the float phases. Validation uses the average, and the run
+    keeps it.
+    """
 
 
 class Whole(_Table, frozen=True, tag="whole", tag_field="name"):
-    """The head alone for ``head_epochs``, then the whole network."""
+    """Trains the head for ``head_epochs``, then the whole network."""
 
 
 class Features(_Table, frozen=True, tag="features", tag_field="name"):
-    """The head alone; the backbone stays as its weights are."""
+    """Trains only the head; the backbone keeps its initial weights."""
 
 
 class Last(_Table, frozen=True, tag="last", tag_field="name"):
-    """The head alone, then also the last ``blocks`` of the backbone, or its layers from ``layer`` on."""
+    """Trains the head, then also the last part of the backbone. One of the two keys is needed."""
 
     blocks: Count | None = None
+    """The number of blocks of that part."""
     layer: str | None = None
+    """The name of the first layer of that part."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError, to which a decoder adds the JSON path."""
+        """Raises ValueError; a decoder adds the JSON path."""
         if (self.blocks is None) == (self.layer is None):
             raise ValueError("blocks or layer, one of the two")
 
 
 class Gradual(_Table, frozen=True, tag="gradual", tag_field="name"):
-    """The head alone, then the epochs in equal ``stages``, each of which trains a further share of the blocks, the
-    last one the whole network (Howard and Ruder, "ULMFiT", 2018).
+    """Trains the head, then more of the blocks in each stage, and the whole network in the last one (Howard and Ruder,
+    "ULMFiT", 2018).
     """
 
     stages: Annotated[int, Meta(ge=2)] = 4
+    """The number of stages, of equally many epochs."""
 
 
 class Distillation(_Table, frozen=True):
-    """Learning from a teacher's probabilities too (Hinton et al., 2015).
-
-    Args:
-        teacher: a .keras file that takes our pixels and knows our classes.
-        temperature: of both softmaxes.
-        weight: the share of the loss that is the teacher's.
-    """
+    """Distillation: the network also learns from the probabilities of a teacher (Hinton et al., 2015)."""
 
     teacher: str
+    """A .keras file. It takes pixels of 0..255 in the network's size, and has the same classes in the same order."""
     temperature: _Rate = 4.0
+    """The divisor of the teacher's and the network's logits."""
     weight: Share = 0.5
+    """The teacher's share of the loss."""
 
 
 class Split(_Table, frozen=True):
-    """How photos are divided where DATA has no parts of its own, the classes in the same proportion in each.
-
-    Args:
-        folds: how many equal folds; one is the test part, one validation, the others are learnt.
-        fold: which of them is the test part, the first where it is None; the next one is validation. "each" is
-            cross-validation: a run for each.
-        group_column: a CSV file's column. Photos that are equal in it are all in one part. None is the column
-            ``group``, where there is one.
-        group_pattern: a regular expression with one group, searched in each photo's path relative to DATA; photos in
-            which it finds the same are all in one part.
-    """
+    """The split of photos where DATA has no parts of its own. Each part has the classes in the same proportion."""
 
     folds: Annotated[int, Meta(ge=3)] = 5
+    """The number of equal folds. One is the test part, one is validation, and the others are for training."""
     fold: Count | Literal["each"] | None = None
+    """The fold of the test part, from 1; None is the first. The next fold is validation. "each" is cross-validation:
+    a run for each fold.
+    """
     group_column: str | None = None
+    """A column of a CSV file. Photos with the same value in it stay in one part. None: the column ``group``, if it
+    exists.
+    """
     group_pattern: str | None = None
+    """A regular expression with one group, searched in each photo's path relative to DATA. Photos in which the group
+    matches the same text stay in one part.
+    """
 
     def __post_init__(self) -> None:
-        """Raises ValueError, to which a decoder adds the JSON path."""
+        """Raises ValueError; a decoder adds the JSON path."""
         if isinstance(self.fold, int) and self.fold > self.folds:
             raise ValueError(f"fold {self.fold} of {self.folds}")
         if self.group_pattern is None:
@@ -139,41 +144,59 @@ class Split(_Table, frozen=True):
         except re.error as error:
             raise ValueError(f"group_pattern {self.group_pattern!r}: {error}") from error
         if groups != 1:
-            raise ValueError(f"group_pattern {self.group_pattern!r} with {groups} groups in brackets; one is wanted")
+            raise ValueError(f"group_pattern {self.group_pattern!r} with {groups} groups in brackets, not one")
 
 
 class Recipe(_Table, frozen=True):
-    """What ``linnet train`` was asked for; ``RUN/config.json`` keeps it.
-
-    ``alpha`` is None where the network has one width. Epochs: ``head_epochs`` train the head alone where the backbone
-    has weights already, ``epochs`` what ``transfer`` says, ``qat_epochs`` the fake-quantized network. ``schedule`` is
-    that of ``epochs``; the quantized ones have a cosine that ends at zero. ``optimizer`` is the name of one of
-    Keras's with its arguments. In the float phases layers compute in ``precision``; weights and models stay float32,
-    and so does what is fake-quantized: bfloat16 has fewer levels than int8. A batch is shared by so many ``devices``,
-    None being all that JAX sees. With ``sampling`` "balanced" an epoch has each class equally often.
-    """
+    """The settings of a run; ``RUN/config.json`` keeps them."""
 
     data: str
+    """The folder or table of photos."""
     model: str = "mobilenet_v2"
+    """The name of the network; ``linnet models`` lists them."""
     alpha: Annotated[float, Meta(gt=0)] | None = 0.35
+    """The width multiplier; None for a network with one width."""
     size: Annotated[int, Meta(ge=32)] = 160
+    """Height and width of the network's input in pixels."""
     crop: Literal["centre", "stretch"] = "centre"
+    """How photos are made square: cut from the center, or stretched."""
     weights: str = "imagenet"
+    """The initial weights: "imagenet" (a download), "none", or a .weights.h5, .keras or .safetensors file."""
     head_epochs: _Epochs = 3
+    """The epochs that train only the head. Not used with ``weights="none"``."""
     epochs: Count = 12
+    """The epochs of float training behind them; ``transfer`` says which layers train."""
     qat_epochs: _Epochs = 4
+    """The epochs of quantization-aware training. 0: calibration only."""
     batch_size: Count = 32
+    """The photos of a training step."""
     learning_rate: _Rate = 1e-3
+    """The peak learning rate of float training."""
     qat_learning_rate: _Rate = 1e-4
+    """The peak learning rate of quantization-aware training."""
     optimizer: Optimizer = msgspec.field(default_factory=lambda: dict(_ADAMW))
+    """The ``name`` of a Keras optimizer, and its arguments."""
     schedule: Schedule = Cosine()
+    """The learning-rate schedule of ``epochs``. Quantization-aware training has a cosine that ends at zero."""
     loss: CrossEntropy | Focal = CrossEntropy()
+    """The loss."""
     regularization: Regularization = Regularization()
+    """The means against overfitting."""
     transfer: Whole | Features | Last | Gradual = Whole()
+    """Which layers train."""
     distillation: Distillation | None = None
+    """A teacher to learn from as well; None: no teacher."""
     augment: Augmentation = Augmentation()
+    """The augmentation of photos in training steps."""
     split: Split = Split()
+    """How the photos are split into training, validation and test."""
     sampling: Literal["natural", "balanced"] = "natural"
+    """"natural": each photo once in an epoch. "balanced": each class equally often."""
     precision: Precision = "float32"
+    """The precision in which layers compute in float training. Weights, files and quantization-aware training are
+    float32: bfloat16 has fewer levels than int8.
+    """
     devices: Count | None = None
+    """The number of devices that share each batch; None: all that JAX sees."""
     seed: Annotated[int, Meta(ge=0)] = 0
+    """The seed of the split, the order of the photos, the augmentation and the initial weights."""

@@ -1,6 +1,7 @@
-"""Whether a probability of 0.9 is right nine times in ten, and the temperature that makes it so.
+"""Calibration of probabilities: a prediction with probability 0.9 should be right nine times out of ten.
 
-Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks" (ICML 2017).
+The expected calibration error, reliability diagrams and temperature scaling: Guo, Pleiss, Sun and Weinberger, "On
+calibration of modern neural networks" (ICML 2017).
 """
 
 from __future__ import annotations
@@ -24,25 +25,31 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Reliability:
-    """Photos by the probability of the class that they were called, in 15 bins of equal width.
-
-    Each of ``count`` int, ``confidence`` (the mean probability) and ``accuracy`` (the share of right ones) is [15];
-    the last two are 0 in an empty bin. ``ece`` is the expected calibration error: their mean distance over the photos.
-    """
+    """A reliability diagram: the photos in 15 bins of equal width, by the probability of the predicted class."""
 
     count: NDArray[np.int64]
+    """int64 [15]: the photos in each bin."""
     confidence: NDArray[np.float64]
+    """float64 [15]: the mean probability in each bin; 0 in an empty bin."""
     accuracy: NDArray[np.float64]
+    """float64 [15]: the share of correct predictions in each bin; 0 in an empty bin."""
 
     @property
     def ece(self) -> float:
+        """The expected calibration error: the mean distance of confidence and accuracy, weighted by the photos."""
         return float((self.count * np.abs(self.confidence - self.accuracy)).sum() / self.count.sum())
 
 
 def fit_temperature(logits: Logits, labels: Labels) -> float | None:
-    """The temperature, within ``TEMPERATURES``, that makes labels int64 [N] likeliest, of logits float32 [N, classes].
+    """The temperature within ``TEMPERATURES`` with the lowest cross-entropy.
 
-    None where every photo is called right: then the smaller the likelier, and the photos cannot say.
+    Args:
+        logits: float32 [N, classes].
+        labels: int64 [N].
+
+    Returns:
+        None if every photo is classified correctly: the cross-entropy then has no minimum, but falls with the
+        temperature.
     """
     scores = logits.astype(np.float64)
     if (scores.argmax(axis=1) == labels).all():
@@ -50,12 +57,12 @@ def fit_temperature(logits: Logits, labels: Labels) -> float | None:
     of_label = scores[np.arange(len(labels)), labels]
 
     def slope(log_temperature: float) -> float:
-        """The derivative of the cross-entropy by 1/temperature, in which the cross-entropy is convex."""
+        """The derivative of the cross-entropy with respect to 1/temperature, in which it is convex."""
         expected = (softmax(scores / np.exp(log_temperature)) * scores).sum(axis=1)
         return float((expected - of_label).mean())
 
     lowest, highest = np.log(TEMPERATURES)
-    if slope(lowest) <= 0:  # the cross-entropy falls as the temperature does
+    if slope(lowest) <= 0:  # the cross-entropy falls down to the lowest temperature
         return TEMPERATURES[0]
     if slope(highest) >= 0:
         return TEMPERATURES[1]
@@ -63,7 +70,7 @@ def fit_temperature(logits: Logits, labels: Labels) -> float | None:
 
 
 def reliability(probability: Logits, labels: Labels) -> Reliability:
-    """Of probabilities float32 [N, classes] and labels int64 [N]; N is at least 1."""
+    """The reliability diagram of probabilities float32 [N, classes] and labels int64 [N]; N is at least 1."""
     confidence = probability.max(axis=1).astype(np.float64)
     return _binned(confidence, probability.argmax(axis=1) == labels)
 
@@ -80,10 +87,11 @@ def _binned(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Reliab
 
 
 def ece_by_chance(probability: Logits) -> float:
-    """The expected calibration error that a perfectly calibrated model would show with these probabilities, only
-    because the photos are few.
+    """The expected calibration error that a perfectly calibrated model with these probabilities has by chance, because
+    the number of photos is limited.
 
-    Broecker and Smith, "Increasing the reliability of reliability diagrams" (2007): right and wrong are drawn anew.
+    Correct and wrong predictions are drawn at random: Broecker and Smith, "Increasing the reliability of reliability
+    diagrams" (2007).
     """
     confidence = probability.max(axis=1).astype(np.float64)
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What a run was trained on."""
+"""The hardware on which a run was trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a model is on the test part: as a whole, and class by class."""
+"""The figures of a model on the test part, in total and for each class."""
 
 from __future__ import annotations
 
@@ -21,59 +21,78 @@ _SMALLEST_PROBABILITY = 1e-12
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """One class: ``support`` photos are of it, ``called`` photos were called it.
-
-    ``recall`` has its 95 % interval. None is what no photo says: the precision of a class that was never called, and
-    all but that of a class without photos.
-    """
+    """The figures of one class. A figure is None where no photo determines it."""
 
     name: str
+    """The label."""
     support: int
+    """The photos whose true class it is."""
     called: int
+    """The photos whose predicted class it is."""
     precision: float | None
+    """None for a class that is never predicted."""
     recall: float | None
+    """None, as are the figures below, for a class without photos."""
     recall_low: float | None
+    """The lower end of the 95 % interval of the recall."""
     recall_high: float | None
+    """The upper end."""
     f1: float | None
+    """The harmonic mean of precision and recall."""
     average_precision: float | None
+    """The area under the precision-recall curve."""
 
 
 @dataclass(frozen=True)
 class ModelFigures:
-    """One model on ``n`` photos.
-
-    Cross-entropy and ``ece`` are of its own probabilities, the ``calibrated_`` ones after the temperature; the means
-    are over the classes that have photos.
-    """
+    """The figures of one model. Means are over the classes that have photos."""
 
     n: int
+    """The number of photos."""
     top1: float
+    """The share of photos whose most probable class is the true one."""
     top1_low: float
+    """The lower end of its 95 % interval."""
     top1_high: float
+    """The upper end."""
     top5: float
+    """The share of photos whose true class is among the five most probable."""
     macro_f1: float
+    """The mean F1 of the classes."""
     mean_average_precision: float
+    """The mean average precision of the classes."""
     temperature: float
+    """The temperature, fitted on the validation part."""
     cross_entropy: float
+    """Without the temperature, in nats."""
     calibrated_cross_entropy: float
+    """With the temperature."""
     ece: float
+    """The expected calibration error without the temperature."""
     calibrated_ece: float
+    """With the temperature."""
     ece_by_chance: float
+    """The expected calibration error that perfect probabilities would have by chance."""
     per_class: tuple[ClassFigures, ...]
+    """In the order of the labels."""
     confusion: NDArray[np.int64]
-    """[classes, classes]: how often row's class was called column's."""
+    """int64 [true class, predicted class]: the number of photos."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A model's logits float32 [N, classes] on photos with labels int64 [N], and the temperature that goes with it."""
+    """A model's predictions on labelled photos."""
 
     logits: Logits
+    """float32 [N, classes]."""
     labels: Labels
+    """int64 [N]."""
     temperature: float
+    """The divisor of the logits before the softmax."""
 
     @cached_property
     def called(self) -> Labels:
+        """The predicted classes, int64 [N]."""
         return self.logits.argmax(axis=1)
 
     @cached_property
@@ -94,7 +113,7 @@ class Judged:
 
 
 def classification_metrics(logits: Logits, labels: Labels, classes: tuple[str, ...]) -> ModelMetrics:
-    """Top-1, top-5, cross-entropy and each class's recall of logits float32 [N, classes] against int64 [N]."""
+    """Top-1, top-5, cross-entropy and recall by class, for logits float32 [N, classes] and labels int64 [N]."""
     best_five = np.argsort(-logits, axis=1, kind="stable")[:, :5]
     correct = best_five == labels[:, None]
     return ModelMetrics(
@@ -112,7 +131,7 @@ def _cross_entropy(probability: Logits, labels: Labels) -> float:
 
 
 def model_figures(judged: Judged, classes: tuple[str, ...]) -> ModelFigures:
-    """All figures of a model on at least one photo."""
+    """All figures of a model; it needs at least one photo."""
     labels, probability = judged.labels, judged.probability
     whole = classification_metrics(judged.logits, labels, classes)
     low, high = wilson_interval(int(judged.right.sum()), len(labels))
@@ -171,10 +190,10 @@ def _mean(values: Iterable[float | None]) -> float:
 
 
 def common_confusions(confusion: NDArray[np.int64], most: int) -> list[tuple[int, int, int]]:
-    """The mistakes that a confusion matrix has more than once, the most frequent first, at most ``most`` of them, as
-    (class, called, photos).
+    """Up to ``most`` confusions that occur more than once, the most frequent first, as (true class, predicted class,
+    photos).
     """
     wrong = confusion * (1 - np.eye(len(confusion), dtype=np.int64))
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]
     pairs = [divmod(int(i), len(confusion)) for i in order]
-    return [(is_, called, int(wrong[is_, called])) for is_, called in pairs if wrong[is_, called] > 1]
+    return [(true, called, int(wrong[true, called])) for true, called in pairs if wrong[true, called] > 1]

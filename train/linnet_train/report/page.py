@@ -1,4 +1,4 @@
-"""report.html: everything of report.json, with the plots and the photos in the one file."""
+"""report.html: the content of report.json with plots and photos, in a single file."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from linnet_devices.api import Pixels
 from linnet_runtime.pages import png_uri, render_page, thumbnail_uri
 
 _SIDE = 150  # pixels of a photo on the page
-_PLOT_SCALE = 0.71  # CSS pixels for one of the PNG's
+_PLOT_SCALE = 0.71  # CSS pixels for each pixel of a PNG
 _MANY_CLASSES = 20  # a table of more rows scrolls
 
 
 @dataclass(frozen=True)
 class Plots:
-    """Each as a PNG."""
+    """The plots of a report, each as a PNG."""
 
     curves: bytes
     confusion: bytes
@@ -25,14 +25,16 @@ class Plots:
 
 @dataclass(frozen=True)
 class Shown:
-    """The photos of the report's ``mistakes`` and ``unsure``, uint8 RGB [N, H, W, 3], as the network saw them."""
+    """Photos on the page, uint8 RGB [N, H, W, 3], preprocessed as for the network."""
 
     mistakes: Pixels
+    """The photos of the report's ``mistakes``."""
     unsure: Pixels
+    """The photos of the report's ``unsure``."""
 
 
 def render(report: dict[str, Any], plots: Plots, shown: Shown, augmentation: str | None) -> str:
-    """The page of a report of plain values, as report.json has them; ``augmentation`` is the page of that beside it."""
+    """The page. ``report`` has the values of report.json; ``augmentation`` is the name of the augmentation page."""
     return render_page(
         "linnet_train.report",
         report=report,
@@ -52,7 +54,7 @@ def render(report: dict[str, Any], plots: Plots, shown: Shown, augmentation: str
 
 
 def _width(png: bytes) -> int:
-    """Of a plot on the page, so that its letters have the size of the page's."""
+    """The width of a plot on the page, with which its text has the same size as the page's."""
     return round(int.from_bytes(png[16:20]) * _PLOT_SCALE)
 
 
@@ -65,7 +67,7 @@ def _with_pictures(rows: list[dict[str, Any]], pixels: Pixels) -> list[dict[str,
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A recipe's settings with tables' names before theirs: {"loss.name": "focal"}."""
+    """The settings of a recipe, with the names of tables as prefixes: {"loss.name": "focal"}."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}

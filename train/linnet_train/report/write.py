@@ -1,4 +1,4 @@
-"""From what training left to the report."""
+"""Writes the report of a run."""
 
 from __future__ import annotations
 
@@ -40,32 +40,34 @@ from linnet_train.report.page import Plots, Shown, render
 from linnet_train.report.plots import draw_confusion, draw_curves, draw_precision_recall, draw_reliability
 from linnet_train.training.phases import Phase
 
-_MOST_SHOWN = 24  # photos of a kind
+_MOST_SHOWN = 24  # photos
 _MOST_CONFUSIONS = 15
-_MOST_CLASSES = 100  # whose confusion matrices report.json holds: those of 1,000 classes would be 27 MB
-_MOST_FILES = 200  # of a list of files
+_MOST_CLASSES = 100  # for confusion matrices in report.json: those of 1,000 classes would take 27 MB
+_MOST_FILES = 200  # in a list of files
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a report is about.
-
-    ``logits`` are float32 [N, classes] by model ("float", "int8") and part ("val", "test"); ``seconds`` those of the
-    steps beside the epochs; ``phases`` belong to the numbers in ``history``.
-    """
+    """The results of a training, from which the report is made."""
 
     config: Config
+    """The recipe and the versions."""
     photos: Dataset
+    """The photos and their split."""
     history: list[dict[str, Any]]
+    """A row for each epoch."""
     phases: Sequence[Phase]
+    """The phases to which the numbers in ``history`` refer."""
     logits: dict[str, dict[str, Logits]]
+    """float32 [N, classes], by model ("float", "int8") and part ("val", "test")."""
     seconds: dict[str, float]
+    """The seconds of reading, training and testing."""
 
 
 def write_report(run: Path, trained: Trained) -> float:
     """Writes report.json, report.html, curves.png and confusion_matrix.png into the run's directory.
 
-    With more than 100 classes the confusion matrices are in a file of their own, confusion.csv.
+    With more than 100 classes, the confusion matrices are in a separate file, confusion.csv.
 
     Returns the temperature of the int8 model.
     """
@@ -92,7 +94,7 @@ def write_report(run: Path, trained: Trained) -> float:
 
 
 def _judge(trained: Trained) -> tuple[dict[str, Judged], bool]:
-    """Each model on the test part, with the temperature of validation, and whether int8 could be given one."""
+    """Each model on the test part, with its temperature of the validation part; and whether int8's could be fitted."""
     labels = {part: trained.photos.labels[trained.photos.parts[part]] for part in ("val", "test")}
     fitted = {model: fit_temperature(logits["val"], labels["val"]) for model, logits in trained.logits.items()}
     judged = {
@@ -104,7 +106,7 @@ def _judge(trained: Trained) -> tuple[dict[str, Judged], bool]:
 def _report(
     run: Path, trained: Trained, judged: dict[str, Judged], models: dict[str, ModelFigures], *, fitted: bool
 ) -> dict[str, Any]:
-    """What report.json holds, as plain values."""
+    """The content of report.json, as plain values."""
     photos, classes, int8 = trained.photos, trained.photos.classes, judged["int8"]
     difference = paired_difference(int8.right, judged["float"].right)
     evidence = _evidence(trained, models["int8"], difference, fitted=fitted)
@@ -136,7 +138,7 @@ def _report(
 
 
 def _bounded(report: dict[str, Any]) -> dict[str, Any]:
-    """The report without what grows with the square of the classes or with the files; ``left_out`` says where it is."""
+    """The report without large confusion matrices and long lists of files; ``left_out`` says where they are."""
     left_out = {}
     for files, where in (("unreadable", SPLITS), ("not_read", "linnet data check DATA --json")):
         if len(report[files]) > _MOST_FILES:
@@ -150,7 +152,7 @@ def _bounded(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _confusion_table(models: dict[str, ModelFigures], classes: tuple[str, ...]) -> str:
-    """The matrices as a CSV file without their zeros."""
+    """The confusion matrices as a CSV file, without zeros."""
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(["model", "true", "predicted", "photos"])
@@ -188,19 +190,19 @@ def _draw(trained: Trained, int8: Judged, figures: ModelFigures) -> Plots:
 
 
 def _mistakes(judged: Judged) -> NDArray[np.intp]:
-    """The places of the photos called wrong, the surest first."""
+    """The positions of the wrongly classified photos, the most confident first."""
     wrong = np.flatnonzero(~judged.right)
     return wrong[np.argsort(-judged.probability[wrong].max(axis=1), kind="stable")][:_MOST_SHOWN]
 
 
 def _unsure(judged: Judged) -> NDArray[np.intp]:
-    """The places of the photos called right, the least sure first."""
+    """The positions of the correctly classified photos, the least confident first."""
     right = np.flatnonzero(judged.right)
     return right[np.argsort(judged.probability[right].max(axis=1), kind="stable")][: _MOST_SHOWN // 2]
 
 
 def _photo(photos: Dataset, judged: Judged, place: int) -> dict[str, Any]:
-    """A photo of the test part, by its place in it."""
+    """A photo of the test part, by its position."""
     called = int(judged.called[place])
     return {
         "file": photos.names[photos.parts["test"][place]],
@@ -211,7 +213,7 @@ def _photo(photos: Dataset, judged: Judged, place: int) -> dict[str, Any]:
 
 
 def _copies(photos: Dataset) -> tuple[str, ...]:
-    """The photos of the test part whose pixels are in another part too, by name."""
+    """The names of the test photos whose pixels are also in another part."""
 
     def digest(i: np.intp) -> bytes:
         return hashlib.sha256(photos.pixels[i].tobytes()).digest()

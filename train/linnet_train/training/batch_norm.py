@@ -1,6 +1,6 @@
 """Batch normalization in one fused operation, where TensorFlow trains on a CPU.
 
-Keras 3 composes batch statistics from elementwise operations; on a CPU they and their gradients are half of a
+Keras 3 composes the batch statistics from elementwise operations; on a CPU these and their gradients take half of a
 MobileNet's training step. TensorFlow's fused operation, which Keras 2 used, computes the same in two passes.
 Ioffe and Szegedy, "Batch normalization" (2015).
 """
@@ -13,7 +13,7 @@ import keras
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """A BatchNormalization over the last axis of [N, H, W, C]; in inference it is Keras's own."""
+    """A BatchNormalization over the last axis of [N, H, W, C]. In inference it computes what Keras's own computes."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if not (training and self.trainable) or len(inputs.shape) != 4:

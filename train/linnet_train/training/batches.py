@@ -1,4 +1,4 @@
-"""Which photos a step sees: all once an epoch or every class equally often in training, all in turn in judging."""
+"""Batches of photos: in random order for training, optionally with balanced classes, and in order for validation."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ Batch = tuple[Pixels, NDArray[np.int64]]
 class PhotoBatches(keras.utils.PyDataset):
     """Batches of (pixels uint8 [B, H, W, 3], labels int64 [B]) in a new order each epoch.
 
-    The order follows from the seed and the epoch alone, so that a resumed run sees the photos that it would have seen.
-    A thread gathers the next batches from the disk while the network computes: the copying lets go of Python's lock.
+    The order depends only on the seed and the epoch, so a resumed run sees the photos in the same order as one that was
+    not interrupted. A thread reads the next batches from the disk while the network computes; copying releases Python's
+    lock.
     """
 
     def __init__(
         self, photos: Dataset, part: str, batch_size: int, seed: int, first_epoch: int, sampling: str = "natural"
     ) -> None:
-        """With ``sampling`` "balanced" an epoch is as long, but has each class equally often; see ``balanced``."""
+        """``sampling`` is "natural" or "balanced". A balanced epoch has the same length, with each class equally often;
+        see ``balanced``.
+        """
         super().__init__(workers=1)
         self._photos = photos
         self._indices = photos.parts[part]
@@ -37,7 +40,7 @@ class PhotoBatches(keras.utils.PyDataset):
         self._shuffle()
 
     def __len__(self) -> int:
-        return len(self._indices) // self._batch_size  # a last, smaller batch would be another graph
+        return len(self._indices) // self._batch_size  # a smaller last batch would need a second graph
 
     def __getitem__(self, i: int) -> Batch:
         for ahead in range(i, min(i + 1 + _BATCHES_AHEAD, len(self))):
@@ -63,9 +66,9 @@ class PhotoBatches(keras.utils.PyDataset):
 
 
 class PhotosInTurn(keras.utils.PyDataset):
-    """A part's photos in its order: (pixels uint8 [B, H, W, 3], labels int64 [B]), the last batch a smaller one.
+    """The photos of a part in order: (pixels uint8 [B, H, W, 3], labels int64 [B]). The last batch may be smaller.
 
-    They are read from the disk as they come: a part may be larger than the memory.
+    Each batch is read from the disk when it is needed, because a part may not fit into memory.
     """
 
     def __init__(self, photos: Dataset, part: str, batch_size: int) -> None:
@@ -81,9 +84,10 @@ class PhotosInTurn(keras.utils.PyDataset):
 
 
 def balanced(indices: Indices, labels: NDArray[np.int64], rng: np.random.Generator) -> Indices:
-    """As many indices in a random order, of each class equally many, to within one.
+    """Indices in random order: as many as ``indices`` has, and equally many of each class, to within one.
 
-    A small class's photos come again once all of them have been; of a large class some wait for another epoch.
+    Photos of a small class are repeated after all of them have been used. Of a large class, some are left for another
+    epoch.
     """
     classes = [indices[labels == label] for label in np.unique(labels)]
     counts = np.full(len(classes), len(indices) // len(classes))

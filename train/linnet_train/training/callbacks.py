@@ -1,4 +1,4 @@
-"""What happens between the steps and the epochs of a phase."""
+"""Keras callbacks: what happens between the steps and the epochs of a phase."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from linnet_train.training.checkpoint import Progress, save_checkpoint
 from linnet_train.training.phases import Phase
 from linnet_train.training.weight_copies import WeightAverage, WeightCopies
 
-_SAVING_SHARE = 0.1  # of the time: with short epochs, writing after each would cost more than it saves
+_SAVING_SHARE = 0.1  # of the time, at most, for writing checkpoints: epochs may be as short as the writing
 
 Logs = dict[str, Any] | None
 
 
 class LearningRate(keras.callbacks.Callback):
-    """Sets the learning rate of each step. As a schedule of the optimizer's it would be part of the graph, once for
-    each variable, and take a third of the time that tracing takes.
+    """Sets the learning rate of each step.
+
+    As a schedule of the optimizer, the rate would be in the graph once for each variable, and take a third of the
+    tracing time.
     """
 
     def __init__(self, phase: Phase, steps: int, progress: Progress) -> None:
-        """``steps`` are those of one epoch."""
+        """``steps`` is the number of steps per epoch."""
         super().__init__()
         self._phase, self._steps, self._progress = phase, steps, progress
         self._epoch = 0
@@ -40,10 +42,10 @@ class LearningRate(keras.callbacks.Callback):
 
 
 class Reseed(keras.callbacks.Callback):
-    """Begins each epoch with random numbers that follow from the run's seed, the phase and the epoch alone.
+    """Seeds Keras's random generators at the start of each epoch, from the run's seed, the phase and the epoch.
 
-    A checkpoint does not keep the state of Keras's generators: a run that is resumed would turn the photos and drop the
-    features that it turned and dropped in its first epoch.
+    A checkpoint does not keep the state of the generators. Without this, a resumed run would repeat the augmentation
+    and the dropout of its first epoch.
     """
 
     def __init__(self, seed: int, phase: int) -> None:
@@ -58,7 +60,7 @@ class Reseed(keras.callbacks.Callback):
 
 
 class JudgeAverage(keras.callbacks.Callback):
-    """Has validation judge the average of the weights instead of those of the last step."""
+    """Makes validation use the average of the weights instead of the weights of the last step."""
 
     def __init__(self, average: WeightAverage) -> None:
         super().__init__()
@@ -72,7 +74,7 @@ class JudgeAverage(keras.callbacks.Callback):
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Copies what validation judged, the average where there is one, when its loss is the lowest of the phase."""
+    """Copies the weights that validation used when their loss is the lowest of the phase."""
 
     def __init__(self, best: WeightCopies, average: WeightAverage | None, progress: Progress) -> None:
         super().__init__()
@@ -84,10 +86,10 @@ class KeepBest(keras.callbacks.Callback):
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Writes a checkpoint after an epoch, or, where epochs are short, after some, and after the last one of a phase.
+    """Writes a checkpoint after each epoch, or, if epochs are short, after some, and always after the last of a phase.
 
-    It ends the phase where the best epoch is ``patience`` epochs ago. A loss that is not finite ends the run before it
-    can reach the disk.
+    Ends the phase when the best epoch is ``patience`` epochs ago. A loss that is not finite ends the run before weights
+    with such a loss are written.
     """
 
     def __init__(self, run: Path, progress: Progress, number: int, phase: Phase) -> None:
@@ -126,10 +128,10 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _not_finite(self, epoch: int, logs: dict[str, float]) -> TrainingError:
         flag = "--qat-learning-rate" if self._phase.quantized else "--learning-rate"
-        kept = f"; {self._run / self._progress.weights} is from before" if self._progress.weights else ""
+        kept = f"; {self._run / self._progress.weights} has the weights before it" if self._progress.weights else ""
         return TrainingError(
             f"{self._phase.name}, epoch {epoch + 1} of {self._phase.epochs}",
             got=f"loss {logs.get('loss')}, validation loss {logs.get('val_loss')}",
-            expected="finite ones",
+            expected="finite losses",
             fix=f"start again with a smaller {flag}{kept}",
         )

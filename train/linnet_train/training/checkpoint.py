@@ -1,7 +1,7 @@
-"""Where a run is, on the disk, so that a kill costs no more than the last seconds.
+"""Checkpoints: the state of a run on the disk, so that a kill loses no more than the last seconds.
 
-``progress.json`` names the phase, the epochs done in it, the history and the file of the weights; it is replaced in
-one step, after the weights are whole, so that the two always fit.
+``progress.json`` has the phase, the finished epochs in it, the history and the name of the weights' file. It is
+replaced in one step, after the weights have been written, so that the two always match.
 """
 
 from __future__ import annotations
@@ -24,24 +24,28 @@ from linnet_train.errors import TrainingError
 
 
 class Progress(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """``phase`` is the index of the phase that the weights are from, ``epochs`` how many of its epochs they have seen,
-    ``ended`` whether it is over, which it may be early; ``history`` has a row for each epoch of the run: its phase,
-    Keras's figures, the last learning rate, and the seconds with validation.
-    """
+    """``progress.json``: how far a run has been trained."""
 
     phase: int = 0
+    """The index of the phase of the weights."""
     epochs: int = 0
+    """The finished epochs of that phase."""
     ended: bool = False
+    """Whether the phase has ended, which may be before its last epoch."""
     weights: str | None = None
+    """The name of the checkpoint's file; None before the first."""
     history: list[dict[str, float | int | str]] = []
+    """A row for each epoch of the run: its phase, Keras's figures, the last learning rate, and the seconds, validation
+    included.
+    """
 
     def losses(self, epochs: int) -> list[float]:
-        """The validation losses of the last so many epochs."""
+        """The validation losses of the last ``epochs`` epochs."""
         return [float(row["val_loss"]) for row in self.history[len(self.history) - epochs :]]
 
 
 def load_progress(run: Path) -> Progress:
-    """Where the run was. Raises TrainingError when that cannot be read."""
+    """The progress of a run; a new one where there is no file. Raises TrainingError for a file that cannot be read."""
     path = run / PROGRESS
     try:
         return msgspec.json.decode(path.read_bytes(), type=Progress)
@@ -52,11 +56,11 @@ def load_progress(run: Path) -> Progress:
 
 
 def save_checkpoint(run: Path, progress: Progress, model: keras.Model) -> None:
-    """Writes the weights, with the optimizer's, and the progress, which it points to them; then the older weights go.
+    """Writes the weights of a model and its optimizer and then the progress, and removes the older weights.
 
-    The file is made in memory: where the disk is full, HDF5, which is Keras's own way, brings the process down.
+    The file is made in memory. Keras's own format, HDF5, ends the process when the disk is full.
 
-    Raises TrainingError where they cannot be written; the older checkpoint is whole then.
+    Raises TrainingError when the files cannot be written. The older checkpoint then remains whole.
     """
     older = progress.weights
     name = f"{CHECKPOINT_PREFIX}{progress.phase}-{progress.epochs}.npz"
@@ -71,7 +75,7 @@ def save_checkpoint(run: Path, progress: Progress, model: keras.Model) -> None:
 
 
 def load_checkpoint(path: Path, model: keras.Model) -> None:
-    """Gives a model and its optimizer the weights of a checkpoint. Raises TrainingError where they do not fit."""
+    """Loads a checkpoint into a model and its optimizer. Raises TrainingError for weights that do not fit."""
     variables = _variables(model)
     expected = f"{len(variables)} weights that fit the recipe"
     try:
@@ -79,7 +83,7 @@ def load_checkpoint(path: Path, model: keras.Model) -> None:
     except (OSError, NpzError) as error:
         raise TrainingError(str(path), got=str(error), expected=expected) from error
     if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
-        raise TrainingError(str(path), got=f"{len(values)} others", expected=expected)
+        raise TrainingError(str(path), got=f"{len(values)} weights of other shapes", expected=expected)
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
@@ -89,9 +93,9 @@ def _variables(model: keras.Model) -> list[Any]:
 
 
 def write_model(path: Path, save: Callable[[Path], None]) -> None:
-    """Has a model's file written beside ``path`` and renamed to it: it is there whole, or not at all.
+    """Writes a model's file whole or not at all: ``save`` writes it beside ``path``, and it is then renamed.
 
-    Raises TrainingError where it cannot be written.
+    Raises TrainingError when the file cannot be written.
     """
     partial = path.with_name("partial-" + path.name)
     try:
@@ -108,6 +112,6 @@ def _line_for(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         got = os.strerror(error.errno) if error.errno else str(error)  # HDF5's own text has addresses and three lines
-        begun = (path.parent / PROGRESS).exists()  # without, nothing of the run stays
+        begun = (path.parent / PROGRESS).exists()  # without a checkpoint the run is removed
         fix = f"make room, then linnet train --resume {path.parent}" if begun else "make room"
         raise TrainingError(str(path), got=got, expected="a file that can be written", fix=fix) from error

@@ -16,17 +16,20 @@ from linnet_train.recipes.recipe import Distillation
 
 _WHAT = "recipe $.distillation.teacher"
 _SMALLEST_PROBABILITY = 1e-7
-# Layers that a model begins with where it takes pixels 0..255 of any type.
-_NORMALISES = (keras.layers.Rescaling, keras.layers.Normalization)
+# A model with one of these layers takes pixels 0..255, whatever the type of its input.
+_NORMALIZING = (keras.layers.Rescaling, keras.layers.Normalization)
 
 
 def load_teacher(path: Path, size: int, classes: int | None) -> keras.Model:
-    """The teacher in a .keras file, which takes the student's pixels, [N, size, size, 3] with 0..255.
+    """Loads a teacher from a .keras file. It must take the student's pixels, [N, size, size, 3] of 0..255.
 
-    ``classes`` is None where they are not known yet.
+    Args:
+        path: the file.
+        size: height and width of the student's input in pixels.
+        classes: the number of logits that it must give; None if the classes are not known yet.
 
     Raises:
-        TrainingError: no such file, or a model that is not loaded safely or takes something else, with what it takes.
+        TrainingError: the file does not exist, cannot be loaded safely, or has a model with another input or output.
     """
     try:
         model = keras.saving.load_model(path, compile=False)
@@ -39,37 +42,40 @@ def load_teacher(path: Path, size: int, classes: int | None) -> keras.Model:
         or len(takes) != 4
         or any(own not in (None, wanted) for own, wanted in zip(takes[1:], shape[1:], strict=True))
     ):
-        raise TrainingError(_WHAT, got=f"a model of {takes}", expected=f"{shape}, the student's pixels")
+        raise TrainingError(_WHAT, got=f"a model with input {takes}", expected=f"{shape}, the student's pixels")
     if keras.backend.is_float_dtype(model.input.dtype) and not _normalizes(model):
         raise TrainingError(
             _WHAT,
-            got="a model of numbers whose range it does not say",
-            expected="one of pixels 0..255",
-            fix="put the keras.layers.Rescaling of its training before its first layer and save it again",
+            got="a model with float input and no layer that scales pixels",
+            expected="a model that takes pixels of 0..255",
+            fix="put the Rescaling that it was trained with before its first layer, and save it again",
         )
     if classes is not None and model.output_shape != (None, classes):
-        raise TrainingError(_WHAT, got=f"a model that gives {model.output_shape}", expected=f"(None, {classes})")
+        raise TrainingError(_WHAT, got=f"a model with output {model.output_shape}", expected=f"(None, {classes})")
     return model
 
 
 def _normalizes(model: keras.Model) -> bool:
-    return any(isinstance(layer, _NORMALISES) for layer in model._flatten_layers(include_self=False))
+    return any(isinstance(layer, _NORMALIZING) for layer in model._flatten_layers(include_self=False))
 
 
 @keras.saving.register_keras_serializable("linnet")
 class DistillationLoss(keras.layers.Layer):
-    """Passes the student's logits on, and adds the cross-entropy between the softened probabilities to the loss.
+    """Returns the student's logits unchanged, and adds the distillation loss to the model's loss.
 
-    The teacher's part is ``weight`` * temperature ** 2 * KL(teacher, student): the square keeps its gradients as large
-    as those of the labels.
-
-    Args:
-        teacher: a model of pixels [N, H, W, 3] that gives logits [N, classes], or probabilities where it ends in a
-            softmax. It is no part of the student's model nor of its checkpoints.
-        settings: temperature and weight.
+    The distillation loss is weight * temperature ** 2 * KL(teacher, student). The square of the temperature keeps the
+    gradients as large as those of the labels.
     """
 
     def __init__(self, teacher: keras.Model, settings: Distillation, **kwargs: Any) -> None:
+        """Takes the teacher and the settings.
+
+        Args:
+            teacher: a model from pixels [N, H, W, 3] to logits [N, classes], or to probabilities if it ends in a
+                softmax. It is neither in the student's model nor in its checkpoints.
+            settings: the temperature and the weight.
+            kwargs: those of every Keras layer.
+        """
         super().__init__(**kwargs, dtype="float32")
         teacher.trainable = False
         self._teacher: Callable[[Any], Any] = lambda pixels: teacher(pixels, training=False)  # hidden from Keras
@@ -78,7 +84,7 @@ class DistillationLoss(keras.layers.Layer):
 
     def call(self, logits: Any, pixels: Any) -> Any:
         taught = ops.cast(self._teacher(pixels), "float32")
-        if self._probabilities:  # whose logarithms are logits, but for a constant
+        if self._probabilities:  # their logarithms are logits, up to a constant
             taught = ops.log(ops.maximum(taught, _SMALLEST_PROBABILITY))
         targets = ops.log_softmax(ops.stop_gradient(taught) / self._temperature)
         log_p = ops.log_softmax(logits / self._temperature)

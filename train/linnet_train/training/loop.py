@@ -1,4 +1,4 @@
-"""The training of a run: phase by phase, from where it stands."""
+"""The training of a run, phase by phase, from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ Watch = Callable[[Phase, int], keras.callbacks.Callback]
 
 
 def train_network(recipe: Recipe, photos: Dataset, run: Path, watch: Watch) -> Progress:
-    """Trains to the recipe's end, and leaves ``float.keras`` and ``qat.keras`` in the run's directory.
+    """Trains all phases of a recipe, and writes ``float.keras`` and ``qat.keras`` into the run's directory.
 
     Args:
         recipe: what to train.
         photos: the data.
-        run: the run's directory; where it holds a checkpoint, training goes on from there.
-        watch: gives the callback that shows a phase's progress, of the phase and the number of its steps.
+        run: the run's directory. If it has a checkpoint, training continues from there.
+        watch: is called with each phase and its number of steps per epoch, and returns the callback that shows its
+            progress.
 
     Raises:
-        TrainingError: what ``check_recipe`` finds, a batch larger than the data, a loss that is not finite, or a
+        TrainingError: as ``check_recipe``; a batch larger than the training part, a loss that is not finite, or a
             checkpoint that cannot be written.
     """
     keras.utils.set_random_seed(recipe.seed)
@@ -76,11 +77,11 @@ def train_network(recipe: Recipe, photos: Dataset, run: Path, watch: Watch) -> P
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Tries what can be tried before the photos are read, which may take an hour.
+    """Checks a recipe as far as possible before the photos are read, which may take an hour.
 
     Raises:
-        TrainingError: a network or weights that cannot be had, an optimizer, schedule, layer or teacher that does not
-            fit.
+        TrainingError: a network or weights that are not available, or an optimizer, schedule, layer or teacher that
+            does not fit.
     """
     build_optimizer(recipe.optimizer)
     model = _build(recipe, classes=2, weights=recipe.weights)
@@ -105,7 +106,7 @@ def _teacher(recipe: Recipe, classes: int | None) -> keras.Model | None:
 
 
 def _start(recipe: Recipe, phase: Phase, photos: Dataset, run: Path, *, fresh: bool) -> keras.Model:
-    """The model as it stands before a phase; the weights of a resumed one come from its checkpoint."""
+    """The model before a phase. The weights of a resumed run are loaded from its checkpoint afterwards."""
     if phase.quantized:
         return _start_quantized(photos, run, recipe.seed)
     return _build(recipe, len(photos.classes), recipe.weights if fresh else "none")
@@ -148,7 +149,7 @@ def _fit(
         validation_data=PhotosInTurn(photos, "val", validation_batch(PREDICT_BATCH, len(photos.parts["val"]))),
         epochs=phase.epochs,
         initial_epoch=first_epoch,
-        shuffle=False,  # the batches are in a random order, and Keras would mix them anew by what no checkpoint keeps
+        shuffle=False,  # the batches are in random order already, and Keras's own shuffling could not be resumed
         callbacks=[
             LearningRate(phase, len(batches), progress),
             Reseed(recipe.seed, number),

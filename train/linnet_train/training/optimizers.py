@@ -11,36 +11,36 @@ from linnet_runtime.toml_settings import unknown_name
 from linnet_train.errors import TrainingError
 from linnet_train.recipes.recipe import Optimizer
 
-# The recipe says these elsewhere: the rate changes with the schedule, and the average has to follow the statistics of
-# batch normalization too, which Keras's does not.
+# Arguments that are other keys of a recipe. The schedule sets the learning rate, and Keras's average leaves out the
+# statistics of batch normalizations.
 _ELSEWHERE = {
-    "learning_rate": "learning_rate, a key of its own",
-    "use_ema": "regularization.ema",
-    "ema_momentum": "regularization.ema",
-    "ema_overwrite_frequency": "regularization.ema",
+    "learning_rate": "the key learning_rate of the recipe",
+    "use_ema": "the key regularization.ema",
+    "ema_momentum": "the key regularization.ema",
+    "ema_overwrite_frequency": "the key regularization.ema",
 }
 _TO_SKIP = {"self", "name", "kwargs", *_ELSEWHERE}
 
 
 def optimizer_classes() -> dict[str, Any]:
-    """Keras's optimizers by their names, but for those that wrap others."""
+    """Keras's optimizers by name, except those that wrap another optimizer."""
     base = keras.optimizers.Optimizer
     kinds = {name: kind for name, kind in vars(keras.optimizers).items() if inspect.isclass(kind)}
     return {name: kind for name, kind in kinds.items() if issubclass(kind, base) and not _wraps_others(kind)}
 
 
 def _wraps_others(kind: Any) -> bool:
-    """Whether it wants more than numbers: another optimizer, or, as the base class, to be subclassed."""
+    """Whether a class has an argument without a default: another optimizer, or the name that a subclass gives."""
     parameters = inspect.signature(kind).parameters.values()
     return any(one.default is one.empty and one.kind is not one.VAR_KEYWORD for one in parameters)
 
 
 def build_optimizer(table: Optimizer) -> Any:
-    """The optimizer of a recipe: ``name``, in any case, and its arguments.
+    """The optimizer of a recipe: its ``name``, in upper or lower case, and its arguments.
 
     Raises:
-        TrainingError: a name that Keras does not have or an argument that the optimizer does not take, with the nearest
-            ones; or a value that it refuses.
+        TrainingError: Keras has no optimizer of that name, or the optimizer has no such argument, with the nearest
+            names; or it refuses a value.
     """
     kinds = optimizer_classes()
     asked = str(table.get("name"))

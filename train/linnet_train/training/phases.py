@@ -1,4 +1,4 @@
-"""The phases of a run: the head alone, then the backbone, then fake quantization, its ranges moving, then frozen."""
+"""The phases of a run: first the head, then the backbone, then fake quantization with moving and with frozen ranges."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from linnet_train.recipes.recipe import Features, Gradual, Last, Recipe, Whole
 from linnet_train.recipes.schedules import Constant, Cosine, Schedule
 from linnet_train.training.transfer import train_all, train_head, train_last, train_share
 
-_RANGES_FROZEN_SHARE = 1 / 3  # of the quantized epochs, the last ones
+_RANGES_FROZEN_SHARE = 1 / 3  # of the quantized epochs, at their end
 _QAT_FLOOR = 0.1  # of the learning rate, where the ranges freeze
 
 Prepare = Callable[[keras.Model], None]
@@ -23,23 +23,28 @@ Prepare = Callable[[keras.Model], None]
 
 @dataclass(frozen=True)
 class Phase:
-    """``epochs`` with the layers that ``prepare`` lets move, at the ``schedule``'s share of ``learning_rate``."""
+    """A part of a training, with its own layers that train."""
 
     name: str
     epochs: int
+    """The epochs of this phase."""
     learning_rate: float
+    """The rate at the schedule's share 1."""
     schedule: Schedule
+    """The share of the learning rate at each step."""
     prepare: Prepare
+    """Sets which layers of the model train."""
     quantized: bool = False
+    """Whether the phase trains the fake-quantized model."""
     begins: int = 0
-    """Epochs of the schedule that were in the phases before."""
+    """The epochs of the schedule in earlier phases."""
     schedule_epochs: int | None = None
-    """Those of the schedule in all; None: the phase's own."""
+    """The epochs of the whole schedule; None: those of this phase."""
     patience: int | None = None
-    """Epochs without a lower validation loss after which it ends; its best weights stay. None: it runs to its end."""
+    """Epochs without a lower validation loss after which the phase ends, with its best weights. None: never early."""
 
     def rate_at(self, done: float, losses: Sequence[float]) -> float:
-        """The learning rate when so many epochs, the begun one in part, are behind it.
+        """The learning rate after ``done`` epochs of the phase, which need not be a whole number.
 
         ``losses`` are the validation losses of the schedule's epochs so far.
         """
@@ -48,15 +53,15 @@ class Phase:
 
 
 def phases_of(recipe: Recipe) -> list[Phase]:
-    """The phases that a recipe asks for, in order; those without epochs are left out.
+    """The phases of a recipe in order, without those that have no epochs.
 
-    Raises TrainingError where a part is to be left as its weights are, and there are none.
+    Raises TrainingError where layers are to keep their initial weights, and the recipe has none.
     """
     if recipe.weights == "none" and not isinstance(recipe.transfer, Whole):
         raise TrainingError("recipe $.transfer.name", got="no weights to transfer", expected="whole, or --weights")
     floats = [phase for phase in _float_phases(recipe) if phase.epochs]
     floats[-1] = replace(floats[-1], patience=recipe.regularization.early_stopping)
-    rate, thaw = recipe.qat_learning_rate, floats[-1].prepare  # what stayed as it was in float stays so
+    rate, thaw = recipe.qat_learning_rate, floats[-1].prepare  # layers that are frozen in float stay frozen
     frozen_epochs = round(recipe.qat_epochs * _RANGES_FROZEN_SHARE)
     moving_epochs = recipe.qat_epochs - frozen_epochs
     falling, to_zero = Cosine(warm_up=0.0, final=_QAT_FLOOR), Cosine(warm_up=0.0)
@@ -97,7 +102,9 @@ def _move(thaw: Prepare, model: keras.Model) -> None:
 
 
 def _freeze(thaw: Prepare, model: keras.Model) -> None:
-    """Batch statistics still jitter from step to step, and the scales with them: they freeze with the ranges."""
+    """Freezes the batch statistics together with the ranges: they still vary from step to step, and the weights' scales
+    with them.
+    """
     thaw(model)
     freeze_ranges(model)
     for layer in model.layers:

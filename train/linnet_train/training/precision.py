@@ -1,6 +1,6 @@
-"""The copy of a model that a phase computes with, and the plain float32 one that goes to the disk.
+"""Mixed precision: the copy of a model that a phase trains, and the plain float32 copy that is saved.
 
-Micikevicius et al., "Mixed precision training" (2018): the weights stay float32, layers compute in 16 bits.
+The weights stay float32 while layers compute in 16 bits: Micikevicius et al., "Mixed precision training" (2018).
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from linnet_train.training.batch_norm import FusedBatchNormalization
 
 
 def for_training(model: keras.Model, precision: Precision = "float32") -> keras.Model:
-    """A copy of a Functional model whose layers compute in a precision; the weights and the output are float32.
+    """A copy of a Functional model whose layers compute in ``precision``. The weights and the output are float32.
 
     On TensorFlow its batch normalizations are fused; see ``batch_norm``.
     """
     on_tensorflow = keras.backend.backend() == "tensorflow"
     kind = FusedBatchNormalization if on_tensorflow else keras.layers.BatchNormalization
-    # A softmax of 16-bit logits would lose what tells likely classes apart.
+    # A softmax of 16-bit logits cannot tell likely classes apart.
     last = model.outputs[0]._keras_history.operation
     policy = "float32" if precision == "float32" else f"mixed_{precision}"
     return _copy(model, kind, lambda layer: "float32" if layer is last else policy)
 
 
 def for_disk(model: keras.Model) -> keras.Model:
-    """A float32 copy with Keras's own layers: a file that Keras alone can read, and any backend."""
+    """A float32 copy with Keras's own layers, so that Keras can load the file without Linnet, on any backend."""
     return _copy(model, keras.layers.BatchNormalization, lambda layer: "float32")
 
 
 def scale_losses(optimizer: Any, network: keras.Model) -> Any:
-    """The optimizer for a network: float16 loses small gradients unless the loss is scaled up before and down after.
+    """The optimizer, with loss scaling if the network computes in float16, which would lose small gradients.
 
-    bfloat16 has the exponents of float32 and needs none of it.
+    bfloat16 has the exponents of float32 and needs no scaling.
     """
     computes_in_float16 = any(layer.compute_dtype == "float16" for layer in network.layers)
     return keras.optimizers.LossScaleOptimizer(optimizer) if computes_in_float16 else optimizer

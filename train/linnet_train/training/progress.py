@@ -1,4 +1,4 @@
-"""A training's progress on the terminal: a bar a phase, or a line an epoch where there is no terminal."""
+"""The progress of a training: a bar for each phase on a terminal, else a line for each epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from linnet_train.training.phases import Phase
 
 
 class PhaseProgress(keras.callbacks.Callback):
-    """Shows one phase."""
+    """Shows the progress of one phase."""
 
     def __init__(self, console: Console, phase: Phase, steps: int) -> None:
         super().__init__()
@@ -47,5 +47,5 @@ class PhaseProgress(keras.callbacks.Callback):
         self._progress.stop()
 
     def close(self) -> None:
-        """Takes the bar off the terminal when training ends in the middle."""
+        """Removes the bar from the terminal; it is called also when training ends in the middle of a phase."""
         self._progress.stop()

@@ -12,18 +12,16 @@ from linnet_train.quantization.graph import calls
 
 
 def with_stochastic_depth(model: keras.Model, share: float) -> keras.Model:
-    """A copy of a Functional model in which a training step leaves out residual branches, each photo its own.
+    """A copy of a Functional model in which training steps drop residual branches at random, for each photo separately.
 
-    Only the branches beside an identity are left out. They are scaled up where they stay, so that inference needs no
-    change.
+    Only branches beside an identity are dropped. A branch that is kept is scaled up, so inference does not change.
 
     Args:
-        model: with residual additions.
-        share: of the steps in which the last branch is left out; the first is left out in ``share`` divided by their
-            number, and those between in proportion to their depth.
+        model: a model with residual additions.
+        share: the probability that the last of n branches is dropped. For the i-th branch it is i / n of that.
 
     Raises:
-        TrainingError: a network without residual branches.
+        TrainingError: the network has no residual branches.
     """
     branches = _branches(model)
     if not branches:
@@ -49,9 +47,9 @@ def with_stochastic_depth(model: keras.Model, share: float) -> keras.Model:
 
 
 def _branches(model: keras.Model) -> dict[str, int]:
-    """The additions of a tensor and what layers made of it, in order, each with the index of its branch's input."""
+    """The residual additions in order, by name, each with the index of the input that comes from its branch."""
     branches: dict[str, int] = {}
-    behind: dict[int, set[int]] = {}  # the ids of all tensors that one is computed from, by its own
+    behind: dict[int, set[int]] = {}  # of each tensor, by its id: the ids of all that it is computed from
     for node in calls(model):
         inputs = [id(tensor) for tensor in node.input_tensors]
         sources = set(inputs).union(*(behind.get(tensor, set()) for tensor in inputs))

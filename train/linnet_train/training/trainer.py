@@ -1,4 +1,4 @@
-"""What a phase trains: the network behind its augmentation, compiled, and what it keeps beside the weights."""
+"""The compiled model of a phase: augmentation, the network and its losses, with the copies of weights that it keeps."""
 
 from __future__ import annotations
 
@@ -24,26 +24,23 @@ from linnet_train.training.weight_copies import WeightAverage, WeightCopies
 
 @dataclass(frozen=True)
 class Trainer:
-    """A model for ``fit``, and what it keeps beside the network's weights.
-
-    Args:
-        model: takes uint8 pixels [N, H, W, 3] and gives the network's logits [N, classes].
-        average: the weights' moving average, which is judged instead of them.
-        best: the judged weights of the best epoch so far.
-    """
+    """A model for ``fit``, and the copies of the network's weights that it keeps."""
 
     model: keras.Model
+    """Takes uint8 pixels [N, H, W, 3] and gives the network's logits [N, classes]."""
     average: WeightAverage | None
+    """The moving average of the weights; validation uses it instead of the weights."""
     best: WeightCopies | None
+    """The weights that validation used in the best epoch so far."""
 
     def callbacks(self, progress: Progress) -> list[keras.callbacks.Callback]:
-        """Those that look after the average and the best."""
+        """The callbacks that update the average and the best weights."""
         judge = [JudgeAverage(self.average)] if self.average is not None else []
         keep = [KeepBest(self.best, self.average, progress)] if self.best is not None else []
         return [*judge, *keep]
 
     def conclude(self) -> None:
-        """Gives the network the weights that the phase is judged by."""
+        """Gives the network the weights that the phase ends with: the best, the average, or its own."""
         kept = self.best or self.average
         if kept is not None:
             kept.restore()
@@ -52,9 +49,9 @@ class Trainer:
 def build_trainer(
     recipe: Recipe, phase: Phase, network: keras.Model, teacher: keras.Model | None, photos: Dataset
 ) -> Trainer:
-    """The trainer of a phase, whose ``prepare`` the network has been through.
+    """The trainer of a phase. ``phase.prepare`` must have been called on the network.
 
-    Raises TrainingError for an optimizer that Keras does not have or an argument that it does not take.
+    Raises TrainingError as ``build_optimizer``.
     """
     regularization = recipe.regularization
     pixels = keras.Input(network.input_shape[1:], dtype="uint8")
@@ -79,7 +76,7 @@ def build_trainer(
         optimizer=scale_losses(build_optimizer(recipe.optimizer), network),
         loss=loss_function(recipe.loss, counts),
         loss_weights=None if recipe.distillation is None else 1 - recipe.distillation.weight,
-        # By its name Keras would make it within the first training step, which TensorFlow then traces twice.
+        # Named by a string, Keras would make the metric within the first step, and TensorFlow would trace it twice.
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=uses_xla(),
     )
@@ -88,7 +85,7 @@ def build_trainer(
 
 
 def _add_l2(network: keras.Model, strength: float) -> None:
-    """On the variables, not in the layers' configurations: a model on the disk has no use for it."""
+    """Sets the regularizers of variables, not of layers' configurations, so that a saved model does not have them."""
     for layer in network.layers:
         if hasattr(layer, "kernel"):
             layer.kernel.regularizer = keras.regularizers.L2(strength)

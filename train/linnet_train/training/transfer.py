@@ -1,4 +1,4 @@
-"""Which layers of a network train: those behind its last feature map, its last blocks, or all."""
+"""Transfer learning: which layers of a network train. The head, the last blocks, or all."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from linnet_train.errors import TrainingError
 from linnet_train.models import head_layers
 from linnet_train.recipes.recipe import Last
 
-# What the names of a block's layers begin with, in the registry's networks. A convolution elsewhere is its own block.
+# How the names of a block's layers begin in the registry's networks. Any other convolution is a block by itself.
 _BLOCK = re.compile(
     r"blocks_\d+_\d+|layer\d+_\d+|conv\d+_block\d+|(?:block|stage)_?\d+|expanded_conv(?:_\d+)?|conv_(?:dw|pw)_\d+"
 )
 
 
 def train_head(model: keras.Model) -> None:
-    """Lets the head alone train; frozen batch normalizations keep and use their statistics."""
+    """Only the head trains. Frozen batch normalizations keep and use their statistics."""
     _train(model, head_layers(model))
 
 
 def train_all(model: keras.Model) -> None:
-    """Lets every layer train."""
+    """All layers train."""
     for layer in model.layers:
         layer.trainable = True
 
 
 def train_last(model: keras.Model, last: Last) -> None:
-    """Lets the head and the last blocks of the backbone train, or all from a layer on.
+    """The head and the last blocks of the backbone train, or all layers from ``last.layer`` on.
 
     Raises:
-        TrainingError: more blocks than there are, or a layer that is not there, with the nearest names.
+        TrainingError: the backbone has fewer blocks, or no layer of that name, with the nearest names.
     """
     blocks = blocks_of(model)
     if last.blocks is not None:
@@ -49,7 +49,7 @@ def train_last(model: keras.Model, last: Last) -> None:
 
 
 def train_share(model: keras.Model, share: float) -> None:
-    """Lets the head and a share of the blocks train, the last ones, 0..1; of the whole network all layers."""
+    """The head and the last ``share`` of the blocks train; all layers for a share of 1."""
     if share >= 1:
         train_all(model)
     else:
@@ -57,7 +57,7 @@ def train_share(model: keras.Model, share: float) -> None:
 
 
 def blocks_of(model: keras.Model) -> list[list[str]]:
-    """The blocks of the backbone in order, each the names of its layers with weights to train."""
+    """The blocks of the backbone in order, each with the names of its layers that have trainable weights."""
     blocks: dict[str, list[str]] = {}
     block = ""
     head = set(head_layers(model))
@@ -66,7 +66,7 @@ def blocks_of(model: keras.Model) -> list[list[str]]:
         if layer.name in head or not (is_norm or hasattr(layer, "kernel")):
             continue
         if found := _BLOCK.match(layer.name):
-            # MobileNetV1 numbers the two convolutions of a block, and names each by its kind.
+            # In MobileNetV1 the depthwise and the pointwise convolution of a block have names of their own.
             block = re.sub("_(dw|pw)_", "_", found.group())
         elif not is_norm:
             block = layer.name

@@ -1,6 +1,6 @@
-"""Copies of a network's weights that training keeps beside them: their average, and the best so far.
+"""Copies of a network's weights during training: their moving average, and the best so far.
 
-They are weights of a layer behind the network, so that they are part of a step and of every checkpoint.
+The copies are weights of a layer behind the network, so they are in every training step and every checkpoint.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Any
 import keras
 from keras import ops
 
-# The momentum grows to the one asked for as TensorFlow's ExponentialMovingAverage lets it: the first weights, which
-# are random, would otherwise have a part in the average of a short run.
+# The momentum grows with the steps, as in TensorFlow's ExponentialMovingAverage. Otherwise the first, random weights
+# would still have a share in the average of a short run.
 _STEPS_TO_TENTH = 10.0
 
 
 class WeightCopies(keras.layers.Layer):
-    """Passes its input on, and holds a copy of each weight of a model. It computes in float32."""
+    """Returns its input unchanged, and holds a copy of each weight of a model. It computes in float32."""
 
     def __init__(self, model: keras.Model, **kwargs: Any) -> None:
         super().__init__(**kwargs, dtype="float32")
         weights = list(model.weights)
-        self._originals: Callable[[], list[Any]] = lambda: weights  # in a list Keras would take them for this layer's
+        self._originals: Callable[[], list[Any]] = lambda: weights  # Keras would track a list as this layer's
         self._copies = [
             self.add_weight(shape=weight.shape, dtype=weight.dtype, trainable=False, name=f"copy_{i}", autocast=False)
             for i, weight in enumerate(weights)
@@ -36,18 +36,18 @@ class WeightCopies(keras.layers.Layer):
         return input_shape
 
     def store(self, judged: WeightCopies | None = None) -> None:
-        """Copies the weights as they are, or other copies of them."""
+        """Copies the model's weights, or the copies in ``judged``."""
         for copy, weight in zip(self._copies, judged._copies if judged else self._originals(), strict=True):
             copy.assign(ops.copy(weight.value))
 
     def restore(self) -> None:
-        """Gives the model the copies."""
+        """Sets the model's weights to the copies."""
         for copy, weight in zip(self._copies, self._originals(), strict=True):
             weight.assign(ops.copy(copy.value))
 
     def swap(self) -> None:
         """Exchanges the copies and the weights."""
-        # Without ops.copy, here and above, two variables would be one buffer on JAX, which each step gives away.
+        # Without ops.copy, here and above, two variables would share a buffer on JAX, which a step may overwrite.
         for copy, weight in zip(self._copies, self._originals(), strict=True):
             held = ops.copy(weight.value)
             weight.assign(copy)
@@ -55,8 +55,9 @@ class WeightCopies(keras.layers.Layer):
 
 
 class WeightAverage(WeightCopies):
-    """The exponential moving average of the weights (Polyak and Juditsky, 1992), of batch statistics too: those of the
-    last weights do not belong to an average of many.
+    """The exponential moving average of the weights (Polyak and Juditsky, 1992) and of the batch statistics.
+
+    The statistics are averaged too, because those of the last weights do not fit the average of many.
     """
 
     def __init__(self, model: keras.Model, momentum: float, **kwargs: Any) -> None:
