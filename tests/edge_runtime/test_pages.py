@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from linnet_runtime.pages import png_of, png_uri, render_page, thumbnail_uri
+from program import ROOT
+
+PAGES = sorted(path for layer in ("edge_runtime", "train") for path in (ROOT / layer).rglob("*.html"))
 
 TEMPLATE = """{% extends "base.html" %}
 {% block title %}{{ name }}{% endblock %}
@@ -63,6 +67,19 @@ def test_a_thumbnail_fits_and_keeps_its_aspect(shape: tuple[int, int], expected:
     small = decoded(thumbnail_uri(blue, 100, 80), "jpeg")
     assert small.shape[:2] == expected
     assert np.abs(small.astype(int) - (200, 60, 20)).max() < 12, "blue comes first"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_tables_scroll_within_the_page_and_text_follows_the_color_scheme(page: Path) -> None:
+    """A telephone is narrower than most tables. Text that stays black cannot be read on a dark background."""
+    text = page.read_text()
+    tables = [line for line in text.splitlines() if "<table" in line]
+    assert all(re.search(r'<div class=".*(scroll|long).*"><table', line) for line in tables)
+    rules = re.findall(r"([^{}]+)\{([^{}]*)\}", text.partition("<style>")[2] or text.partition("block style")[2])
+    fixed = [
+        name.strip() for name, rule in rules if re.search(r"(?<![-\w])color: #", rule) and "background" not in rule
+    ]
+    assert fixed == []
 
 
 def test_a_plot_is_a_png_whatever_script_is_in_it() -> None:
