@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from pathlib import Path
@@ -26,3 +27,12 @@ def _processor() -> str:
             if name.strip() == key:
                 return value.strip()
     return platform.processor()
+
+
+def temperatures(thermal: Path = Path("/sys/class/thermal")) -> dict[str, float]:
+    """Degrees Celsius of each thermal zone of the machine, by its kind; empty where the system has none."""
+    found = {}
+    for zone in sorted(thermal.glob("thermal_zone*")):
+        with contextlib.suppress(OSError, ValueError):  # a zone that is off cannot be read
+            found[(zone / "type").read_text().strip()] = int((zone / "temp").read_text()) / 1000
+    return found
