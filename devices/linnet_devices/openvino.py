@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openvino
 from numpy.typing import NDArray
+from openvino import opset8
 from openvino.frontend import (
     FrontEndManager,
     GeneralFailure,
@@ -23,6 +25,7 @@ from linnet_devices.session import EngineSession, check_placement, thread_count
 
 _CPU = "CPU"
 _MOST_REASON = 300  # characters
+_PROBED = 16  # channels of the convolution that shows whether sums of products saturate
 # What OpenVINO raises for a model that it cannot read or compile; a damaged text is a UnicodeDecodeError, a ValueError.
 _ERRORS = (
     RuntimeError,
@@ -162,11 +165,31 @@ def _reason(error: Exception) -> str:
 def _properties(target: str, options: OpenOptions) -> dict[str, Any]:
     properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if target == _CPU:
+        if int8_saturates():  # then integers are computed as floats, which hold the products' sums exactly
+            properties["LP_TRANSFORMS_MODE"] = "NO"
         # On a CPU with bf16, the default computes a float32 model in bf16.
         return properties | {"INFERENCE_NUM_THREADS": thread_count(options), "INFERENCE_PRECISION_HINT": "f32"}
     # Compilation for an accelerator takes seconds, and its result is always the same.
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linnet" / "openvino"
     return properties | {"CACHE_DIR": str(folder)}
+
+
+@functools.cache
+def int8_saturates() -> bool:
+    """Whether OpenVINO's int8 kernels add products in 16 bits on this CPU, as on x86-64 without VNNI.
+
+    Logits were off by up to 60 output steps there. It is measured, because OpenVINO selects the kernels.
+    """
+    pixels = opset8.parameter([1, _PROBED, 4, 4], np.float32)
+    limits = (np.float32(0), np.float32(255))
+    integers = opset8.fake_quantize(pixels, *limits, *limits, 256)
+    weights = opset8.convert(opset8.constant(np.full((_PROBED, _PROBED, 1, 1), 127, np.int8)), "f32")
+    scaled = opset8.multiply(weights, np.float32(1 / 127))
+    sums = opset8.convolution(integers, scaled, [1, 1], [0, 0], [0, 0], [1, 1])
+    properties = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = the_core().compile_model(openvino.Model([sums], [pixels]), _CPU, properties)
+    found = compiled(np.full((1, _PROBED, 4, 4), 255, np.float32))[0]
+    return not np.allclose(found, 255 * _PROBED, rtol=0.01)
 
 
 def _placement(device: OpenVino, compiled: Any, network: Any) -> Placement:

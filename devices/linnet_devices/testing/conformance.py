@@ -48,8 +48,7 @@ from linnet_devices.testing.samples import (
     pattern_pictures,
 )
 
-# Of 255 over the output's range. Engines round differently: OpenVINO is 4 off on a processor without VNNI,
-# where its products saturate. A wrong input is 10 steps off.
+# Of 255 over the output's range. Engines round differently; a wrong input is 10 steps off.
 _STEPS = 6
 
 _WRONG_PIXELS = {
