@@ -22,6 +22,7 @@ from linnet_devices.errors import Setting
 from linnet_runtime.bundle import MANIFEST, open_bundle
 from linnet_runtime.files import refuse_existing
 from linnet_runtime.labelled_photos import load_labelled_photos
+from linnet_runtime.preprocess import CROPS, Crop
 from linnet_runtime.proof.verification import Verdict, verify_bundle
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from linnet_convert.conversion import Conversion
 
 Name = TypeVar("Name", bound=str)
-_CHOICES = {"layout": ("NHWC", "NCHW"), "color": ("rgb", "bgr"), "crop": ("centre", "stretch")}
+_CHOICES = {"layout": ("NHWC", "NCHW"), "color": ("rgb", "bgr"), "crop": CROPS}
 
 
 def convert(
@@ -44,7 +45,7 @@ def convert(
     std: float | Triple | None = None,
     layout: Literal["NHWC", "NCHW"] | None = None,
     color: Literal["rgb", "bgr"] | None = None,
-    crop: Literal["centre", "stretch"] | None = None,
+    crop: Crop | None = None,
     size: int | None = None,
     data: str | Path | None = None,
     calibrate: str | Path | None = None,
@@ -72,7 +73,8 @@ def convert(
         std: see ``mean``.
         layout: the order of the input's axes.
         color: the order of the input's channels.
-        crop: how a picture is fitted into the input: its centre, or stretched. The default is "centre".
+        crop: how a picture is fitted into the input: its centre, stretched, or padded with a border. The default is
+            "centre".
         size: height and width in pixels, for a model that leaves them open.
         data: labelled photos to compare the models on: CLASS/*.jpg, or a run. Without them noise is used, and the
             bundle states no accuracy.

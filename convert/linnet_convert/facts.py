@@ -8,6 +8,7 @@ import msgspec
 
 from linnet_convert.errors import ConversionError
 from linnet_devices.api import Format, Precision
+from linnet_runtime.preprocess import Crop
 
 Kind = Literal["tflite", "onnx", "openvino", "keras", "saved_model"]
 FORMATS: tuple[Format, ...] = ("tflite", "onnx", "openvino")
@@ -48,7 +49,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """As ``TensorSpec.std``."""
     color: Literal["rgb", "bgr"] | None = None
     """The order of the input's channels."""
-    crop: Literal["centre", "stretch"] | None = None
+    crop: Crop | None = None
     """How a picture is fitted into the input."""
     layout: Layout | None = None
     """The order of the input's axes."""

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from linnet_convert.facts import CHANNELS, Triple, triple
+from linnet_runtime.preprocess import CROPS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,9 +36,7 @@ _OPTIONS = (
     click.option("--std", callback=_triple, metavar="R,G,B", help="See --mean. Mean 0 and std 1 are the pixels."),
     click.option("--layout", type=click.Choice(["NHWC", "NCHW"]), help="The order of a model file's input axes."),
     click.option("--color", type=click.Choice(["rgb", "bgr"]), help="The order of a model file's input channels."),
-    click.option(
-        "--crop", type=click.Choice(["centre", "stretch"]), help="How a picture is fitted.  [default: centre]"
-    ),
+    click.option("--crop", type=click.Choice(CROPS), help="How a picture is fitted.  [default: centre]"),
     click.option(
         "--size", type=click.IntRange(min=1), help="Height and width in pixels, for a model file that takes any."
     ),

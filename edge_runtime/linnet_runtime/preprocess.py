@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 # OpenCV reads its settings when it is loaded, and ends the program on a wrong one. Its limit is a second one behind
 # ``_most_pixels``, for files whose parts contradict their header.
@@ -30,6 +30,11 @@ from linnet_runtime.files import read_regular
 from linnet_runtime.picture_header import FORMATS, PictureFormat, PictureHeader, read_header
 
 Color = Literal["bgr", "rgb", "gray"]
+Crop = Literal["centre", "stretch", "pad"]
+CROPS: tuple[Crop, ...] = get_args(Crop)
+"""The ways of fitting a picture into a model's input; see ``Preprocess.crop``."""
+BORDER = 128
+"""The value of each channel in the border of ``crop = "pad"``: the zero of the input of a model that Linnet trains."""
 _TO_RGBA = {"bgr": cv2.COLOR_BGR2RGBA, "rgb": cv2.COLOR_RGB2RGBA, "gray": cv2.COLOR_GRAY2RGBA}
 PICTURE_SUFFIXES = frozenset(suffix for known in FORMATS for suffix in known.suffixes)
 """The ends of the names of pictures, in lower case: what classify, run, train and data check read of a folder."""
@@ -52,8 +57,9 @@ class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Height of the model's input in pixels."""
     width: int
     """Width of the model's input in pixels."""
-    crop: Literal["centre", "stretch"] = "centre"
-    """``"centre"``: the largest centred part with the aspect of the model's input; ``"stretch"``: the whole picture."""
+    crop: Crop = "centre"
+    """``"centre"``: the largest centred part with the aspect of the model's input; ``"stretch"``: the whole picture,
+    distorted; ``"pad"``: the whole picture with its aspect kept, centred in a border of ``BORDER`` (a letterbox)."""
 
 
 def preprocess(picture: NDArray[np.uint8], spec: Preprocess, *, color: Color) -> Pixels:
@@ -76,16 +82,18 @@ def preprocess(picture: NDArray[np.uint8], spec: Preprocess, *, color: Color) ->
         raise LinnetError(f"{color} picture", got=f"{picture.dtype} {list(picture.shape)}", expected=expected)
     if spec.crop == "centre":
         picture = _centre_crop(picture, spec.height / spec.width)
-    picture = _halve(picture, spec.height, spec.width)
+    height, width = (spec.height, spec.width) if spec.crop != "pad" else _fitted(picture, spec.height, spec.width)
+    picture = _halve(picture, height, width)
     # OpenCV resizes four channels in three quarters of the time that it takes for three.
     between = _between.arrays
     picture = between["rgba"] = cv2.cvtColor(picture, _TO_RGBA[color], dst=between.get("rgba"))
-    if picture.shape[:2] != (spec.height, spec.width):
-        size = (spec.width, spec.height)
+    if picture.shape[:2] != (height, width):
+        size = (width, height)
         picture = between["fit"] = cv2.resize(
             picture, size, dst=between.get("fit"), interpolation=cv2.INTER_LINEAR_EXACT
         )
-    return cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
+    pixels = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
+    return _bordered(pixels, spec.height, spec.width) if spec.crop == "pad" else pixels
 
 
 class _Between(threading.local):
@@ -107,6 +115,21 @@ def _centre_crop(picture: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]
     crop_width = max(1, min(width, round(height / aspect)))
     top, left = (height - crop_height) // 2, (width - crop_width) // 2
     return picture[top : top + crop_height, left : left + crop_width]
+
+
+def _fitted(picture: NDArray[np.uint8], height: int, width: int) -> tuple[int, int]:
+    """The largest height and width with the picture's aspect that fit, at least one pixel each way. Halves round up."""
+    own_height, own_width = picture.shape[:2]
+    if own_height * width >= own_width * height:
+        return height, max(1, (2 * own_width * height + own_height) // (2 * own_height))
+    return max(1, (2 * own_height * width + own_width) // (2 * own_width)), width
+
+
+def _bordered(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Centred in a border; where it is uneven, the right and the lower side have one pixel more."""
+    top, left = (height - pixels.shape[0]) // 2, (width - pixels.shape[1]) // 2
+    bottom, right = height - pixels.shape[0] - top, width - pixels.shape[1] - left
+    return cv2.copyMakeBorder(pixels, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(BORDER,) * 3)
 
 
 def _halve(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -102,7 +102,9 @@ def test_a_tflite_says_its_labels_colours_size_and_normalization(
         assert archive.read("labels.txt").decode().splitlines() == list(LABELS)
 
 
-@pytest.mark.parametrize(("crop", "resize"), [("centre", "crop"), ("stretch", "standard")])
+@pytest.mark.parametrize(
+    ("crop", "resize"), [("centre", "crop"), ("stretch", "standard"), ("pad", "fit_to_window_letterbox")]
+)
 def test_onnx_and_ir_say_it_as_model_api_asks(
     crop: str, resize: str, artifacts: dict[str, Artifact], tmp_path: Path
 ) -> None:
@@ -113,7 +115,7 @@ def test_onnx_and_ir_say_it_as_model_api_asks(
         "scale_values": "1.0 1.0 1.0",
         "reverse_input_channels": "True",
         "resize_type": resize,
-    }
+    } | ({"pad_value": "128"} if crop == "pad" else {})
     for name in artifacts:
         if name.endswith(".onnx"):
             path, _ = written(artifacts, name, tmp_path, crop)

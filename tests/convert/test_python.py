@@ -121,7 +121,7 @@ def test_an_error_names_the_arguments_that_cure_it(tmp_path: Path) -> None:
         ({"check": ["tpu"]}, "check: got tpu, expected some of edgetpu,npu"),
         ({"labels": LABELS[:2]}, r"labels of .*by_color\.keras: got 2 labels, expected 3"),
         ({"size": 8}, r"by_color\.keras: got size 8, expected none: it is 16x16 pixels"),
-        ({"crop": "center"}, r"crop: got 'center', expected centre or stretch"),
+        ({"crop": "center"}, r"crop: got 'center', expected centre or stretch or pad"),
         ({"mean": (1, 2)}, r"mean: got \(1, 2\), expected one number, or 3"),
         ({"std": 0}, r"std: got \(0\.0, 0\.0, 0\.0\), expected more than 0"),
     ],

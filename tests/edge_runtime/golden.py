@@ -35,6 +35,10 @@ def stretch(height: int, width: int) -> Preprocess:
     return Preprocess(height=height, width=width, crop="stretch")
 
 
+def pad(height: int, width: int) -> Preprocess:
+    return Preprocess(height=height, width=width, crop="pad")
+
+
 CASES = {
     "a camera's frame": Case(
         480, 640, "bgr", centre(224, 224), "bf68b493afd168a2d2bae358a880f177de4048aef1d6f703352b74a587826cee"
@@ -103,6 +107,39 @@ CASES = {
     "one pixel": Case(1, 1, "bgr", centre(32, 32), "2f7ca091b5ff5f02a3dae2fb918a6201224cb5c414954eabf59df47e31e9b074"),
     "one grey pixel": Case(
         1, 1, "gray", stretch(32, 32), "e80232b4d18d0bb7e794be263ba937626f383f9917d4b8a737ba893a8f752293"
+    ),
+    "the whole frame in a border": Case(
+        480, 640, "bgr", pad(224, 224), "01adc3e2d0c5b46b07e52727fed9f227f08a19356f1492a0e0845a8639eade28"
+    ),
+    "the whole frame in a border, as RGB": Case(
+        480, 640, "rgb", pad(224, 224), "ba38d3b189f2ded125a31a91a6470621c09d6fa3f617178b75230d1a0d5c1240"
+    ),
+    "the whole frame in a border, in grey": Case(
+        480, 640, "gray", pad(224, 224), "0046528a5cbf405a5c725be924aaa6b7d115e93ee149e9de48eda73630d81853"
+    ),
+    "full HD in a border": Case(
+        1080, 1920, "bgr", pad(224, 224), "964b022280e70560d56f39a4ca156128698a9b603659578b50de3ea4cf520806"
+    ),
+    "full HD in a border, for a small network": Case(
+        1080, 1920, "bgr", pad(96, 96), "57b67bccbefa2fc9500fffb9999f9b51760d868fdd534bc711743632d29b3c48"
+    ),
+    "upright, in a border at the sides": Case(
+        777, 333, "rgb", pad(83, 83), "22f0c7e1180e00d54c1a4eb94971c51d59aa09baf01672140ca4cdf2f21913d7"
+    ),
+    "an uneven border around a wide model's picture": Case(
+        100, 100, "rgb", pad(95, 160), "002b8e5e8677d7e43f8b85f67b06f815acdc40b77d740c0abf8852ad21ea6e4b"
+    ),
+    "a picture that fits one way and is enlarged": Case(
+        20, 30, "bgr", pad(64, 64), "fb39aea44bcfaf7f3a5b2df74dd5a946692e2b39ccc179b63041ee9a58d759c5"
+    ),
+    "a strip, of which one row is left": Case(
+        3, 2000, "bgr", pad(32, 32), "6b4d4aa42d0a0e3189d18497b18775adf7dc5e10b9531351267e81ab139f4841"
+    ),
+    "a column, of which one column is left": Case(
+        2000, 3, "gray", pad(32, 32), "37fbde82bb1a3a7642abaafa3e24be6eb4406521e2423b3e850d54e1048cbbb6"
+    ),
+    "one pixel, without a border": Case(
+        1, 1, "bgr", pad(32, 32), "2f7ca091b5ff5f02a3dae2fb918a6201224cb5c414954eabf59df47e31e9b074"
     ),
 }
 

@@ -16,7 +16,7 @@ from linnet_devices import OpenOptions
 from linnet_devices.errors import DeviceError, DeviceUnavailable, LinnetError
 from linnet_runtime.bundle import BundleError, open_bundle
 from linnet_runtime.classifier import Classifier
-from linnet_runtime.preprocess import read_picture
+from linnet_runtime.preprocess import BORDER, read_picture
 from linnet_runtime.proof.canary import load_canary
 from program import linnet
 
@@ -89,6 +89,12 @@ def test_the_bundles_own_preprocessing_is_used(small_bundle: Path) -> None:
     edit_manifest(small_bundle, lambda manifest: manifest["preprocess"].update(crop="stretch"))
     with Classifier.open(small_bundle, "fake") as classifier:
         assert classifier.classify(frame, color="bgr").label == LABELS[0]
+    edit_manifest(small_bundle, lambda manifest: manifest["preprocess"].update(crop="pad"))
+    with Classifier.open(small_bundle, "fake") as classifier:
+        padded = classifier.classify(frame[:, : 2 * SIDE], color="bgr")
+        rows = np.full((SIDE, SIDE, 3), BORDER, np.uint8)
+        rows[SIDE // 4 : 3 * SIDE // 4] = frame[: SIDE // 2, SIDE // 2 : 3 * SIDE // 2]
+        assert np.array_equal(padded.logits, classifier.logits(rows[None])[0])
 
 
 def test_the_colour_order_has_no_default(small_bundle: Path) -> None:

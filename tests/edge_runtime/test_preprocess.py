@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_runtime.golden import CASES, centre, digest, picture, stretch
+from edge_runtime.golden import CASES, centre, digest, pad, picture, stretch
 from linnet_devices.errors import LinnetError
-from linnet_runtime.preprocess import Color, Preprocess, preprocess
+from linnet_runtime.preprocess import BORDER, Color, Preprocess, preprocess
 
 GOLDEN = Path(__file__).with_name("golden.py")
 
@@ -88,6 +88,34 @@ def test_the_centre_crop_leaves_the_outer_parts_out_and_stretch_keeps_them() -> 
     stretched = preprocess(frame, stretch(64, 64), color="rgb")
     assert stretched[:, 0].max() == stretched[:, -1].max() == 0
     assert stretched[:, 32].min() == 200
+
+
+@pytest.mark.parametrize(
+    ("size", "model", "fitted"),
+    [
+        ((480, 640), (224, 224), (168, 224)),
+        ((640, 480), (224, 224), (224, 168)),
+        ((1080, 1920), (96, 96), (54, 96)),
+        ((100, 100), (95, 160), (95, 95)),
+        ((480, 640), (224, 320), (224, 299)),  # 298.67
+        ((10, 10), (64, 64), (64, 64)),
+        ((2, 64), (32, 32), (1, 32)),
+        ((3, 64), (32, 32), (2, 32)),  # 1.5
+        ((1, 1000), (32, 32), (1, 32)),  # 0.03
+    ],
+)
+def test_pad_is_the_whole_picture_with_its_aspect_in_a_border_of_128(
+    size: tuple[int, int], model: tuple[int, int], fitted: tuple[int, int]
+) -> None:
+    frame = picture(*size, "bgr")
+    pixels = preprocess(frame, pad(*model), color="bgr")
+    top, left = (model[0] - fitted[0]) // 2, (model[1] - fitted[1]) // 2
+    middle = (slice(top, top + fitted[0]), slice(left, left + fitted[1]))
+    assert np.array_equal(pixels[middle], preprocess(frame, stretch(*fitted), color="bgr"))
+    border = np.ones(model, bool)
+    border[middle] = False
+    assert (pixels[border] == BORDER).all()
+    assert BORDER == 128
 
 
 def test_shrinking_is_antialiased() -> None:

@@ -14,7 +14,7 @@ import onnx
 
 from linnet_convert.facts import IDENTITY, Metadata, Triple, triple
 from linnet_runtime.bundle import Artifact
-from linnet_runtime.preprocess import Preprocess
+from linnet_runtime.preprocess import BORDER, Preprocess
 
 PREFIX = "model_info "
 KEYS = (
@@ -23,10 +23,11 @@ KEYS = (
     "scale_values",
     "reverse_input_channels",
     "resize_type",
+    "pad_value",
     "embedded_processing",
     "model_type",
 )
-_RESIZE = {"centre": "crop", "stretch": "standard"}
+_RESIZE = {"centre": "crop", "stretch": "standard", "pad": "fit_to_window_letterbox"}
 _CROP = {resize: crop for crop, resize in _RESIZE.items()}
 _TRUE = {"true", "yes", "1"}
 
@@ -64,7 +65,7 @@ def model_info(artifact: Artifact, labels: tuple[str, ...], preprocess: Preproce
         "scale_values": _numbers(spec.std or (1.0, 1.0, 1.0)),
         "reverse_input_channels": str(spec.color == "rgb"),
         "resize_type": _RESIZE[preprocess.crop],
-    }
+    } | ({"pad_value": str(BORDER)} if preprocess.crop == "pad" else {})
 
 
 def write_onnx(path: Path, artifact: Artifact, labels: tuple[str, ...], preprocess: Preprocess) -> None:

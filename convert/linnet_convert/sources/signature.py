@@ -23,7 +23,7 @@ from linnet_convert.facts import (
 from linnet_convert.metadata.labels import read_labels
 from linnet_devices.api import TensorSpec
 from linnet_devices.errors import Setting
-from linnet_runtime.preprocess import Preprocess
+from linnet_runtime.preprocess import Crop, Preprocess
 
 _DTYPES = ("uint8", "int8", "float32")
 # The ranges of pixels 0..255 in the customary normalizations: as they are, divided by 255, and about zero.
@@ -55,7 +55,7 @@ class Stated:
     """The order of the input's axes."""
     color: Literal["rgb", "bgr"] | None = None
     """The order of the input's channels."""
-    crop: Literal["centre", "stretch"] | None = None
+    crop: Crop | None = None
     """How a picture is fitted into the input."""
     size: int | None = None
     """Height and width in pixels, for an input that leaves them open."""

@@ -19,6 +19,7 @@ from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import refuse_existing
 from linnet_runtime.owned_directory import own_temporary_folder
 from linnet_runtime.photos import list_photos
+from linnet_runtime.preprocess import CROPS
 from linnet_runtime.run_files import CONFIG, FOLDS, METRICS, REPORT_PAGE
 from linnet_runtime.toml_settings import merge, parse_setting
 from linnet_train.backend import choose_backend
@@ -73,7 +74,9 @@ def _recipe_option(flag: str, kind: Any, help_text: str) -> Callable[[Function],
     help="Height and width of the model's input in pixels.  [default: the network's own]",
 )
 @_recipe_option(
-    "--crop", click.Choice(["centre", "stretch"]), "How photos are made square: cut from the center, or stretched."
+    "--crop",
+    click.Choice(CROPS),
+    "How photos are made square: cut from the center, stretched, or padded with a gray border.",
 )
 @_recipe_option(
     "--weights", str, "Initial weights: imagenet (a download), a .weights.h5, .keras or .safetensors file, or none."

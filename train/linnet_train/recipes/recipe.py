@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from linnet_runtime.preprocess import Crop
 from linnet_train.augment.settings import Augmentation
 from linnet_train.recipes.schedules import Cosine, Count, Schedule, Share
 
@@ -158,8 +159,8 @@ class Recipe(_Table, frozen=True):
     """The width multiplier; None for a network with one width."""
     size: Annotated[int, Meta(ge=32)] = 160
     """Height and width of the network's input in pixels."""
-    crop: Literal["centre", "stretch"] = "centre"
-    """How photos are made square: cut from the center, or stretched."""
+    crop: Crop = "centre"
+    """How photos are made square: cut from the center, stretched, or padded with a gray border."""
     weights: str = "imagenet"
     """The initial weights: "imagenet" (a download), "none", or a .weights.h5, .keras or .safetensors file."""
     head_epochs: _Epochs = 3
