@@ -64,6 +64,11 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         """The regions; None is the whole frame."""
         return self.region or (None,)
 
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """The names of ``regions``; the whole frame's is empty."""
+        return tuple(region.name if region else "" for region in self.regions)
+
 
 @dataclass(frozen=True)
 class Camera:

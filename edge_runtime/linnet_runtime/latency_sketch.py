@@ -48,11 +48,11 @@ class LatencySketch:
         self._min, self._max = min(self._min, other._min), max(self._max, other._max)
 
     def percentile(self, percent: float) -> float:
-        """The value below which that many percent lie, within 1 %. At least one value must have been counted."""
-        rank, below = percent / 100 * (self.count - 1), 0
+        """The smallest value that so many percent of the values do not exceed, within 1 %. There must be a value."""
+        rank, below = max(1, math.ceil(percent / 100 * self.count)), 0
         for i, count in enumerate(self._buckets):
             below += count
-            if below > rank:
+            if below >= rank:
                 middle = 2 * _SMALLEST_MS * _GAMMA**i / (_GAMMA + 1)
                 return min(max(middle, self._min), self._max)
         return self._max

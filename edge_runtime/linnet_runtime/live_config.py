@@ -102,17 +102,24 @@ def _with_decision(camera: Any, decision: Any) -> Any:
 
 def to_file(config: LiveConfig) -> str:
     """The TOML file of a configuration; what has its default is left out."""
-    return to_toml(_without_defaults(config))
+    table = _without_defaults(config)
+    if config.camera:
+        table.pop("decision", None)  # each camera's own begins with it
+    return to_toml(table)
 
 
 def _without_defaults(struct: msgspec.Struct) -> Table:
     table: Table = {}
     for field in msgspec.structs.fields(struct):
         value = getattr(struct, field.name)
-        if value is None or (not field.required and value == field.default):
+        if value is None or (not field.required and value == _default(field)):
             continue
         table[field.encode_name] = _builtin(value)
     return table
+
+
+def _default(field: Any) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _builtin(value: Any) -> Any:

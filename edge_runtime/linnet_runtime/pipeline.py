@@ -55,6 +55,7 @@ class Pipeline(Closable):
         self._stages: dict[str, LatencySketch] = defaultdict(LatencySketch)
         self._recent: dict[str, RecentLatency] = defaultdict(RecentLatency)
         self._started = time.monotonic()
+        self._ended: float | None = None
         all_cameras = [Camera(cameras)] if callable(cameras) else cameras
         with ExitStack() as opened:
             for i, camera in enumerate(all_cameras):
@@ -69,14 +70,27 @@ class Pipeline(Closable):
         self._opened()
 
     def __iter__(self) -> Iterator[Result]:
-        while (taken := self._mailbox.get()) is not None:
-            notes, prepared = taken
-            self._report(notes)
-            if prepared is None:
-                continue
-            yield from self._classify(prepared)
-            if self._most_frames is not None and sum(self._frames) >= self._most_frames:
-                return
+        try:
+            while (taken := self._mailbox.get()) is not None:
+                notes, prepared = taken
+                self._report(notes)
+                if prepared is None:
+                    continue
+                yield from self._classify(prepared)
+                if self._most_frames is not None and self.frames_classified >= self._most_frames:
+                    return
+        finally:
+            self._ended = time.monotonic()
+
+    @property
+    def frames_classified(self) -> int:
+        """How many frames have become results."""
+        return sum(self._frames)
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether every frame of every camera is classified."""
+        return all(reader.keeps_all for reader in self._readers)
 
     def run(self) -> None:
         """Iterates to the end, for a caller that uses callbacks."""
@@ -89,8 +103,8 @@ class Pipeline(Closable):
 
     def summary(self) -> dict[str, object]:
         """Frames read, classified and dropped, the rate, and the times in milliseconds. Any thread may call it."""
-        seconds = time.monotonic() - self._started
-        classified = sum(self._frames)
+        seconds = (self._ended or time.monotonic()) - self._started
+        classified = self.frames_classified
         ages = [age for reader in self._readers if (age := reader.last_frame_age_s()) is not None]
         summary: dict[str, object] = {
             "frames_read": sum(reader.frames_read for reader in self._readers),
@@ -155,7 +169,6 @@ class Pipeline(Closable):
     ) -> Result:
         settings, picture = self._readers[camera].settings, part.picture
         wait_ms = (taken - picture.captured_monotonic) * 1e3 - part.prepared.preprocess_ms
-        region = settings.regions[part.region]
         return Result(
             frame=number,
             captured_at=picture.captured_at,
@@ -170,7 +183,7 @@ class Pipeline(Closable):
             top=decision.top,
             events=decision.events,
             camera=settings.name,
-            region=region.name if region else "",
+            region=settings.region_names[part.region],
             picture=picture,
         )
 
@@ -212,8 +225,7 @@ class Pipeline(Closable):
 
 def _deciders(settings: CameraSettings, bundle: Bundle) -> list[Decider]:
     """A decider for each region of a camera."""
-    names = [region.name if region else "" for region in settings.regions]
     return [
         Decider(bundle.labels, bundle.temperature, settings.decision, camera=settings.name, region=name)
-        for name in names
+        for name in settings.region_names
     ]

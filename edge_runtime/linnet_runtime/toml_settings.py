@@ -40,11 +40,18 @@ class Origin:
     """What is in the file."""
 
     def place(self, path: str) -> str:
-        """A key as errors name it: ``camera.toml, line 3: camera[0].policy`` where the file has it."""
-        line = line_of(self.text, path) if self.file else None
+        """A key as errors name it: ``camera.toml, line 3: camera[0].policy`` where the file has it, or its table."""
+        line, known = None, path
+        while self.file and line is None and known != "$":
+            line = line_of(self.text, known)
+            known = _parent(known)
         if line is None:
             return f"{self.what} {path}"
         return f"{self.file}, line {line}" + (f": {path[2:]}" if path != "$" else "")
+
+
+def _parent(path: str) -> str:
+    return path[: max(path.rfind("."), path.rfind("["))]
 
 
 def read_toml(

@@ -2,76 +2,70 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import click
 import msgspec
 
-from linnet_devices.api import OpenOptions
-from linnet_runtime.classifier import Classifier
-from linnet_runtime.commands.options import bundle_argument, json_lines_option, session_options
-from linnet_runtime.failover.checked import Limits
-from linnet_runtime.failover.supervisor import SupervisedSession
-from linnet_runtime.pipeline import Pipeline
-from linnet_runtime.sessions import PrecisionChoice
+from linnet_devices.api import LinnetError
+from linnet_runtime.commands.live_options import configured, mistakes_at_start
+from linnet_runtime.live import Live, open_classifier
+from linnet_runtime.live_config import LiveConfig
 from linnet_runtime.signals import ended_by_signals
-from linnet_runtime.sources import open_source
+from linnet_runtime.sinks.settings import JsonLinesSettings, TerminalSettings
 
 
 @click.command()
-@bundle_argument
-@click.option(
-    "--source", required=True, help="A camera's number, rtsp://, http://, picamera2://0, a file, a folder or synthetic:"
-)
+@click.argument("bundle", type=click.Path(path_type=Path), required=False)
+@configured
+@click.option("--watch", is_flag=True, help="A view for a person.  [default where the output is a terminal]")
+@click.option("--json", "as_json", is_flag=True, help="Lines of JSON.  [default where the output is no terminal]")
 @click.option(
     "--frames",
     type=click.IntRange(min=1),
     help="Stop after so many frames.  [default: at the end of the source, or at ctrl-C]",
 )
-@session_options
-@click.option(
-    "--deadline-ms",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1e3 * Limits.deadline_s,
-    show_default=True,
-    help="The longest inference of an accelerator. Ten in a row that take more than half of it are too slow.",
-)
-@click.option(
-    "--canary-every",
-    type=click.IntRange(min=1),
-    metavar="FRAMES",
-    help="Check an accelerator against the bundle's canary photos every so many frames.  [default: every hour]",
-)
-@json_lines_option
-def run(
-    bundle: Path,
-    source: str,
-    frames: int | None,
-    device: str,
-    precision: PrecisionChoice | None,
-    options: OpenOptions,
-    deadline_ms: float,
-    canary_every: int | None,
-) -> None:
-    """Label a camera, a stream, a video or pictures: one line of JSON for each frame, and a summary at the end.
+def run(bundle: Path | None, config: LiveConfig, watch: bool, as_json: bool, frames: int | None) -> None:
+    """Label cameras, streams, videos or pictures: one line of JSON for each frame, and a summary at the end.
 
-    A live source gives its newest frame; older ones are counted as dropped. A file gives every frame.
+    A live source gives its newest frame; older ones are counted as dropped. A file gives every frame. With --config a
+    TOML file has the cameras, the decisions and where results go.
     """
-    limits = Limits(deadline_s=deadline_ms / 1e3, canary_frames=canary_every)
-    with (
-        Classifier.open(bundle, device, precision=precision, options=options, limits=limits) as classifier,
-        Pipeline(lambda: open_source(source), classifier) as pipeline,
-        ended_by_signals(pipeline.stop),
-    ):
+    if watch and as_json:
+        raise click.UsageError("--watch and --json, one of the two")
+    if bundle is None:
+        raise click.UsageError("Missing argument 'BUNDLE'")
+    if not config.camera:
+        raise click.UsageError("Missing option '--source'")
+    config = _with_output(config, watch=watch, as_json=as_json)
+    with ExitStack() as stack:
+        with mistakes_at_start():
+            classifier = stack.enter_context(open_classifier(bundle, config))
+            live = stack.enter_context(Live(config, classifier, most_frames=frames))
+        stack.enter_context(ended_by_signals(live.pipeline.stop))
         try:
-            for result in pipeline:
-                click.echo(msgspec.json.encode(result.to_json()))
-                if result.frame == frames:
-                    break
+            _run(live)
         finally:
-            click.echo(msgspec.json.encode({"summary": _summary(pipeline, classifier)}))
+            live.close()
+            click.echo(msgspec.json.encode({"summary": live.summary()}))
 
 
-def _summary(pipeline: Pipeline, classifier: Classifier) -> dict[str, object]:
-    session = classifier.session
-    return pipeline.summary() | (session.summary() if isinstance(session, SupervisedSession) else {})
+def _run(live: Live) -> None:
+    """A source whose very first frame cannot be used is a mistake at the start."""
+    try:
+        live.pipeline.run()
+    except LinnetError:
+        with nullcontext() if live.pipeline.frames_classified else mistakes_at_start():
+            raise
+
+
+def _with_output(config: LiveConfig, *, watch: bool, as_json: bool) -> LiveConfig:
+    """The configuration with what the user sees: a view on a terminal, else lines of JSON, unless it has its own."""
+    if watch or as_json or not (config.json_lines or config.terminal):
+        view = watch or (not as_json and sys.stdout.isatty())
+        return msgspec.structs.replace(
+            config, terminal=TerminalSettings() if view else None, json_lines=None if view else JsonLinesSettings()
+        )
+    return config
