@@ -63,7 +63,8 @@ class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     timeout_s: _Positive = 5.0
     """Seconds until a server that does not answer has failed."""
     tries: _Count = 3
-    """How often an item is posted before it counts as lost. Events are kept while the server cannot be reached."""
+    """How often an item is posted in a row, with a wait that doubles. A result is lost then; an event is kept for
+    later."""
     keep_events: str = ""
     """A file for events that cannot be delivered now. Empty: memory."""
 

@@ -27,6 +27,7 @@ from linnet_runtime.sinks.registry import load_plugin
 from linnet_runtime.sources.api import Frame
 
 LABELS = ("bolt", "nut", "washer")
+_ENDING_S = 10.0
 CAMERAS = {"belt": ("", "left"), "door": ("",)}
 
 
@@ -144,6 +145,8 @@ class SinkConformance:
             sink.write(item)
         sink.close()
         sink.close()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(_ENDING_S)  # a server in this process may still be ending one
         assert set(threading.enumerate()) <= before
 
     def test_every_item_is_counted_once(self, tmp_path: Path) -> None:

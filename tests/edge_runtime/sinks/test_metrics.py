@@ -87,7 +87,7 @@ def test_a_scrape_has_the_results_the_runs_counters_and_the_sinks() -> None:
     assert values(families["linnet_placement_ratio"]) == {(): 0.98}
     assert values(families["linnet_device_frames"], "_total")[("cpu:litert",)] == 10
     assert values(families["linnet_device_restarts"], "_total") == {(): 2}
-    assert values(families["linnet_sink_items"], "_total")[("mqtt", "dropped")] == 10
+    assert values(families["linnet_sink_items"], "_total")[("dropped", "mqtt")] == 10
     assert "process_resident_memory_bytes" in families
 
 

@@ -1,0 +1,99 @@
+"""A POST of JSON to an HTTP server for each event, with a signature.
+
+The header ``X-Linnet-Signature`` is ``sha256=`` and the HMAC-SHA256 of the body in hexadecimal. Its key is the secret
+in the environment. The receiver computes the same and compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import os
+import ssl
+import time
+from urllib.parse import urlsplit
+
+import msgspec
+
+from linnet_runtime.results import Event, Result
+from linnet_runtime.sinks.api import SinkAway, SinkError, Stream
+from linnet_runtime.sinks.settings import WebhookSettings
+from linnet_runtime.sources.addresses import without_secrets
+
+SECRET = "LINNET_WEBHOOK_SECRET"  # noqa: S105  # the variable's name
+SIGNATURE = "X-Linnet-Signature"
+_FIRST_BACKOFF_S = 0.5
+_PORTS = {"http": 80, "https": 443}
+_TRY_LATER = (408, 425, 429, 500, 502, 503, 504)
+
+
+class Webhook:
+    """Posts events, and results where the settings say so. An answer of 2xx is a delivery."""
+
+    name, pictures = "webhook", False
+
+    def __init__(self, settings: WebhookSettings, _stream: Stream) -> None:
+        """Reads the address; nothing is sent yet.
+
+        Raises:
+            SinkError: it is not an HTTP address.
+        """
+        parts = urlsplit(settings.url)
+        self._shown = without_secrets(settings.url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in _PORTS or not parts.hostname or port == -1 or parts.username is not None:
+            raise SinkError("webhook.url", got=self._shown, expected="http://HOST[:PORT]/PATH or https://...")
+        self._settings = settings
+        self._address = parts.hostname, port or _PORTS[parts.scheme]
+        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._secret = os.environ.get(SECRET, "").encode()
+
+    def write(self, item: Result | Event) -> bool:
+        """Posts the item, and tries again after a failure.
+
+        Raises:
+            SinkAway: the server cannot be reached, hangs, or asks for another try; an event is kept.
+            SinkError: the server refuses the item.
+        """
+        if isinstance(item, Result) and not self._settings.results:
+            return False
+        body = msgspec.json.encode(item.to_json())
+        for number in range(self._settings.tries):
+            if number:
+                time.sleep(_FIRST_BACKOFF_S * 2 ** (number - 1))
+            try:
+                status = self._post(body)
+            except (OSError, http.client.HTTPException) as error:
+                reason = str(error) or type(error).__name__
+                continue
+            if 200 <= status < 300:
+                return True
+            reason = f"status {status}"
+            if status not in _TRY_LATER:
+                raise SinkError(self._shown, got=reason, expected="2xx")
+        raise SinkAway(self._shown, got=reason, expected="2xx")
+
+    def close(self) -> None:
+        pass
+
+    def _post(self, body: bytes) -> int:
+        """One POST on a connection of its own; redirections are not followed. Returns the status."""
+        timeout_s = self._settings.timeout_s
+        connection: http.client.HTTPConnection
+        if self._tls is None:
+            connection = http.client.HTTPConnection(*self._address, timeout=timeout_s)
+        else:
+            connection = http.client.HTTPSConnection(*self._address, timeout=timeout_s, context=self._tls)
+        headers = {"Content-Type": "application/json", "User-Agent": "linnet"}
+        if self._secret:
+            headers[SIGNATURE] = "sha256=" + hmac.new(self._secret, body, hashlib.sha256).hexdigest()
+        try:
+            connection.request("POST", self._target, body, headers)
+            return connection.getresponse().status
+        finally:
+            connection.close()

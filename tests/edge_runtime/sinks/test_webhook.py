@@ -1,0 +1,168 @@
+"""The webhook with a real server: what it receives, and one that fails or hangs."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_runtime.sinks.broker import free_port, until
+from linnet_runtime.results import Event
+from linnet_runtime.sinks import QueuedSink, SinkError, SinkSettings, Stream, open_sinks, webhook
+from linnet_runtime.sinks.settings import WebhookSettings
+from linnet_runtime.sinks.webhook import SIGNATURE, Webhook
+from linnet_runtime.testing.sink_conformance import SinkConformance, sample_result
+from program import PATIENCE_S
+
+
+def event(number: int) -> Event:
+    return Event("change", float(number), label="nut", previous="bolt")
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers with the statuses of ``answers``, the last one again and again; 0 hangs until ``go_on``."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int = 0) -> None:
+        self.answers = [200]
+        self.go_on = threading.Event()
+        self.bodies: list[bytes] = []
+        self.headers: list[dict[str, str]] = []
+        super().__init__(("127.0.0.1", port), _Handler)
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/hook?key=1"
+
+    def stop(self) -> None:
+        self.go_on.set()
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.bodies.append(body)
+        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
+        answers = self.server.answers
+        status = answers.pop(0) if len(answers) > 1 else answers[0]
+        if status == 0:
+            self.server.go_on.wait(PATIENCE_S)
+            return
+        self.send_response(status)
+        self.send_header("Location", "http://127.0.0.1:9/")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "_FIRST_BACKOFF_S", 0.001)
+
+
+class TestWebhook(SinkConformance):
+    @pytest.fixture(autouse=True)
+    def _server(self, server: Server) -> None:
+        self.settings = {"url": server.url}
+
+    def open_sink(self, folder: Path) -> Webhook:
+        return Webhook(WebhookSettings(**self.settings), Stream())
+
+
+def test_an_event_is_posted_with_a_signature_and_a_result_is_not(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINNET_WEBHOOK_SECRET", "key")
+    with QueuedSink(Webhook(WebhookSettings(url=server.url), Stream())) as sink:
+        sink.put(event(1))
+        sink.put(sample_result())
+    assert sink.summary() == {"delivered": 1, "dropped": 0, "failed": 0, "skipped": 1}
+    (body,), (headers,) = server.bodies, server.headers
+    assert json.loads(body) == event(1).to_json()
+    assert headers["content-type"] == "application/json"
+    assert headers[SIGNATURE.lower()] == "sha256=" + hmac.new(b"key", body, hashlib.sha256).hexdigest()
+
+
+def test_results_are_posted_where_the_settings_say_so_and_nothing_is_signed_without_a_secret(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LINNET_WEBHOOK_SECRET", raising=False)
+    with QueuedSink(Webhook(WebhookSettings(url=server.url, results=True), Stream())) as sink:
+        sink.put(sample_result(7))
+    assert json.loads(server.bodies[0])["frame"] == 7
+    assert SIGNATURE.lower() not in server.headers[0]
+
+
+def test_a_server_that_fails_twice_is_tried_a_third_time(server: Server) -> None:
+    server.answers = [503, 500, 200]
+    with QueuedSink(Webhook(WebhookSettings(url=server.url), Stream())) as sink:
+        sink.put(event(1))
+    assert len(server.bodies) == 3
+    assert sink.summary() == {"delivered": 1, "dropped": 0, "failed": 0}
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 404])
+def test_a_server_that_refuses_is_not_asked_again(server: Server, status: int) -> None:
+    """Nor is a redirection followed: it could lead anywhere."""
+    server.answers = [status]
+    with QueuedSink(Webhook(WebhookSettings(url=server.url), Stream())) as sink:
+        sink.put(event(1))
+    assert len(server.bodies) == 1
+    assert sink.summary() == {"delivered": 0, "dropped": 0, "failed": 1}
+
+
+def test_a_server_that_hangs_never_delays_the_stream_and_gets_its_events_later(server: Server) -> None:
+    server.answers = [0, 0, 0, 0, 200]
+    settings = WebhookSettings(url=server.url, timeout_s=0.05, tries=2)
+    with QueuedSink(Webhook(settings, Stream()), retry_s=0.01) as sink:
+        for number in range(3):
+            sink.put(event(number))
+        for number in range(500):
+            sink.put(sample_result(number))  # returns while the server hangs
+        until(lambda: sink.delivered == 3)
+    counted = sink.summary()
+    assert counted["delivered"] == 3
+    assert counted["skipped"] + counted["dropped"] == 500
+    assert [json.loads(body)["at"] for body in server.bodies] == [0, 0, 0, 0, 0, 1, 2]
+
+
+def test_events_for_a_server_that_is_gone_are_in_the_file_for_the_next_run(tmp_path: Path) -> None:
+    port, kept = free_port(), tmp_path / "events.jsonl"
+    url = f"http://127.0.0.1:{port}/"
+    tables = SinkSettings(webhook=WebhookSettings(url=url, tries=1, keep_events=str(kept)))
+    with open_sinks(tables, Stream()) as sinks:
+        sinks.put(event(1))
+        until(kept.exists)
+    assert sinks.summary()["webhook"] == {"delivered": 0, "dropped": 0, "failed": 0, "kept": 1}
+    server = Server(port)
+    with open_sinks(tables, Stream()) as sinks:
+        until(lambda: len(server.bodies) == 1)
+    server.stop()
+    assert sinks.summary()["webhook"] == {"delivered": 1, "dropped": 0, "failed": 0}
+
+
+@pytest.mark.parametrize("url", ["ftp://host/", "http://", "host/path", "http://host:port/", "http://me:secret@host/"])
+def test_an_address_that_is_none_is_one_line_without_its_password(url: str) -> None:
+    with pytest.raises(SinkError, match="expected http://HOST") as raised:
+        Webhook(WebhookSettings(url=url), Stream())
+    assert "secret" not in str(raised.value)
