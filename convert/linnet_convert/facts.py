@@ -139,8 +139,13 @@ def check_picture(what: str, inputs: list[TensorFacts], outputs: list[TensorFact
         got = f"{len(inputs)} inputs and {len(outputs)} outputs ({_shapes(inputs)} to {_shapes(outputs)})"
         raise ConversionError(what, got=got, expected=_CLASSIFIER)
     (given,), (wanted,) = inputs, outputs
-    if len(given.shape) != PICTURE_RANK or given.shape[0] not in (1, None) or not possible_layouts(given.shape):
+    if len(given.shape) != PICTURE_RANK or not possible_layouts(given.shape):
         raise _no_classifier(what, given, wanted)
+    if given.shape[0] not in (1, None):
+        got = f"a batch of {given.shape[0]} pictures"
+        raise ConversionError(
+            what, got=got, expected="one picture at a time", fix="export the model with a batch of 1, or an open one"
+        )
     return given, wanted
 
 

@@ -27,7 +27,7 @@ def owned_directory(parent: Path, prefix: str) -> Iterator[Path]:
     Raises:
         OSError: ``parent`` cannot be written.
     """
-    _remove_abandoned(parent, prefix)
+    remove_abandoned(parent, prefix)
     path, lock = _make(parent, prefix)
     try:
         yield path
@@ -80,7 +80,8 @@ def _make(parent: Path, prefix: str) -> tuple[Path, int]:
         os.close(lock)
 
 
-def _remove_abandoned(parent: Path, prefix: str) -> None:
+def remove_abandoned(parent: Path, prefix: str) -> None:
+    """Removes the directories that ``owned_directory`` made in ``parent`` and whose owners were killed."""
     try:
         entries = list(parent.iterdir())
     except OSError:  # a directory that may be written, and not listed

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import openvino
 import pytest
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from bare_engines import lite, runtime
 from foreign import CLASSES, SIDE, Network, mobile
+from linnet_convert import convert
 from linnet_convert.errors import ConversionError
 from linnet_convert.facts import OpenSides
 from linnet_convert.proof.parity import model_logits
@@ -25,10 +25,12 @@ from linnet_convert.readers.closing import check_closed
 from linnet_convert.readers.tflite_closing import close
 from linnet_convert.readers.tflite_graph import read_graph
 from linnet_runtime.bundle import open_bundle
+from linnet_runtime.decision import probabilities
 from program import one_line_error
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 PIXELS = np.random.default_rng(5).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
+FLOATS = PIXELS.astype(np.float32)
 SAYS = ("--color", "rgb", "--mean", "0", "--std", "1")
 
 
@@ -67,26 +69,6 @@ def every_side_open(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def lite(path: Path) -> NDArray[np.float32]:
-    """The file's own outputs for PIXELS, by a bare interpreter."""
-    interpreter = Interpreter(str(path))
-    interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (1, SIDE, SIDE, 3))
-    interpreter.allocate_tensors()
-    rows = []
-    for photo in PIXELS.astype(np.float32):
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], photo[None])
-        interpreter.invoke()
-        rows.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
-    return np.concatenate(rows)
-
-
-def runtime(path: Path) -> NDArray[np.float32]:
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return np.concatenate(
-        [session.run(None, {"input": x.transpose(2, 0, 1)[None].astype(np.float32)})[0] for x in PIXELS]
-    )
-
-
 def in_bundle(bundle: Path) -> list[NDArray[np.float32]]:
     """The logits of each of a bundle's models for PIXELS."""
     return [model_logits(artifact.model(), PIXELS) for artifact in open_bundle(bundle).artifacts]
@@ -100,8 +82,8 @@ def test_a_tflite_is_closed_by_the_users_size_and_computes_what_it_did(
     size = ("--size", SIDE) if name == "size" else ()
     says = ("--labels", folder / "labels.txt", *SAYS, *size)
     program("convert", folder / f"{name}.tflite", "--out", tmp_path / "x.linnet", *says)
-    expected = np.log(lite(folder / f"{name}.tflite"))
-    np.testing.assert_allclose(expected, np.log(lite(folder / "fixed.tflite")), atol=1e-5)
+    expected = np.log(lite(folder / f"{name}.tflite", FLOATS))
+    np.testing.assert_allclose(expected, np.log(lite(folder / "fixed.tflite", FLOATS)), atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01
     for artifact, logits in zip(
         open_bundle(tmp_path / "x.linnet").artifacts, in_bundle(tmp_path / "x.linnet"), strict=True
@@ -121,8 +103,8 @@ def test_an_onnx_with_every_dimension_open_is_closed_by_layout_and_size(
 ) -> None:
     says = ("--labels", folder / "labels.txt", *SAYS, "--layout", "NCHW", "--size", SIDE, "--formats", "onnx,openvino")
     program("convert", folder / "all.onnx", "--out", tmp_path / "x.linnet", *says)
-    expected = runtime(folder / "all.onnx")
-    np.testing.assert_allclose(expected, runtime(folder / "fixed.onnx"), rtol=1e-5)
+    expected = runtime(folder / "all.onnx", FLOATS)
+    np.testing.assert_allclose(expected, runtime(folder / "fixed.onnx", FLOATS), rtol=1e-5)
     exact, halved = in_bundle(tmp_path / "x.linnet")
     np.testing.assert_allclose(exact, expected, rtol=1e-5)
     np.testing.assert_allclose(halved, expected, rtol=0.02, atol=0.1)
@@ -131,6 +113,64 @@ def test_an_onnx_with_every_dimension_open_is_closed_by_layout_and_size(
     assert sides == [1, 3, SIDE, SIDE, 1, CLASSES]
     model = openvino.Core().read_model(tmp_path / "x.linnet" / "openvino" / "fp16.xml")
     assert not model.is_dynamic()
+
+
+class _Network(tf.Module):
+    """Weights in variables, as a SavedModel has them."""
+
+    def __init__(self, shape: tuple[int | None, ...]) -> None:
+        super().__init__()
+        rng = np.random.default_rng(0)
+        self.first, self.second = (
+            tf.Variable(rng.normal(0, spread, shape).astype(np.float32))
+            for spread, shape in ((0.1, (3, 3, 3, 8)), (2, (8, CLASSES)))
+        )
+        self.function = tf.function(self.call, input_signature=[tf.TensorSpec(shape)])
+
+    def call(self, x: Any) -> dict[str, Any]:
+        x = tf.nn.relu(tf.nn.conv2d(x / 64, self.first, 2, "SAME"))
+        rows = tf.reshape(tf.reduce_mean(x, (1, 2)), (tf.shape(x)[0], 8))
+        return {"scores": tf.nn.softmax(rows @ self.second)}
+
+
+@pytest.mark.parametrize(
+    ("shape", "states", "fix"),
+    [
+        ((None, None, None, 3), ("--size", SIDE), "--size PIXELS"),
+        ((None, SIDE, SIDE, 3), (), None),
+        ((None, None, None, None), ("--size", SIDE, "--layout", "NHWC"), "--layout NHWC|NCHW --size PIXELS"),
+    ],
+)
+def test_a_saved_model_is_closed_by_layout_and_size(
+    shape: tuple[int | None, ...], states: tuple[Any, ...], fix: str | None, tmp_path: Path, program: Program
+) -> None:
+    network = _Network(shape)
+    tf.saved_model.save(network, str(tmp_path / "saved"), signatures=network.function.get_concrete_function())
+    (tmp_path / "labels.txt").write_text("blue\ngreen\nred\n")
+    command = ("convert", tmp_path / "saved", "--out", tmp_path / "x.linnet", "--labels", tmp_path / "labels.txt")
+    if fix is not None:
+        assert one_line_error(program(*command, *SAYS, status=1)).endswith(f" in the file. Fix: {fix}")
+    program(*command, *SAYS, *states)
+    expected = network.call(FLOATS)["scores"].numpy()
+    assert np.ptp(expected, axis=0).max() > 0.01
+    bundle = open_bundle(tmp_path / "x.linnet")
+    assert [artifact.format for artifact in bundle.artifacts] == ["tflite", "onnx", "openvino"]
+    for artifact, logits in zip(bundle.artifacts, in_bundle(tmp_path / "x.linnet"), strict=True):
+        assert artifact.input.shape == (1, SIDE, SIDE, 3)
+        np.testing.assert_allclose(probabilities(logits, 1.0), expected, atol=0.01)
+
+
+def test_a_fixed_batch_of_several_pictures_is_refused_with_a_fix(tmp_path: Path) -> None:
+    network = _Network((8, SIDE, SIDE, 3))
+    tf.saved_model.save(network, str(tmp_path / "saved"), signatures=network.function.get_concrete_function())
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"))
+    (tmp_path / "model.tflite").write_bytes(converter.convert())
+    graph, scores = mobile()
+    onnx.save(graph.model(scores, batch=8), tmp_path / "model.onnx")
+    line = r"got a batch of 8 pictures, expected one picture at a time\. Fix: export the model with a batch of 1"
+    for name in ("saved", "model.tflite", "model.onnx"):
+        with pytest.raises(ConversionError, match=rf"{name}: {line}"):
+            convert(tmp_path / name, tmp_path / "x.linnet", labels=("blue", "green", "red"), color="rgb", mean=0, std=1)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +208,7 @@ def test_an_output_of_pictures_of_one_place_is_a_row_of_classes(side: int | None
     closed = onnx_reader.close(onnx_reader.load(tmp_path / "place.onnx"), (1, 3, SIDE, SIDE))
     picture = PIXELS[:1].transpose(0, 3, 1, 2).astype(np.float32)
     np.testing.assert_allclose(
-        onnx_reader.run(closed, picture), runtime(tmp_path / "place.onnx")[:1].reshape(1, -1), rtol=1e-5
+        onnx_reader.run(closed, picture), runtime(tmp_path / "place.onnx", FLOATS)[:1].reshape(1, -1), rtol=1e-5
     )
 
 

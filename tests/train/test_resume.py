@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from linnet_runtime.owned_directory import remove_abandoned
 from linnet_train.augment.settings import Augmentation
 from linnet_train.data.dataset import Dataset
 from linnet_train.errors import TrainingError
@@ -263,6 +264,43 @@ def test_a_damaged_run_gets_one_line(
     (run / file).write_bytes(content)
     error = one_line_error(program("train", "--resume", run, status=1))
     assert error.startswith(f"{run / file}: got ")
+
+
+def test_the_older_run_that_a_killed_process_was_replacing_is_removed_by_the_next(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    """It stayed beside the new one for ever."""
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    code = (
+        "import os, pathlib, sys\n"
+        "from linnet_train.recipes.recipe import Recipe\n"
+        "from linnet_train.run import new_run\n"
+        "with new_run(Recipe(data='photos'), pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(run)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    (aside,) = (path for path in tmp_path.iterdir() if path != run)
+    assert (aside / "run" / "metrics.json").exists()
+    assert not (run / "metrics.json").exists()
+    with locked(run):
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_the_older_run_is_kept_while_the_process_that_replaces_it_lives(tiny_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    beside = []
+
+    def fail_to_train() -> None:
+        with new_run(Recipe(data="photos"), run):
+            remove_abandoned(tmp_path, ".run.")
+            beside.extend(tmp_path.glob(".run.*/run/metrics.json"))
+            raise TrainingError("photos", got="none")
+
+    with pytest.raises(TrainingError, match="photos: got none"):
+        fail_to_train()
+    assert len(beside) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert (run / "metrics.json").exists(), "it is back"
 
 
 class TestLock:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sys
 import time
@@ -45,7 +44,7 @@ from linnet_train.errors import TrainingError
 from linnet_train.recipes.reading import to_recipe
 from linnet_train.recipes.recipe import Recipe
 from linnet_train.report import Trained, classification_metrics, write_report
-from linnet_train.run_lock import locked
+from linnet_train.run_lock import locked, put_aside
 from linnet_train.training.batches import PhotosInTurn
 from linnet_train.training.loop import PREDICT_BATCH, Watch, check_recipe, predict_logits, train_network
 from linnet_train.training.phases import phases_of
@@ -93,7 +92,7 @@ def new_run(recipe: Recipe, run: Path) -> Iterator[None]:
         if run.exists():
             refuse_existing(run, overwrite=True, marker=CONFIG)
             locks.enter_context(locked(run))
-            older = run.rename(run.with_name(f".{run.name}.{os.getpid()}.old"))
+            older = locks.enter_context(put_aside(run))
         try:
             _make_directory(run)
         except TrainingError:
@@ -110,9 +109,6 @@ def new_run(recipe: Recipe, run: Path) -> Iterator[None]:
                 if older:
                     older.rename(run)
             raise
-        finally:
-            if older:
-                shutil.rmtree(older, ignore_errors=True)
 
 
 def _check_paths(recipe: Recipe, run: Path) -> None:

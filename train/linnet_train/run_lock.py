@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from linnet_runtime.owned_directory import owned_directory, remove_abandoned
 from linnet_train.errors import TrainingError
 
 _LOCK = ".lock"  # in the run's directory; removed when training ends
@@ -16,6 +17,8 @@ _LOCK = ".lock"  # in the run's directory; removed when training ends
 @contextlib.contextmanager
 def locked(run: Path) -> Iterator[None]:
     """Holds the lock of a run during the block. The kernel releases it when the process ends, however it ends.
+
+    An older run that a killed process had put aside is removed first.
 
     Args:
         run: the run's directory, which must exist.
@@ -30,6 +33,7 @@ def locked(run: Path) -> Iterator[None]:
         raise TrainingError(str(run), got=error.strerror, expected="a run that can be written") from error
     try:
         _take(descriptor, path, run)
+        remove_abandoned(run.parent, _aside_prefix(run))
         try:
             yield
         finally:
@@ -38,6 +42,19 @@ def locked(run: Path) -> Iterator[None]:
                     path.unlink()
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def put_aside(run: Path) -> Iterator[Path]:
+    """Moves an older run to another path beside its own for the block. At the end of the block it is removed, unless it
+    has been moved back. ``locked`` removes what a killed process had put aside.
+    """
+    with owned_directory(run.parent, _aside_prefix(run)) as folder:
+        yield run.rename(folder / run.name)
+
+
+def _aside_prefix(run: Path) -> str:
+    return f".{run.name}."
 
 
 def _take(descriptor: int, path: Path, run: Path) -> None:

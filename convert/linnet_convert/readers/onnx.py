@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ _DYNAMIC = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFl
 _MOVES = {"Transpose", "Reshape", "Identity", "Flatten", "Squeeze", "Cast", "QuantizeLinear", "DequantizeLinear"}
 _VALUES: dict[str, Values] = {"Softmax": "probabilities", "Sigmoid": "independent_probabilities"}
 _ROW = 2
+_NEWEST_OPSET = re.compile(r"is till opset (\d+)")  # in ONNX Runtime's words about one that it does not know
 
 
 def load(path: Path) -> onnx.ModelProto:
@@ -96,7 +98,7 @@ def read(path: Path, sides: OpenSides) -> Facts:
     given = msgspec.structs.replace(given, shape=shape)
     closed = model
     if None not in shape:
-        closed = close(model, shape)  # type: ignore[arg-type]  # no side is None
+        closed = _close(path, model, shape)  # type: ignore[arg-type]  # no side is None
         original_dtype = given.dtype
         given, wanted = check_picture(str(path), _tensors(closed.graph.input), _tensors(closed.graph.output))
         check_classes(str(path), given, wanted)
@@ -109,7 +111,6 @@ def read(path: Path, sides: OpenSides) -> Facts:
     scale, zero_point = _steps(graph, given.name, "DequantizeLinear", forward=True)
     output_scale, output_zero_point = _steps(graph, wanted.name, "QuantizeLinear", forward=False)
     info = {entry.key.removeprefix(PREFIX): entry.value for entry in model.metadata_props}
-    opsets = {entry.domain: entry.version for entry in model.opset_import}
     operators = {node.op_type for node in graph.node}
     return Facts(
         kind="onnx",
@@ -118,9 +119,30 @@ def read(path: Path, sides: OpenSides) -> Facts:
         output=msgspec.structs.replace(wanted, scale=output_scale, zero_point=output_zero_point),
         values=values,
         metadata=read_model_info(info),
-        requires={"onnx_opset": str(opsets.get("", 0))},
+        requires={"onnx_opset": str(_opset(model))},
         dynamic_range=bool(operators & _DYNAMIC),
     )
+
+
+def _close(path: Path, model: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.ModelProto:
+    """See ``close``. Raises ConversionError for an opset that ONNX Runtime does not know, too."""
+    try:
+        return close(model, shape)
+    except Exception as error:
+        newest = _NEWEST_OPSET.search(str(error))
+        if newest is None:
+            raise
+        raise ConversionError(
+            str(path),
+            got=f"opset {_opset(model)}",
+            expected=f"at most {newest[1]}, which is as far as ONNX Runtime goes",
+            fix="export the model with an older opset, such as 17",
+        ) from error
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators."""
+    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
 
 
 def _precision(graph: onnx.GraphProto, operators: set[str]) -> Precision:
