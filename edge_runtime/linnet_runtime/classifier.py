@@ -18,7 +18,7 @@ from linnet_runtime.decision import probabilities, top_classes
 from linnet_runtime.failover.checked import Limits
 from linnet_runtime.failover.ladder import open_ladder
 from linnet_runtime.preprocess import Color, preprocess
-from linnet_runtime.sessions import PrecisionChoice, choose_precision
+from linnet_runtime.sessions import PrecisionChoice, choose_precision, warn_of_float
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,10 @@ class Classifier(Closable):
     by side, and the device runs the model for one of them at a time.
     """
 
-    def __init__(self, bundle: Bundle, session: Session) -> None:
+    def __init__(self, bundle: Bundle, session: Session, *, float_unasked: bool = False) -> None:
         self.bundle = bundle
         self.session = session
+        self._float_unasked = float_unasked  # a warning is due
         self._running = threading.Lock()
         self._opened()
 
@@ -97,7 +98,7 @@ class Classifier(Closable):
             device: a name from ``linnet devices``; several with commas, best first, where the next takes over when one
                 fails; or ``"auto"``: the first that is available and gives the right answers.
             precision: the model to run, ``"int8"`` or ``"float"``; None is int8 where the bundle has it, else float,
-                with a warning.
+                with a warning at the first picture.
             options: threads, and how much of the model has to run on the device.
             limits: when an accelerator counts as failed.
 
@@ -107,14 +108,10 @@ class Classifier(Closable):
             DeviceUnavailable: no device of the list is available; the line has the reason of each.
         """
         bundle = open_bundle(Path(path), absolute=True)
-        session = open_ladder(
-            bundle,
-            device,
-            precision=choose_precision(bundle, precision),
-            options=options or OpenOptions(),
-            limits=limits or Limits(),
-        )
-        return cls(bundle, session)
+        chosen = choose_precision(bundle, precision)
+        options, limits = options or OpenOptions(), limits or Limits()
+        session = open_ladder(bundle, device, precision=chosen, options=options, limits=limits)
+        return cls(bundle, session, float_unasked=precision is None and chosen == "float")
 
     def classify(self, picture: NDArray[np.uint8], *, color: Color) -> Classification:
         """Labels a picture.
@@ -150,6 +147,7 @@ class Classifier(Closable):
             logits = self.session.run(prepared.pixels)[0]
             inferred = time.perf_counter()
             model, device = self.session.model, self.session.device
+            self._warn_of_float()
         independent = model.output.is_independent
         probability = probabilities(logits, self.bundle.temperature, independent=independent)
         top = top_classes(probability, self.bundle.labels)
@@ -172,7 +170,14 @@ class Classifier(Closable):
     def logits(self, pixels: Pixels) -> Logits:
         """The logits, float32 [N, classes], of preprocessed pixels, uint8 RGB [N, H, W, 3]."""
         with self._running:
-            return self.session.run(pixels)
+            logits = self.session.run(pixels)
+            self._warn_of_float()
+        return logits
+
+    def _warn_of_float(self) -> None:
+        if self._float_unasked:
+            self._float_unasked = False
+            warn_of_float(self.bundle)
 
     def _release(self) -> None:
         with self._running:

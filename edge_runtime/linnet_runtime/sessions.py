@@ -21,21 +21,26 @@ PrecisionChoice = Literal["int8", "float"]
 
 
 def choose_precision(bundle: Bundle, wanted: PrecisionChoice | None) -> PrecisionChoice:
-    """The precision to run: the wanted one; without a wish int8 where the bundle has it, else float, with a warning.
+    """The precision to run: the wanted one; without a wish int8 where the bundle has it, else float. Whoever runs float
+    unasked warns with ``warn_of_float`` once a model has run: the line of an error comes first.
 
     Raises:
         BundleError: the bundle has no model in the wanted precision.
     """
     held: set[PrecisionChoice] = {"int8" if artifact.is_int8 else "float" for artifact in bundle.artifacts}
-    if wanted is None and "int8" not in held:
-        logger.warning("%s has no int8 model: its float model runs", bundle.name)
-        return "float"
-    if wanted is not None and wanted not in held:
+    if wanted is None:
+        return "int8" if "int8" in held else "float"
+    if wanted not in held:
         other = "float" if wanted == "int8" else "int8"
         raise BundleError(
             bundle.name, got=f"only {other} models", expected=f"one in {wanted}", fix=Setting("precision", other)
         )
-    return wanted or "int8"
+    return wanted
+
+
+def warn_of_float(bundle: Bundle) -> None:
+    """Warns that a float model runs, and that nobody asked for it."""
+    logger.warning("%s has no int8 model: its float model runs", bundle.name)
 
 
 def open_session(bundle: Bundle, device_name: str, *, precision: PrecisionChoice, options: OpenOptions) -> Session:

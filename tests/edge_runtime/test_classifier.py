@@ -18,7 +18,7 @@ from linnet_runtime.bundle import BundleError, open_bundle
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.preprocess import BORDER, read_picture
 from linnet_runtime.proof.canary import load_canary
-from program import linnet
+from program import linnet, one_line_error
 
 CPU_ENGINES = {"cpu:litert": "model.int8.tflite", "cpu:onnx": "model.int8.onnx", "cpu:openvino": "int8.xml"}
 
@@ -151,12 +151,14 @@ def test_a_bundle_without_int8_runs_its_float_model_and_a_warning_says_so(
 ) -> None:
     with Classifier.open(float_bundle, "fake") as classifier:
         assert classifier.session.model.precision == "float32"
+        for _ in range(2):
+            classifier.classify(striped(0), color="bgr")
     assert caplog.messages == ["small has no int8 model: its float model runs"]
 
 
 def test_a_precision_that_was_asked_for_needs_no_warning(float_bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with Classifier.open(float_bundle, "fake", precision="float"):
-        pass
+    with Classifier.open(float_bundle, "fake", precision="float") as classifier:
+        classifier.classify(striped(0), color="bgr")
     assert caplog.messages == []
     with pytest.raises(BundleError, match="small: got only float models, expected one in int8"):
         Classifier.open(float_bundle, "fake", precision="int8")
@@ -170,6 +172,24 @@ def test_every_command_runs_a_float_bundle_and_says_so_in_one_line(
     done = linnet(command[0], float_bundle, *command[1:], "--device", "fake", cwd=tmp_path)
     assert done.stderr.splitlines() == ["WARNING: small has no int8 model: its float model runs"]
     assert done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("classify", "p.png", "--device", "coral"),
+        ("run", "--source", "p.png", "--device", "coral"),
+        ("run", "--source", "nowhere", "--device", "fake"),
+        ("bench", "--device", "coral"),
+    ],
+)
+def test_where_a_float_bundle_does_not_run_the_reason_is_the_only_line(
+    command: tuple[str, ...], float_bundle: Path, tmp_path: Path
+) -> None:
+    """The warning came before it."""
+    assert cv2.imwrite(str(tmp_path / "p.png"), striped(0))
+    done = linnet(command[0], float_bundle, *command[1:], cwd=tmp_path, status=1)
+    assert one_line_error(done)
 
 
 def test_a_file_that_is_no_model_is_an_error_that_names_it(small_bundle: Path) -> None:

@@ -18,7 +18,7 @@ from linnet_runtime.bundle import open_bundle
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, precision_option, threads_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.machine import host
-from linnet_runtime.sessions import PrecisionChoice, choose_precision
+from linnet_runtime.sessions import PrecisionChoice, choose_precision, warn_of_float
 
 _SECONDS = (1.0, 5.0)  # warm-up and measurement of each row
 _QUICK_SECONDS = (0.2, 1.0)
@@ -46,7 +46,8 @@ def bench(
     Each row is measured in a separate process. The latency is that of inference on preprocessed pictures; linnet run
     measures each stage from the camera to the label.
     """
-    chosen = choose_precision(open_bundle(bundle), precision)  # a damaged bundle is one error, not one for each row
+    opened = open_bundle(bundle)  # a damaged bundle is one error, not one for each row
+    chosen = choose_precision(opened, precision)
     warm_up, seconds = _QUICK_SECONDS if quick else _SECONDS
     names = [name for group in device.split(",") for name in expand(group.strip())]
     for name in names:
@@ -60,11 +61,14 @@ def bench(
         for row in run_jobs(jobs):
             rows.append(row)
             progress.advance(task)
+    failed = all("error" in row for row in rows)
+    if precision is None and chosen == "float" and not failed:
+        warn_of_float(opened)
     if as_json:
         click.echo(msgspec.json.encode({"host": host(), "results": rows}))
     else:
         print_table(_table(rows))
-    if all("error" in row for row in rows):
+    if failed:
         raise LinnetError("linnet bench", got="; ".join(str(row["error"]) for row in rows))
 
 
