@@ -226,6 +226,13 @@ class Pipeline(Closable):
 def _deciders(settings: CameraSettings, bundle: Bundle) -> list[Decider]:
     """A decider for each region of a camera."""
     return [
-        Decider(bundle.labels, bundle.temperature, settings.decision, camera=settings.name, region=name)
+        Decider(
+            bundle.labels,
+            bundle.temperature,
+            settings.decision,
+            interval_s=settings.when.interval_s,
+            camera=settings.name,
+            region=name,
+        )
         for name in settings.region_names
     ]

@@ -77,6 +77,7 @@ class Decider:
         temperature: float,
         settings: DecisionSettings,
         *,
+        interval_s: float | None = None,
         camera: str = "",
         region: str = "",
     ) -> None:
@@ -86,6 +87,7 @@ class Decider:
             labels: the bundle's.
             temperature: the bundle's.
             settings: what counts and how sure it must be.
+            interval_s: that of ``When``: intervals of that length are no gaps.
             camera: the camera's name, for events.
             region: the region's name, for events.
 
@@ -100,7 +102,7 @@ class Decider:
         self._deciding = SeveralLabels(self._rules) if settings.several else OneLabel(self._rules)
         self._exponential = Exponential(settings.window_s) if settings.smoothing == "exponential" else None
         self._votes = Votes(settings.window_s, self._deciding.own) if settings.smoothing == "vote" else None
-        self._gaps = Gaps(settings.gap_s)
+        self._gaps = Gaps(settings.gap_s, interval_s)
         self.reset()
 
     def reset(self) -> None:

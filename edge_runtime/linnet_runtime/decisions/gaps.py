@@ -7,17 +7,24 @@ from collections import deque
 
 _USUAL_OF = 15  # intervals
 _TIMES_USUAL = 10
+_TIMES_STATED = 2
 _LEAST_S = 1.0  # a pause of a third of a second at 30 frames a second is an engine that was busy
 
 
 class Gaps:
-    """Finds gaps between results: an interval above ``gap_s``, or, where that is None, above ten times the usual
-    interval and above one second. The usual interval is the median of the last 15, gaps among them, so that a camera
-    that becomes slow has no gaps after eight results. A time that goes back is a gap too.
+    """Finds gaps between results: an interval above ``gap_s``, or, where that is None, above each of
+
+    - ten times the usual interval: the median of the last 15, gaps among them, so that a camera that becomes slow has
+      no gaps after eight results,
+    - twice the stated ``interval_s`` of results without motion,
+    - one second.
+
+    A time that goes back is a gap too.
     """
 
-    def __init__(self, gap_s: float | None) -> None:
+    def __init__(self, gap_s: float | None, interval_s: float | None) -> None:
         self._gap_s = gap_s
+        self._least_s = max(_LEAST_S, _TIMES_STATED * (interval_s or 0))
         self._intervals: deque[float] = deque(maxlen=_USUAL_OF)
         self._last: float | None = None
 
@@ -38,4 +45,4 @@ class Gaps:
             return self._gap_s
         if not self._intervals:
             return None
-        return max(_LEAST_S, _TIMES_USUAL * statistics.median(self._intervals))
+        return max(self._least_s, _TIMES_USUAL * statistics.median(self._intervals))

@@ -122,7 +122,7 @@ class DecisionSettings(_Table, frozen=True):
     """The least number of seconds that a decided label stays."""
     gap_s: _PositiveSeconds | None = None
     """After this many seconds without a result, earlier results no longer count. Not stated: ten times the usual
-    interval between results, and at least one second."""
+    interval between results, and at least one second and twice the ``interval_s`` of ``when``."""
 
     def __post_init__(self) -> None:
         """Raises ValueError, to which a decoder adds the JSON path."""

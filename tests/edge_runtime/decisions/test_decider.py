@@ -290,6 +290,15 @@ def test_a_stated_gap_counts() -> None:
     assert labels(decisions) == ["unknown", "open", "unknown", "open"]
 
 
+def test_the_stated_interval_without_motion_is_no_gap() -> None:
+    """A frame a minute, and many while something moves: the label that was decided stays decided."""
+    deciding = Decider(LABELS, 1.0, DecisionSettings(agree=3), interval_s=60)
+    run(deciding, [sure(OPEN)] * 50)
+    decisions = [deciding.decide(sure(CLOSED), frame(5 + 60 * i)) for i in (1, 2, 3)]
+    assert labels(decisions) == ["open", "open", "closed"]
+    assert labels(run(deciding, [sure(OPEN)], start=500)) == ["unknown"]
+
+
 def test_a_time_that_goes_back_is_a_gap() -> None:
     deciding = decider(smoothing="exponential", window_s=10.0)
     run(deciding, [sure(CLOSED)] * 5, start=100)
