@@ -343,18 +343,22 @@ def test_a_file_that_is_read_but_cannot_be_translated_is_one_line(
     program("convert", tmp_path / "model.onnx", "--out", tmp_path / "x.linnet", *says, "--formats", "onnx,openvino")
 
 
-def test_a_file_that_is_no_model_gets_a_fix(tmp_path: Path, program: Program) -> None:
+def test_a_file_that_is_no_model_gets_a_fix(tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.txt").touch()
-    done = program("convert", "notes.txt", "--out", "x.linnet", status=1, cwd=tmp_path)
+    done = program("convert", "notes.txt", "--out", "x.linnet", status=1)
     assert one_line_error(done) == (
         "notes.txt: got a file .txt, expected a run of linnet train, a SavedModel, or a file .tflite, .onnx, .xml, "
         ".keras, .h5. Fix: give the model's file, or the folder of the run or of the SavedModel"
     )
 
 
-def test_a_folder_of_photos_is_no_source_and_is_to_be_trained_on(tmp_path: Path, program: Program) -> None:
+def test_a_folder_of_photos_is_no_source_and_is_to_be_trained_on(
+    tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "photos" / "bolt").mkdir(parents=True)
-    done = program("convert", "photos", "--out", "x.linnet", status=1, cwd=tmp_path)
+    done = program("convert", "photos", "--out", "x.linnet", status=1)
     error = one_line_error(done)
     assert error.startswith(
         "photos: got a folder that is neither a run nor a SavedModel, expected a run of linnet train"

@@ -291,7 +291,7 @@ class TestTables:
         (["split.group_pattern=(a"], "recipe $.split: got group_pattern '(a': missing )"),
         (["split.group_pattern=(a)", "split.group_column=x"], "group_column or group_pattern, one of the two"),
         (["split.folds=2"], "recipe $.split.folds: got 2, expected int >= 3"),
-        (["split.group_colunm=x"], "recipe $.split: got 'group_colunm', expected one of group_column"),
+        (["split.group_colunm=x"], "recipe $.split: got 'group_colunm', expected group_column"),
         (["sampling=balance"], "recipe $.sampling: got 'balance', expected balanced"),
         (["augment.view=overhaed"], "recipe $.augment.view: got 'overhaed', expected overhead"),
         (["augment.mixp=1"], "recipe $.augment: got 'mixp', expected one of mixup"),
