@@ -40,7 +40,7 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Its name in results, events and topics. Several cameras need different names."""
     policy: Policy | None = None
     """``"newest"``: a frame that waits is replaced by the next one. ``"every"``: every frame is classified. None is
-    newest for a live source and every for a file."""
+    newest for a camera, and every for files and watched folders."""
     max_age_ms: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Drop a frame or a result that is older than this, and count it."""
     rotate: Rotation = 0
@@ -117,7 +117,8 @@ class CameraReader:
         self._source: Source | None = camera.open_source()
         self._damaged_before = 0  # by sources that are closed
         self.live = self._source.live
-        self.keeps_all = (camera.settings.policy or ("newest" if self.live else "every")) == "every"
+        policy = camera.settings.policy
+        self.keeps_all = self._source.every_frame if policy is None else policy == "every"
         self._triggers = [Trigger(camera.settings.when) for _ in camera.settings.regions]
         self._requested = threading.Event()
         self._stop = threading.Event()

@@ -25,7 +25,7 @@ class SimulatedCamera:
     """Plays its script: gives a frame, raises an error, waits for an event, calls a function; then it has ended."""
 
     def __init__(self, script: Iterable[Step], *, live: bool = True) -> None:
-        self.live = live
+        self.live, self.every_frame = live, not live
         self.closed = 0
         self.skipped = 0
         self._script = iter(script)

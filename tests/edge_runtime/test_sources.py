@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from linnet_runtime.sources import Frame, Source, SourceError, open_source
+from linnet_runtime.sources.gstreamer import _is_built_in
 from linnet_runtime.sources.opencv import OpenCvSource
 from program import DATA, linnet, needs_data, one_line_error
 
@@ -166,6 +167,25 @@ def test_the_rendered_conveyor_is_a_camera() -> None:
     assert second.captured_monotonic > first.captured_monotonic
 
 
+def test_so_many_frames_of_the_conveyor_are_a_clip() -> None:
+    source = open_source("synthetic:?frames=3&fps=5")
+    assert (source.live, source.every_frame) == (False, True)
+    assert len(read_all(source)) == 3
+
+
+def test_gstreamer_is_one_line_where_opencv_has_none_and_a_camera_where_it_has() -> None:
+    uri = "gst:videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48"
+    if _is_built_in():
+        source = open_source(uri)
+        assert source.live
+        assert [frame.pixels.shape for frame in read_all(source)] == [(48, 64, 3)] * 3
+        return
+    with pytest.raises(SourceError) as refused:
+        open_source(uri)
+    assert str(refused.value).startswith(f"{uri}: got OpenCV {cv2.__version__} without GStreamer, expected one that")
+    assert "Fix: sudo apt install python3-opencv" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("uri", "error"),
     [
@@ -188,7 +208,10 @@ def test_the_rendered_conveyor_is_a_camera() -> None:
         ("v4l2:///dev/video99", "v4l2:///dev/video99: got no /dev/video99, expected "),
         ("x" * 300, f"the source {'x' * 300}: got File name too long, expected a file, a folder"),
         ("ftp://user:pass@host/clip.mp4", "got 'ftp://host/clip.mp4', expected a file"),
-        ("synthetic:fast", "got 'synthetic:fast', expected synthetic: and nothing after it"),
+        ("synthetic:fast", "got 'synthetic:fast', expected synthetic:, with ?fps=1 to 1000 and frames=N or nothing"),
+        ("synthetic:?fps=5000", "got 'synthetic:?fps=5000', expected synthetic:, with ?fps=1 to 1000"),
+        ("synthetic:?frames=2.5", "got 'synthetic:?frames=2.5', expected synthetic:, with ?fps=1 to 1000"),
+        ("gst:", "--source: got 'gst:', expected gst: and a GStreamer pipeline. Fix: --source gst:v4l2src"),
     ],
 )
 def test_a_source_that_is_not_there_is_one_line(uri: str, error: str, small_bundle: Path) -> None:

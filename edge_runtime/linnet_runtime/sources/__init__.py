@@ -3,8 +3,10 @@
 0, /dev/video0, v4l2:///dev/video0    a V4L2 camera; 0?width=1280&height=720&fps=30
 picamera2://0                         a Raspberry Pi camera
 rtsp://…, http(s)://…                 a network stream (RTSP, MJPEG)
+gst:PIPELINE                          a GStreamer pipeline
 clip.mp4                              a video file
 folder/, 'folder/*.jpg', photo.jpg    pictures
+watch:folder                          pictures as they are dropped into a folder
 synthetic:                            the rendered conveyor belt
 """
 
@@ -29,6 +31,8 @@ _SCHEMES = {
     "http": "linnet_runtime.sources.http_camera:open_http",
     "https": "linnet_runtime.sources.http_camera:open_http",
     "picamera2": "linnet_runtime.sources.picamera:open_picamera",
+    "gst": "linnet_runtime.sources.gstreamer:open_gstreamer",
+    "watch": "linnet_runtime.sources.watched_folder:open_watched_folder",
     "synthetic": "linnet_runtime.sources.conveyor:open_conveyor",
 }
 _VIDEO = "linnet_runtime.sources.video_file:open_video"

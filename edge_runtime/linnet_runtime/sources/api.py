@@ -46,8 +46,14 @@ class Source(Protocol):
 
     @property
     def live(self) -> bool:
-        """True for a camera or a stream: only its newest frame matters, and it is opened again when it ends. False for
-        a file: every frame matters, and its end is the end of the run.
+        """True for a camera or a stream: it is opened again when it ends. False for a file: its end is the end of the
+        run.
+        """
+
+    @property
+    def every_frame(self) -> bool:
+        """Whether every frame matters, as of a file, and reading waits for them to be used. False for a camera: only
+        its newest frame matters.
         """
 
     @property

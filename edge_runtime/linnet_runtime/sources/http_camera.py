@@ -30,7 +30,7 @@ _FEW = 3  # bad pictures in a row that are left out; more of them are a loss
 class MjpegSource(Closable):
     """JPEG pictures one after the other in the answer to a single request."""
 
-    live = True
+    live, every_frame = True, False
 
     def __init__(self, name: str, response: http.client.HTTPResponse, timeout_s: float) -> None:
         self._name = name
@@ -95,7 +95,7 @@ class MjpegSource(Closable):
 class SnapshotSource:
     """A camera that is asked for a picture every so many seconds. A few bad answers in a row are left out."""
 
-    live = True
+    live, every_frame = True, False
 
     def __init__(self, ask: Callable[[], Frame], every_s: float) -> None:
         """Raises SourceError or PictureError where the first answer is no picture."""

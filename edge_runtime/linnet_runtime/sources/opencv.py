@@ -38,7 +38,7 @@ class OpenCvSource(Closable):
         expected: str,
     ) -> None:
         """Raises SourceError when no frame comes, with FFmpeg's last message where there is one."""
-        self.live = live
+        self.live, self.every_frame = live, not live
         self._name = name
         with _ffmpegs_errors() as said:
             self._capture = open_capture()

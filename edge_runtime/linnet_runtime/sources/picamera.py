@@ -22,7 +22,7 @@ class PicameraSource(Closable):
     there. Its rows are padded: they are converted first, and then cut to the width.
     """
 
-    live = True
+    live, every_frame = True, False
     skipped = 0
 
     def __init__(self, camera: Any) -> None:

@@ -18,7 +18,7 @@ class PicturesSource:
     that is an error.
     """
 
-    live = False
+    live, every_frame = False, True
 
     def __init__(self, name: str, paths: list[Path]) -> None:
         self._name = name
