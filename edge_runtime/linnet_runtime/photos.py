@@ -28,10 +28,12 @@ _DECODERS = 4  # OpenCV decodes without holding the interpreter's lock
 
 @dataclass(frozen=True)
 class Photos:
-    """Preprocessed photos: ``pixels`` uint8 RGB [N, H, W, 3], ``labels`` int64 [N] indices into the model's labels."""
+    """Preprocessed, labelled photos."""
 
     pixels: Pixels
+    """uint8 RGB [N, H, W, 3]."""
     labels: NDArray[np.int64]
+    """int64 [N], indices into the model's labels."""
 
     def __post_init__(self) -> None:
         if len(self.pixels) != len(self.labels):

@@ -19,7 +19,7 @@ data_option = click.option(
     "--data",
     type=click.Path(path_type=Path),
     help="The run that made the bundle, for its validation photos, or a folder or table of labelled ones. Photos that "
-    "it was trained on flatter top-1.",
+    "it was trained on make top-1 look better than it is.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for machines instead of a table.")
 json_lines_option = click.option(

@@ -86,8 +86,8 @@ class PhotosInTurn(keras.utils.PyDataset):
 def balanced(indices: Indices, labels: NDArray[np.int64], rng: np.random.Generator) -> Indices:
     """Indices in random order: as many as ``indices`` has, and equally many of each class, to within one.
 
-    Photos of a small class are repeated after all of them have been used. Of a large class, some are left for another
-    epoch.
+    Photos of a small class are repeated after all of them have been used. Some photos of a large class are left for
+    another epoch.
     """
     classes = [indices[labels == label] for label in np.unique(labels)]
     counts = np.full(len(classes), len(indices) // len(classes))
