@@ -17,12 +17,17 @@ from starlette.routing import Route
 from linnet_devices.api import LinnetError
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.server.answers import HttpError, error_response, json_response
+from linnet_runtime.server.board import Board
+from linnet_runtime.server.cameras import LiveCameras
 from linnet_runtime.server.guard import Bodies, Guard
 from linnet_runtime.server.inference import infer, model_metadata, server_metadata
+from linnet_runtime.server.live_page import LivePage
 from linnet_runtime.server.metrics import CONTENT_TYPE, ServerMetrics
 from linnet_runtime.server.models import Models, ServedModel
+from linnet_runtime.server.notify import notify, watchdog_interval_s
 from linnet_runtime.server.openapi import openapi
 from linnet_runtime.server.pictures import classify_upload
+from linnet_runtime.server.pulse import Pulse
 from linnet_runtime.server.repository import repository_routes
 from linnet_runtime.server.settings import MEBI, ServeSettings
 from linnet_runtime.server.tensors import BINARY_HEADER
@@ -41,11 +46,17 @@ class TooLate(HttpError):  # noqa: N818  # the status' own name
 class Server:
     """What the addresses of one server share."""
 
-    def __init__(self, models: Models, settings: ServeSettings, token: str | None = None) -> None:
+    def __init__(
+        self, models: Models, settings: ServeSettings, token: str | None, cameras: LiveCameras, board: Board
+    ) -> None:
+        """``cameras`` use the first of the models; the server restarts them when it changes, and not more."""
         self.models = models
-        self.versions = Versions(models, _release)
+        self.versions = Versions(models, self._changed)
         self.metrics = ServerMetrics(models)
         self.bodies = Bodies(int(settings.max_body_mb * MEBI), settings.timeout_s)
+        self.page = LivePage(models, self.versions, cameras, board, self.bodies, self._restart_cameras)
+        self._cameras, self._board = cameras, board
+        self._restarting = asyncio.Lock()
         self._settings = settings
         self._token = token
 
@@ -56,6 +67,7 @@ class Server:
             routes=[
                 *self._protocol(),
                 *repository_routes(self.models, self.versions, self.bodies),
+                *self.page.routes(),
                 Route("/v1/classify", self.classify, methods=["POST"]),
                 Route("/metrics", self.metrics_text),
                 Route("/openapi.json", self.openapi),
@@ -69,11 +81,38 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        watching = asyncio.create_task(self.versions.watch())
+        tasks = [asyncio.create_task(self.versions.watch())]
+        interval_s = watchdog_interval_s()
+        if interval_s is not None:
+            tasks.append(asyncio.create_task(self._stay_alive(interval_s)))
+        notify("READY=1")
         yield
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        notify("STOPPING=1")
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _stay_alive(self, interval_s: float) -> None:
+        """Tells systemd's watchdog that the service works, as long as results come."""
+        pulse = Pulse(self.models, self._cameras, self._board, self._settings.timeout_s)
+        while True:
+            if pulse.beats():
+                notify("WATCHDOG=1")
+            await asyncio.sleep(interval_s)
+
+    async def _changed(self, model: ServedModel) -> None:
+        """Has the cameras use what answers now, before the older version is closed."""
+        if model is self.models.first:
+            await self._restart_cameras()
+
+    async def _restart_cameras(self) -> None:
+        async with self._restarting:
+            lane = self.models.first.lane
+            if lane is None:
+                await asyncio.to_thread(self._cameras.stop)
+            else:
+                await asyncio.to_thread(self._cameras.restart, lane.classifier)
+            self._board.clear()
 
     def _protocol(self) -> list[Route]:
         """The Open Inference Protocol: each address of a model with and without a version."""
@@ -155,10 +194,6 @@ class Server:
             raise
         self.metrics.count(model.name, response.status_code, time.monotonic() - started)
         return response
-
-
-async def _release(_model: ServedModel) -> None:
-    pass
 
 
 def _handler(answer: Callable[[Exception], Response]) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -37,6 +38,7 @@ class Lane(Closable):
         self._held = 0
         self._lock = threading.Lock()
         self._closing = False
+        self.working_since: float | None = None
         opened: Future[Classifier] = Future()
         self._thread = threading.Thread(target=self._work, args=(opened,), name="linnet-lane", daemon=True)
         self._thread.start()
@@ -97,7 +99,9 @@ class Lane(Closable):
         with classifier:
             opened.set_result(classifier)
             while (job := self._jobs.get()) is not None:
+                self.working_since = time.monotonic()
                 job()
+                self.working_since = None
 
     def _release(self) -> None:
         """Answers what is queued, then closes the bundle."""

@@ -75,6 +75,11 @@ class Models:
                 raise LinnetError(str(path), got=f"a second bundle named {name}", expected="a name for each")
             self._by_name[name] = ServedModel(name, path.absolute(), opening.device)
 
+    @property
+    def first(self) -> ServedModel:
+        """The first bundle of the command: the cameras use it."""
+        return next(iter(self))
+
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._by_name.values())
 
@@ -110,6 +115,10 @@ class Models:
         model.device = device or model.device
         model.reason = ""
         return before
+
+    def classifier_of_cameras(self) -> Classifier:
+        """The first bundle's, once it is loaded."""
+        return self.lane(self.first.name).classifier
 
     def load(self, model: ServedModel) -> None:
         """Opens a bundle before the server starts. Raises as ``open_lane``."""

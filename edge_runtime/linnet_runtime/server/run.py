@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import ssl
@@ -45,6 +46,16 @@ class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _NoClientsFaults(logging.Filter):
+    """Leaves out what Uvicorn reports of clients: one that sends no HTTP, or that does not read to the end."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR and not str(record.msg).startswith("Cancel ")
+
+
+_NO_CLIENTS_FAULTS = _NoClientsFaults()
 
 
 def listen(settings: ServeSettings) -> socket.socket:
@@ -113,6 +124,7 @@ def run_server(app: Starlette, settings: ServeSettings, listening: socket.socket
         ssl_keyfile=settings.key,
     )
     server = _Uvicorn(config)
+    logging.getLogger("uvicorn.error").addFilter(_NO_CLIENTS_FAULTS)
 
     def end() -> None:
         on_end()
