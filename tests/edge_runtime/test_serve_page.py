@@ -149,7 +149,7 @@ def test_every_control_is_reached_by_the_keyboard_and_its_focus_is_seen(page: Pa
 
 def test_the_threshold_is_changed_on_the_page(page: Page, server: RunningServer) -> None:
     opened(page, server)
-    page.wait_for("document.querySelector('#threshold-0')")
+    page.wait_for("document.querySelectorAll('#threshold-0').length")
     page.evaluate(
         "document.querySelector('#threshold-0').value = 0.9999; document.querySelector('#threshold-0').focus()"
     )
