@@ -82,7 +82,9 @@ class Page:
         """Waits until an expression is true, and returns its value."""
         deadline = time.monotonic() + PATIENCE_S / 10
         while not (value := self.evaluate(expression)):
-            assert time.monotonic() < deadline, f"never true: {expression}; {self.faults}; {self.evaluate('document.body.innerText')}"
+            assert time.monotonic() < deadline, (
+                f"never true: {expression}; {self.faults}; {self.evaluate('document.body.innerText')}"
+            )
             time.sleep(0.1)
         return value
 

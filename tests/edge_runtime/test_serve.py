@@ -271,13 +271,13 @@ def test_a_slow_body_is_408(small_bundle: Path) -> None:
 def test_mistakes_at_the_start_are_one_line(small_bundle: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        error = one_line_error(linnet("serve", small_bundle, "--device", "fake", "--port", port, status=1))
+        error = one_line_error(linnet("serve", small_bundle, "--device", "fake", "--port", port, status=2))
     assert error == f"127.0.0.1:{port}: got Address already in use, expected a free port to listen on. Fix: --port PORT"
-    error = one_line_error(linnet("serve", small_bundle, small_bundle, status=1))
+    error = one_line_error(linnet("serve", small_bundle, small_bundle, status=2))
     assert error.endswith("got a second bundle named small, expected a name for each")
     error = one_line_error(linnet("serve", tmp_path / "none.linnet", "--port", 0, status=1))
     assert "none.linnet: got no such folder, expected a bundle" in error
-    error = one_line_error(linnet("serve", small_bundle, "--token-file", tmp_path / "none", "--port", 0, status=1))
+    error = one_line_error(linnet("serve", small_bundle, "--token-file", tmp_path / "none", "--port", 0, status=2))
     assert error.endswith("got No such file or directory, expected a file with the token")
-    error = one_line_error(linnet("serve", small_bundle, "--certificate", tmp_path / "none", status=1))
+    error = one_line_error(linnet("serve", small_bundle, "--certificate", tmp_path / "none", status=2))
     assert error == "TLS: got no key, expected both. Fix: --key FILE"

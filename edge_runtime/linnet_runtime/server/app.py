@@ -32,6 +32,7 @@ from linnet_runtime.server.repository import repository_routes
 from linnet_runtime.server.settings import MEBI, ServeSettings
 from linnet_runtime.server.tensors import BINARY_HEADER
 from linnet_runtime.server.versions import Versions
+from linnet_runtime.sinks.metrics import RunMetrics
 
 Work = Callable[[Classifier], Response]
 _VERSIONS = ("", "/versions/{version}")
@@ -46,16 +47,18 @@ class TooLate(HttpError):  # noqa: N818  # the status' own name
 class Server:
     """What the addresses of one server share."""
 
-    def __init__(
-        self, models: Models, settings: ServeSettings, token: str | None, cameras: LiveCameras, board: Board
-    ) -> None:
-        """``cameras`` use the first of the models; the server restarts them when it changes, and not more."""
+    def __init__(self, models: Models, settings: ServeSettings, token: str | None, cameras: LiveCameras) -> None:
+        """``cameras`` use the first of the models; the server opens them again when it changes. They are started with
+        the server's ``board`` among their sinks.
+        """
+        stream = cameras.stream(models.first.name, models.classifier_of_cameras().bundle.labels)
+        self.board = Board(RunMetrics(stream) if cameras.settings else None)
         self.models = models
         self.versions = Versions(models, self._changed)
         self.metrics = ServerMetrics(models)
         self.bodies = Bodies(int(settings.max_body_mb * MEBI), settings.timeout_s)
-        self.page = LivePage(models, self.versions, cameras, board, self.bodies, self._restart_cameras)
-        self._cameras, self._board = cameras, board
+        self.page = LivePage(models, self.versions, cameras, self.board, self.bodies, self._restart_cameras)
+        self._cameras = cameras
         self._restarting = asyncio.Lock()
         self._settings = settings
         self._token = token
@@ -94,7 +97,7 @@ class Server:
 
     async def _stay_alive(self, interval_s: float) -> None:
         """Tells systemd's watchdog that the service works, as long as results come."""
-        pulse = Pulse(self.models, self._cameras, self._board, self._settings.timeout_s)
+        pulse = Pulse(self.models, self._cameras, self.board, self._settings.timeout_s)
         while True:
             if pulse.beats():
                 notify("WATCHDOG=1")
@@ -112,7 +115,12 @@ class Server:
                 await asyncio.to_thread(self._cameras.stop)
             else:
                 await asyncio.to_thread(self._cameras.restart, lane.classifier)
-            self._board.clear()
+            self.board.clear()
+
+    def summary(self) -> dict[str, object]:
+        """What was counted, for the last line of the output."""
+        of_cameras = {"cameras": self._cameras.summary()} if self._cameras.settings else {}
+        return self.metrics.summary() | of_cameras
 
     def _protocol(self) -> list[Route]:
         """The Open Inference Protocol: each address of a model with and without a version."""
@@ -151,7 +159,8 @@ class Server:
         return json_response(model_metadata(model, lane.classifier))
 
     async def metrics_text(self, request: Request) -> Response:
-        return Response(self.metrics.text(), media_type=CONTENT_TYPE)
+        text = await asyncio.to_thread(lambda: self.metrics.text() + self.board.metrics_text())
+        return Response(text, media_type=CONTENT_TYPE)
 
     async def openapi(self, request: Request) -> Response:
         return json_response(openapi())

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_runtime.results import Event, Result
+from linnet_runtime.sinks.metrics import RunMetrics
 from linnet_runtime.sources.api import Frame
 
 EVENTS = 30
@@ -44,7 +45,9 @@ class Board:
     name = "page"
     pictures = True
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: RunMetrics | None) -> None:
+        """``metrics`` counts what comes; None where there is no camera."""
+        self._metrics = metrics
         self._lock = threading.Lock()
         self._results: dict[tuple[str, str], dict[str, object]] = {}
         self._events: deque[ShownEvent] = deque(maxlen=EVENTS)
@@ -55,6 +58,8 @@ class Board:
 
     def write(self, item: Result | Event) -> bool:
         """Takes a result or an event; see ``sinks.api.Sink``."""
+        if self._metrics is not None:
+            self._metrics.count(item)
         if isinstance(item, Event):
             self._add(item)
         else:
@@ -72,6 +77,10 @@ class Board:
         with self._lock:
             self._results.clear()
             self._troubles.clear()
+
+    def metrics_text(self) -> bytes:
+        """The cameras' metrics in Prometheus' text format; empty where there is no camera."""
+        return b"" if self._metrics is None else self._metrics.text()
 
     def results(self) -> list[dict[str, object]]:
         """The newest result of each region, as its line of JSON with the most probable labels."""

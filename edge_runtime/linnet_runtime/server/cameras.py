@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,14 @@ from linnet_devices.api import LinnetError
 from linnet_devices.closable import Closable
 from linnet_runtime.camera import Camera, CameraSettings
 from linnet_runtime.classifier import Classifier
+from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.results import Event, Result
 from linnet_runtime.server.answers import NotFound
+from linnet_runtime.sinks.api import Sink, Stream
+from linnet_runtime.sinks.queued import Sinks
+from linnet_runtime.sinks.registry import open_sinks
+from linnet_runtime.sinks.settings import SinkSettings
 from linnet_runtime.sources.api import Frame
 
 logger = logging.getLogger("linnet")
@@ -25,11 +30,13 @@ _AGAIN_S = 5.0  # until a pipeline that has failed is opened again
 
 
 class LiveCameras(Closable):
-    """Runs the cameras of a server, in a thread."""
+    """Runs the cameras of a server in a thread. The sinks stay open when the pipeline is opened again."""
 
-    def __init__(self, cameras: Sequence[Camera]) -> None:
+    def __init__(self, sinks: SinkSettings, cameras: Sequence[Camera]) -> None:
+        self._sink_settings = sinks
         self._cameras = list(cameras)
-        self._put: Callable[[Result | Event], object] = lambda _: None
+        self._sinks: Sinks | None = None
+        self._classifier: Classifier | None = None
         self._pipeline: Pipeline | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -43,26 +50,39 @@ class LiveCameras(Closable):
         """The settings of each camera, as they are now."""
         return [camera.settings for camera in self._cameras]
 
-    def start(self, classifier: Classifier, put: Callable[[Result | Event], object]) -> None:
-        """Opens the cameras and classifies their frames. ``put`` is called with each result and event, in the thread.
+    def stream(self, bundle: str, labels: tuple[str, ...]) -> Stream:
+        """What sinks may know of the cameras."""
+        return Stream(
+            labels=labels,
+            bundle=bundle,
+            cameras={one.name: one.region_names for one in self.settings},
+            statistics=self.summary,
+            request=self.request,
+        )
+
+    def start(self, classifier: Classifier, *more: Sink) -> None:
+        """Opens the cameras and the sinks, and ``more`` sinks; then frames are classified in a thread.
 
         Raises:
             SourceError: a source cannot be opened.
+            SinkError: a sink cannot be opened.
             LinnetError: a setting does not fit the model.
         """
-        self._put = put
-        if self._cameras:
-            self._begin(classifier, self._open_pipeline(classifier))
+        if not self._cameras:
+            return
+        bundle = classifier.bundle
+        self._sinks = open_sinks(self._sink_settings, self.stream(bundle.name, bundle.labels), *more)
+        self._begin(classifier, self._open_pipeline(classifier))
 
     def stop(self) -> None:
-        """Ends the thread and closes the sources; the classifier is then free. Idle cameras stay as they are."""
+        """Ends the thread and closes the sources; the classifier is then free."""
         self._stop.set()
         pipeline, thread = self._pipeline, self._thread
         if pipeline is not None:
             pipeline.stop()
         if thread is not None:
             thread.join()
-        self._thread = None
+        self._thread = self._classifier = None
 
     def restart(self, classifier: Classifier) -> None:
         """Opens the cameras again, with another classifier or other settings; where that fails, again and again."""
@@ -95,9 +115,15 @@ class LiveCameras(Closable):
         return None if pipeline is None else pipeline.newest_frame(camera)
 
     def summary(self) -> Mapping[str, Any]:
-        """The counters of the pipeline; empty while none is open."""
-        pipeline = self._pipeline
-        return {} if pipeline is None else pipeline.summary()
+        """What the pipeline, the devices and the sinks have counted. The pipeline's counters begin again with it."""
+        pipeline, classifier, sinks = self._pipeline, self._classifier, self._sinks
+        session = classifier.session if classifier else None
+        return {
+            **(pipeline.summary() if pipeline else {}),
+            **(session.summary() if isinstance(session, SupervisedSession) else {}),
+            "pipeline_restarts": self.restarts,
+            "sinks": sinks.summary() if sinks else {},
+        }
 
     def recent(self) -> Mapping[str, Any]:
         """The times of the last minute; empty while no pipeline is open."""
@@ -110,13 +136,17 @@ class LiveCameras(Closable):
         if pipeline is not None:
             pipeline.request(camera)
 
+    def _put(self, item: Result | Event) -> None:
+        if self._sinks is not None:
+            self._sinks.put(item)
+
     def _open_pipeline(self, classifier: Classifier) -> Pipeline:
         return Pipeline(self._cameras, classifier, on_result=self._put, on_event=self._put)
 
     def _begin(self, classifier: Classifier, pipeline: Pipeline | None) -> None:
         self._stop.clear()
         self.ended = False
-        self._pipeline = pipeline
+        self._classifier, self._pipeline = classifier, pipeline
         self._thread = threading.Thread(
             target=self._run, args=(classifier, pipeline), name="linnet-cameras", daemon=True
         )
@@ -133,7 +163,7 @@ class LiveCameras(Closable):
                         opened.run()
                 self.ended = not self._stop.is_set()
                 return
-            except LinnetError as error:
+            except (LinnetError, OSError) as error:  # OSError: standard output cannot be written any more
                 pipeline = None
                 self.failure = str(error)
                 logger.warning("the cameras are opened again in %g s: %s", _AGAIN_S, error)
@@ -142,3 +172,5 @@ class LiveCameras(Closable):
 
     def _release(self) -> None:
         self.stop()
+        if self._sinks is not None:
+            self._sinks.close()
