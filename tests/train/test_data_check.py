@@ -21,7 +21,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from linnet_train.data_check.alike import BITS, NEAR, Pairs, near_pairs, near_sets
+from linnet_runtime.perceptual_hash import BITS, NEAR
+from linnet_train.data_check.alike import Pairs, near_pairs, near_sets
 from linnet_train.data_check.findings import KINDS, Check, Finding, check_folder
 from program import DATA, needs_data, one_line_error
 

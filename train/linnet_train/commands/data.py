@@ -21,7 +21,7 @@ from linnet_devices.api import LinnetError
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.commands.options import json_option
 from linnet_runtime.commands.tables import plain_table, print_table
-from linnet_train.data_check.alike import NEAR
+from linnet_runtime.perceptual_hash import NEAR
 from linnet_train.data_check.findings import KINDS, Check, Finding, check_folder, keep_together
 from linnet_train.data_check.page import write_page
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from linnet_runtime.perceptual_hash import SIDE, color_grid, perceptual_hashes
 from linnet_runtime.photo_file import PhotoFile
 from linnet_runtime.photos import photo_name
 from linnet_runtime.preprocess import PictureError, Preprocess, preprocess, read_picture
-from linnet_train.data_check.alike import SIDE, color_grid, perceptual_hashes
 
 _COMPARED = Preprocess(height=SIDE, width=SIDE, crop="stretch")
 _THREADS = 4  # OpenCV and hashlib work without holding the interpreter's lock
