@@ -215,7 +215,7 @@ def test_gstreamer_is_one_line_where_opencv_has_none_and_a_camera_where_it_has()
     ],
 )
 def test_a_source_that_is_not_there_is_one_line(uri: str, error: str, small_bundle: Path) -> None:
-    done = linnet("run", small_bundle, "--device", "fake", "--source", uri, status=1, cwd=small_bundle)
+    done = linnet("run", small_bundle, "--device", "fake", "--source", uri, status=2, cwd=small_bundle)
     assert error in one_line_error(done)
     assert done.stdout == ""
 
@@ -232,7 +232,7 @@ def test_v4l2_alone_is_the_first_camera() -> None:
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "clip"])
 def test_a_file_that_is_no_video_is_one_line(name: str, content: bytes, small_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    done = linnet("run", small_bundle, "--device", "fake", "--source", tmp_path / name, status=1)
+    done = linnet("run", small_bundle, "--device", "fake", "--source", tmp_path / name, status=2)
     assert one_line_error(done).startswith(f"{tmp_path / name}: got ")
     assert one_line_error(done).endswith("expected a video that OpenCV can read")
 
@@ -242,7 +242,7 @@ def test_av1_without_a_decoder_is_named_with_what_to_do(small_bundle: Path) -> N
     clip = DATA.parent / "cases" / "av1.mp4"
     if not clip.is_file():
         pytest.skip("no clip in AV1 beside the real photos")
-    done = linnet("run", small_bundle, "--device", "fake", "--source", clip, status=1)
+    done = linnet("run", small_bundle, "--device", "fake", "--source", clip, status=2)
     assert one_line_error(done).startswith(f"{clip}: got AV1 video, for which OpenCV {cv2.__version__} has no decoder")
     assert one_line_error(done).endswith("Fix: ffmpeg -i av1.mp4 -c:v libx264 h264.mp4")
 

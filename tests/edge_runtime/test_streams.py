@@ -265,7 +265,7 @@ def test_an_address_that_refuses_is_one_line_with_the_reason_and_without_the_pas
     scheme: str, closed_port: int, small_bundle: Path
 ) -> None:
     uri = f"{scheme}://admin:s3cret@127.0.0.1:{closed_port}/live"
-    done = linnet("run", small_bundle, "--device", "fake", "--source", uri, status=1)
+    done = linnet("run", small_bundle, "--device", "fake", "--source", uri, status=2)
     error = one_line_error(done)
     assert error.startswith(f"{scheme}://127.0.0.1:{closed_port}/live: got ")
     assert "Connection refused" in error
@@ -274,7 +274,7 @@ def test_an_address_that_refuses_is_one_line_with_the_reason_and_without_the_pas
 
 
 def test_a_page_that_is_not_there_is_one_line(server: str, small_bundle: Path) -> None:
-    done = linnet("run", small_bundle, "--device", "fake", "--source", f"http://{server}/nothing", status=1)
+    done = linnet("run", small_bundle, "--device", "fake", "--source", f"http://{server}/nothing", status=2)
     assert one_line_error(done).startswith(f"http://{server}/nothing: got HTTP status 404 Not Found")
 
 

@@ -8,6 +8,9 @@ clip.mp4                              a video file
 folder/, 'folder/*.jpg', photo.jpg    pictures
 watch:folder                          pictures as they are dropped into a folder
 synthetic:                            the rendered conveyor belt
+
+A plug-in registers the function that opens its scheme in the entry point group ``linnet.sources``; the group is read
+only for a scheme that is not in the table.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import glob
 import importlib
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from linnet_devices.errors import Setting, nearest
@@ -35,10 +39,13 @@ _SCHEMES = {
     "watch": "linnet_runtime.sources.watched_folder:open_watched_folder",
     "synthetic": "linnet_runtime.sources.conveyor:open_conveyor",
 }
+ENTRY_POINT_GROUP = "linnet.sources"
+_MEMBERS = ("live", "every_frame", "skipped", "read", "close")  # of the protocol Source
+_PLUGIN_FIX = "install what the plug-in needs, or report it to its author"
 _VIDEO = "linnet_runtime.sources.video_file:open_video"
 _PACED_VIDEO = "linnet_runtime.sources.video_file:open_paced_video"
 _PICTURES = "linnet_runtime.sources.pictures:open_pictures"
-_EXPECTED = "a file, a folder, a camera's number, rtsp://, http://, picamera2:// or synthetic:"
+_EXPECTED = "a file, a folder, a camera's number, rtsp://, http://, picamera2://, gst:, watch: or synthetic:"
 
 
 def open_source(uri: str, *, paced: bool = False) -> Source:
@@ -53,6 +60,8 @@ def open_source(uri: str, *, paced: bool = False) -> Source:
         SourceError: it does not exist, cannot be opened or gives no frame; the line has the reason.
     """
     target = _target(uri)
+    if isinstance(target, EntryPoint):
+        return _open_plugin(target, uri)
     if paced and target == _VIDEO:
         target = _PACED_VIDEO
     module, _, function = target.partition(":")
@@ -60,7 +69,7 @@ def open_source(uri: str, *, paced: bool = False) -> Source:
     return opener(uri)
 
 
-def _target(uri: str) -> str:
+def _target(uri: str) -> str | EntryPoint:
     """Where the code for a URI is. Raises SourceError for a file that does not exist."""
     scheme, separator, _ = uri.partition(":")
     if separator and scheme in _SCHEMES:
@@ -75,7 +84,10 @@ def _target(uri: str) -> str:
             return _PICTURES if path.suffix.lower() in PICTURE_SUFFIXES else _VIDEO
     except OSError as error:
         raise SourceError(f"the source {uri}", got=error.strerror, expected=_EXPECTED) from error
-    near = nearest(scheme, _SCHEMES) if separator else []
+    plugins = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)} if separator else {}
+    if scheme in plugins:
+        return plugins[scheme]
+    near = nearest(scheme, [*_SCHEMES, *plugins]) if separator else []
     if "://" in uri or near:
         raise SourceError(
             Setting("source"),
@@ -91,3 +103,17 @@ def _target(uri: str) -> str:
         expected=_EXPECTED,
         fix="check the path; linnet doctor lists the cameras",
     )
+
+
+def _open_plugin(point: EntryPoint, uri: str) -> Source:
+    what = f"plug-in source {point.name} ({point.value})"
+    try:
+        source: Source = point.load()(uri)
+    except SourceError:
+        raise
+    except Exception as error:  # a plug-in may raise anything, and the error names it
+        raise SourceError(what, got=f"{type(error).__name__}: {error}", fix=_PLUGIN_FIX) from error
+    missing = [member for member in _MEMBERS if not hasattr(source, member)]
+    if missing:
+        raise SourceError(what, got=f"a source without {', '.join(missing)}", fix=_PLUGIN_FIX)
+    return source

@@ -1,4 +1,4 @@
-"""The conformance suite for authors of sinks."""
+"""The conformance suites for authors of sources and sinks."""
 
 import contextlib
 
@@ -7,3 +7,4 @@ with contextlib.suppress(ModuleNotFoundError):
 
     # pytest shows the values in a failed assert only in modules that were registered before their import.
     pytest.register_assert_rewrite("linnet_runtime.testing.sink_conformance")
+    pytest.register_assert_rewrite("linnet_runtime.testing.source_conformance")
