@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,6 +18,8 @@ from linnet_runtime.bundle import Bundle, open_bundle
 from linnet_runtime.decision import probabilities, top_classes
 from linnet_runtime.failover.checked import Limits
 from linnet_runtime.failover.ladder import open_ladder
+from linnet_runtime.failover.rung import DeviceEvent
+from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.preprocess import Color, preprocess
 from linnet_runtime.sessions import PrecisionChoice, choose_precision, warn_of_float
 
@@ -148,6 +151,8 @@ class Classifier(Closable):
             inferred = time.perf_counter()
             model, device = self.session.model, self.session.device
             self._warn_of_float()
+            supervised = self.session if isinstance(self.session, SupervisedSession) else None
+            canary_passed_at = supervised.canary_passed_at if supervised else None
         independent = model.output.is_independent
         probability = probabilities(logits, self.bundle.temperature, independent=independent)
         top = top_classes(probability, self.bundle.labels)
@@ -165,7 +170,12 @@ class Classifier(Closable):
                 "inference": (inferred - started) * 1e3,
                 "decision": (decided - inferred) * 1e3,
             },
+            canary_passed_at=canary_passed_at,
         )
+
+    def listen(self, listener: Callable[[DeviceEvent], object]) -> Callable[[], None]:
+        """Calls a function with every further event of the devices, in its thread. Returns what ends that."""
+        return self.session.listen(listener) if isinstance(self.session, SupervisedSession) else lambda: None
 
     def logits(self, pixels: Pixels) -> Logits:
         """The logits, float32 [N, classes], of preprocessed pixels, uint8 RGB [N, H, W, 3]."""

@@ -12,9 +12,10 @@ from linnet_runtime.bundle import Bundle
 from linnet_runtime.camera import Camera, CameraReader, CameraSettings, PreparedFrame, PreparedPart
 from linnet_runtime.classifier import Classification, Classifier
 from linnet_runtime.decisions.decider import Decider, Decision
+from linnet_runtime.failover.rung import DeviceEvent
 from linnet_runtime.latency_sketch import LatencySketch, RecentLatency
 from linnet_runtime.mailbox import Mailbox
-from linnet_runtime.results import Event, Result
+from linnet_runtime.results import Event, Result, events_of_device
 from linnet_runtime.sources.api import Frame, Source
 
 
@@ -65,6 +66,7 @@ class Pipeline(Closable):
         self._frames = [0] * len(self._readers)
         self._deciders = [_deciders(reader.settings, classifier.bundle) for reader in self._readers]
         self._mailbox = Mailbox[PreparedFrame, Event]([reader.keeps_all for reader in self._readers])
+        self._stop_listening = classifier.listen(self._note_device)
         for reader in self._readers:
             reader.start(self._mailbox)
         self._opened()
@@ -208,6 +210,11 @@ class Pipeline(Closable):
             if self._on_event is not None:
                 self._on_event(event)
 
+    def _note_device(self, device_event: DeviceEvent) -> None:
+        """A recall has to come before the results of the next device."""
+        for event in events_of_device(device_event):
+            self._mailbox.post(event, first=True)
+
     def _forget(self, camera: str) -> None:
         """What a camera showed before it was lost does not count towards its next decision."""
         for reader, deciders in zip(self._readers, self._deciders, strict=True):
@@ -216,6 +223,7 @@ class Pipeline(Closable):
                     decider.reset()
 
     def _release(self) -> None:
+        self._stop_listening()
         self._mailbox.close()
         for reader in self._readers:
             reader.stop()

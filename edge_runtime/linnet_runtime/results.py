@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from linnet_runtime.classifier import Classification
+from linnet_runtime.failover.rung import DeviceEvent
 from linnet_runtime.sources.api import Frame
 
 EventKind = Literal[
@@ -69,6 +70,24 @@ class Event:
             "frames": self.frames,
         }
         return {"event": self.kind, "at": round(self.at, 6)} | {key: value for key, value in named.items() if value}
+
+
+def events_of_device(event: DeviceEvent) -> list[Event]:
+    """What happened to a device, as sinks receive it: a failover, after the recall of the results that may be wrong."""
+    continues = f"; {event.to} continues after {event.seconds:.3f} s" if event.to and event.seconds is not None else ""
+    reason = f"{event.what}: {event.reason}{continues}"
+    failover = Event("failover", event.at, reason=reason, device=event.device)
+    if not event.frames:
+        return [failover]
+    recalled = Event(
+        "recalled",
+        event.at,
+        reason=f"{event.what}: {event.frames} results of {event.device} since its last passed canary may be wrong",
+        device=event.device,
+        since=event.since,
+        frames=event.frames,
+    )
+    return [recalled, failover]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from linnet_runtime import Classifier
 from linnet_runtime.bundle import BundleError, open_bundle
 from linnet_runtime.failover import supervisor
 from linnet_runtime.failover.checked import CheckedSession, Limits, Wanted, open_checked
-from linnet_runtime.failover.rung import Event, Rung
+from linnet_runtime.failover.rung import DeviceEvent, Rung
 from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.pipeline import Pipeline, Result
 from linnet_runtime.sources import Frame
@@ -103,7 +103,7 @@ def back() -> Iterator[threading.Event]:
     logging.getLogger("linnet").removeHandler(listener)
 
 
-def events_of(classifier: Classifier) -> list[Event]:
+def events_of(classifier: Classifier) -> list[DeviceEvent]:
     assert isinstance(classifier.session, SupervisedSession)
     return list(classifier.session.events)
 
@@ -173,7 +173,7 @@ def test_the_canaries_are_asked_on_the_live_accelerator_when_their_time_has_come
     accelerators: Accelerators, bundle_folder: Path
 ) -> None:
     """Before the frame, which the next device then labels: with no time between two of them no frame is wrong."""
-    limits = replace(PATIENT, canary_s=0.0, canary_frames=None, first_backoff_s=60.0)
+    limits = replace(PATIENT, canary_frames=1, first_backoff_s=60.0)
     with Classifier.open(bundle_folder, "first,cpu", limits=limits) as classifier:
         results = stream(classifier)
         before = next(results)
@@ -409,14 +409,19 @@ def test_the_summary_lists_what_happened(accelerators: Accelerators, bundle_fold
         first = process.stdout.readline()
         accelerators.fail("abort")
         rest, said = process.stdout.read(), process.stderr.read()
-    *frames, last = map(json.loads, (first + rest).splitlines())
+    *lines, last = map(json.loads, (first + rest).splitlines())
+    frames = [line for line in lines if "frame" in line]
+    recalled, failover = (line for line in lines if "event" in line and "frame" not in line)
     summary = last["summary"]
     assert process.returncode == 0
     assert {frame["device"] for frame in frames} == {"first", "cpu:litert"}
     assert summary["frames_by_device"]["first"] + summary["frames_by_device"]["cpu:litert"] == len(frames) == 8
     assert summary["frames_repeated"] == 1
     (event,) = summary["events"]
-    assert set(event) == {"device", "what", "reason", "at", "to", "seconds"}
+    assert set(event) == {"device", "what", "reason", "at", "to", "seconds", "frames", "since"}
+    assert (recalled["event"], recalled["device"], recalled["frames"]) == ("recalled", "first", event["frames"])
+    assert recalled["since"] == frames[0]["canary_passed_at"]
+    assert (failover["event"], failover["device"]) == ("failover", "first")
     assert (event["device"], event["what"], event["to"]) == ("first", "crash", "cpu:litert")
     (line,) = said.splitlines()
     assert line.startswith("WARNING: cpu:litert continues after ")

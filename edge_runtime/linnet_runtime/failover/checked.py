@@ -13,8 +13,11 @@ from linnet_devices.isolated import OPEN_S
 from linnet_devices.registry import load_device
 from linnet_devices.session import InputAdapter
 from linnet_runtime.bundle import Bundle, check_artifact
-from linnet_runtime.proof.canary import PICTURES, Canary, check_canary
+from linnet_runtime.proof.canary import ALL, Canary, check_canary
 from linnet_runtime.sessions import PrecisionChoice, find_artifact, is_isolated, open_model, open_session
+
+_SHARE_AFTER_FAILURE = 0.25
+_FALLING_OFF = 0.9  # after each passed canary: about a thousand inferences until the usual share
 
 
 class WrongAnswers(DeviceError):  # noqa: N818  # the state's name says it
@@ -38,10 +41,13 @@ class Limits:
     start_s: float = 10.0
     """The most seconds that a start waits for accelerators. Then the stream begins on the next device that works, and
     an accelerator that opens later takes over."""
-    canary_s: float = 3600.0
-    """Seconds between two runs of the canaries on the accelerator in use."""
+    canary_share: float = 0.01
+    """The share of its time that an accelerator spends on canaries, one photo at a time: seconds between two of them
+    follow from what one takes. After a failure it is 0.25 at first, and falls off."""
     canary_frames: int | None = None
-    """Frames between two runs of the canaries; None for no such limit."""
+    """Frames between two canary photos, in place of ``canary_share``."""
+    out_s: float = 600.0
+    """Seconds that a device stays out which failed its canary twice within a minute of use."""
     first_backoff_s: float = 1.0
     """Seconds until a failed device is tried again. Each further failure doubles them."""
     longest_backoff_s: float = 60.0
@@ -68,41 +74,57 @@ class Wanted:
 
 
 class CheckedSession:
-    """A session that has passed its canaries; an isolated one is checked again at intervals. It is not for two threads
-    at once.
-
-    ``verdict`` is the last result of the canaries.
+    """A session that has passed its canaries; an isolated one is checked again and again with one photo of them. It is
+    not for two threads at once.
     """
 
+    verdict: str
+    """The last result of the canaries."""
+    passed_at: float | None
+    """When an isolated session last passed a canary: seconds since the epoch. None for others, and without canaries."""
+    unconfirmed: int
+    """How many frames it has answered since."""
+
     def __init__(self, session: Session, wanted: Wanted, *, isolated: bool) -> None:
-        """Runs the canaries, on an isolated device after a blank picture: the first inference takes longer.
+        """Runs all canaries, on an isolated device after a blank picture: the first inference takes longer.
 
         Raises:
             WrongAnswers, TooSlow, DeviceError: the session is then still open.
         """
         self.session = session
         self.verdict = "its artifact has no canary"
+        self.passed_at = None
+        self.unconfirmed = 0
         self._canary = wanted.canary
         self._limits = wanted.limits
         self._isolated = isolated
-        self._frames = self._slow_in_a_row = 0
+        self._share = self._limits.canary_share
+        self._slow_in_a_row = self._photo = 0
+        self._photos = len(wanted.canary.pixels) if wanted.canary else 1
         if isolated:
             session.run(np.zeros((1, *InputAdapter(session.model.input).shape), np.uint8))
-        started = time.monotonic()
-        self._check()
-        each_s = (self._checked_at - started) / PICTURES
+        each_s = self._check(ALL) / self._photos
+        self._due_at = time.monotonic() + each_s / self._share
         if isolated and each_s > self._limits.slow_s:
             raise self._too_slow(f"{each_s * 1e3:.0f} ms for a canary")
 
+    def watch_closely(self) -> None:
+        """Checks it often at first, because it has failed before."""
+        self._share = max(_SHARE_AFTER_FAILURE, self._limits.canary_share)
+        self._due_at = 0.0
+
     def run(self, pixels: Pixels) -> Logits:
-        """``Session.run``, after the canaries where they are due. Raises WrongAnswers where a canary fails."""
+        """``Session.run``, after a canary photo where one is due. Raises WrongAnswers where it fails."""
         if self._is_due():
-            self._check()
+            each_s = self._check(slice(self._photo, self._photo + 1))
+            self._photo = (self._photo + 1) % self._photos
+            self._share = max(self._limits.canary_share, _FALLING_OFF * self._share)
+            self._due_at = time.monotonic() + each_s / self._share
         started = time.monotonic()
         logits = self.session.run(pixels)
         slow = (time.monotonic() - started) / len(pixels) > self._limits.slow_s
         self._slow_in_a_row = self._slow_in_a_row + 1 if slow else 0
-        self._frames += len(pixels)
+        self.unconfirmed += len(pixels)
         return logits
 
     @property
@@ -116,21 +138,27 @@ class CheckedSession:
         self.session.close()
 
     def _is_due(self) -> bool:
-        if not self._isolated:
+        if self.passed_at is None:
             return False
         frames = self._limits.canary_frames
-        by_frames = frames is not None and self._frames >= frames
-        return by_frames or time.monotonic() - self._checked_at >= self._limits.canary_s
+        return time.monotonic() >= self._due_at if frames is None else self.unconfirmed >= frames
 
-    def _check(self) -> None:
-        result = check_canary(self._canary, self.session)
+    def _check(self, photos: slice) -> float:
+        """Runs canary photos and returns the seconds that they took. Raises WrongAnswers."""
+        started = time.monotonic()
+        result = check_canary(self._canary, self.session, photos)
         if result is not None:
             self.verdict = f"canary {result}"
             if not result.passed:
-                since = f", {self._frames} frames after it last passed" if self._frames else ""
-                raise WrongAnswers(f"canary on {self.session.device}", got=f"{result}{since}")
-        self._checked_at = time.monotonic()
-        self._frames = 0
+                since = f", {self.unconfirmed} frames after it last passed" if self.unconfirmed else ""
+                raise WrongAnswers(
+                    f"canary on {self.session.device}",
+                    got=f"{result}{since}",
+                    expected="the logits that the bundle keeps of its canary photos",
+                )
+            self.passed_at = time.time() if self._isolated else None
+        self.unconfirmed = 0
+        return time.monotonic() - started
 
     def _too_slow(self, got: str) -> TooSlow:
         limit = f"at most {self._limits.slow_s * 1e3:g} ms, half of the deadline"

@@ -12,7 +12,7 @@ from linnet_runtime.failover.checked import Limits, Wanted, open_checked
 from linnet_runtime.failover.rung import Rung
 from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.proof.canary import load_canary
-from linnet_runtime.sessions import PrecisionChoice, is_isolated, open_session
+from linnet_runtime.sessions import PrecisionChoice, is_isolated
 
 logger = logging.getLogger("linnet")
 
@@ -30,14 +30,14 @@ def open_ladder(
     where one fails the next device of the list continues. With ``"auto"`` that is the CPU.
 
     Raises:
-        DeviceError: an unknown device, or one that cannot read the model.
+        DeviceError: an unknown device, one that cannot read the model, or one that fails its canary.
         DeviceUnavailable: none of the devices is available; the error has the reason of each.
         BundleError: a file of the bundle is damaged.
     """
     names = [name.strip() for name in device.split(",")]
-    if len(names) == 1 and names[0] != AUTO and not is_isolated(names[0]):
-        return open_session(bundle, names[0], precision=precision, options=options)
     wanted = Wanted(bundle, precision, options, load_canary(bundle), limits)
+    if len(names) == 1 and names[0] != AUTO and not is_isolated(names[0]):
+        return open_checked(names[0], wanted).session
     if names == [AUTO]:
         return _open_auto(wanted)
     if AUTO in names:

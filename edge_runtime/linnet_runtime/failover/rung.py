@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from linnet_devices.api import DeviceError, DeviceUnavailable, LinnetError
+from linnet_devices.api import DeviceUnavailable, LinnetError
 from linnet_devices.errors import DeviceCrashed, DeviceHung
 from linnet_runtime.failover.checked import CheckedSession, Limits, TooSlow, WrongAnswers
+
+_TWICE_WITHIN_S = 60.0
 
 Opener = Callable[[threading.Event], CheckedSession]
 
@@ -23,7 +26,7 @@ _WHAT: dict[type[Exception], str] = {
 
 
 @dataclass(frozen=True)
-class Event:
+class DeviceEvent:
     """What happened to a device of a ladder."""
 
     device: str
@@ -36,6 +39,10 @@ class Event:
     """The device that continued; None where none did."""
     seconds: float | None = None
     """How long the first frame waited for that device's answer, including the time of the failed device."""
+    frames: int = 0
+    """How many frames it has answered since it last passed a canary: their results may be wrong."""
+    since: float | None = None
+    """When that was, in seconds since 1970."""
 
 
 class Rung:
@@ -55,19 +62,32 @@ class Rung:
         self._limits = limits
         self._backoff_s = limits.first_backoff_s
         self._opened_at = time.monotonic()
+        self._has_failed = False
+        self._wrong_at = -math.inf
 
     def up(self, session: CheckedSession) -> None:
+        """It works from now on; one that has failed in use is checked often at first."""
         self.session, self._opened_at = session, time.monotonic()
+        if self._has_failed:
+            session.watch_closely()
 
-    def down(self, error: Exception) -> None:
-        now = time.monotonic()
-        if self.session is not None and now - self._opened_at >= self._limits.longest_backoff_s:
+    def down(self, error: Exception) -> DeviceEvent:
+        """It has failed. Returns the event."""
+        now, session = time.monotonic(), self.session
+        if session is not None and now - self._opened_at >= self._limits.longest_backoff_s:
             self._backoff_s = self._limits.first_backoff_s
         self.session, self.retry_at = None, now + self._backoff_s
         self.reason = error if isinstance(error, LinnetError) else str(error)
         self._backoff_s = min(2 * self._backoff_s, self._limits.longest_backoff_s)
-
-
-def failure(rung: Rung, error: DeviceError) -> Event:
-    """The event of its failure, now."""
-    return Event(rung.name, _WHAT.get(type(error), "error"), str(error), time.time())
+        said = str(error)
+        if session is not None:
+            self._has_failed = True
+            if isinstance(error, WrongAnswers):
+                if now - self._wrong_at <= _TWICE_WITHIN_S:
+                    self.retry_at = now + self._limits.out_s
+                    said += f". It stays out for {self._limits.out_s:g} s, because it did so twice within a minute"
+                self._wrong_at = now
+        event = DeviceEvent(self.name, _WHAT.get(type(error), "error"), said, time.time())
+        if session is None or session.passed_at is None:
+            return event
+        return replace(event, frames=session.unconfirmed, since=session.passed_at)

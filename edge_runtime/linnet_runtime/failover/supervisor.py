@@ -17,7 +17,7 @@ from functools import partial
 from linnet_devices.api import DeviceError, DeviceUnavailable, LinnetError, Logits, Model, Pixels, Placement, Setting
 from linnet_devices.closable import Closable
 from linnet_runtime.failover.checked import CheckedSession, Limits
-from linnet_runtime.failover.rung import Event, Rung, failure
+from linnet_runtime.failover.rung import DeviceEvent, Rung
 
 logger = logging.getLogger("linnet")
 
@@ -42,15 +42,16 @@ class SupervisedSession(Closable):
             DeviceUnavailable: none can be opened; the error has the reason of each.
             BundleError: an artifact's file is damaged.
         """
-        self.events: deque[Event] = deque(maxlen=_MOST_EVENTS)
-        self.frames_repeated = 0
+        self.events: deque[DeviceEvent] = deque(maxlen=_MOST_EVENTS)
+        self.frames_repeated = self.frames_recalled = 0
         self.frames_by_device: Counter[str] = Counter()
         self._name = name
         self._rungs = rungs
         self._started = False
         self._fault: Exception | None = None  # not a device's: it is raised to the caller
         self._failed: list[CheckedSession] = []  # the thread closes them, because that may take a while
-        self._unanswered: list[Event] = []
+        self._listeners: list[Callable[[DeviceEvent], object]] = []
+        self._unanswered: list[DeviceEvent] = []
         self._restarts: deque[float] = deque(maxlen=limits.restarts_a_minute)
         self._stop = threading.Event()
         self._changed = threading.Condition()
@@ -61,7 +62,8 @@ class SupervisedSession(Closable):
         ]
         try:
             self._start(limits.start_s)
-            self._answered_by = self._best(patience_s=0)[1].session
+            best = self._best(patience_s=0)[1]
+            self._answered_by, self._passed_at = best.session, best.passed_at
         except BaseException:
             self._release()
             raise
@@ -100,10 +102,22 @@ class SupervisedSession(Closable):
                 self.frames_repeated += 1
                 continue
             self._note_answer(session.session.device, len(pixels), time.monotonic() - started)
-            self._answered_by = session.session
+            self._answered_by, self._passed_at = session.session, session.passed_at
             if session.slowness is not None and any(other.session for other in self._rungs if other is not rung):
                 self._drop(rung, session.slowness)
             return logits
+
+    @property
+    def canary_passed_at(self) -> float | None:
+        """When the device that answered last had last passed a canary, in seconds since the epoch; see
+        ``CheckedSession``.
+        """
+        return self._passed_at
+
+    def listen(self, listener: Callable[[DeviceEvent], object]) -> Callable[[], None]:
+        """Calls a function with every further event, in the thread in which it happens. Returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def left_out(self, name: str) -> str | LinnetError:
         """Why a device of the ladder is not used; empty where it is used or is still being opened."""
@@ -111,10 +125,13 @@ class SupervisedSession(Closable):
         return "" if rung.session or rung.opening else rung.reason
 
     def summary(self) -> dict[str, object]:
-        """The events, how many frames a second device had to answer, and how many each device answered."""
+        """The events, how many frames a second device had to answer, how many may be wrong, and how many each device
+        answered.
+        """
         return {
             "events": [asdict(event) for event in self.events],
             "frames_repeated": self.frames_repeated,
+            "frames_recalled": self.frames_recalled,
             "frames_by_device": dict(self.frames_by_device),
         }
 
@@ -148,7 +165,7 @@ class SupervisedSession(Closable):
             for rung in self._rungs:
                 if rung.opening and rung.session is None:
                     rung.reason = f"{rung.name}: not open after {start_s:g} s"
-                    self.events.append(Event(rung.name, "late", str(rung.reason), time.time()))
+                    self._record(DeviceEvent(rung.name, "late", str(rung.reason), time.time()))
 
     def _open_first(self, rung: Rung) -> None:
         """The first try."""
@@ -175,24 +192,31 @@ class SupervisedSession(Closable):
                 patience_s,
             )
         if found is None:
-            self.events.extend(self._unanswered)
+            for event in self._unanswered:
+                self._record(event)
             self._unanswered.clear()
             raise DeviceUnavailable(Setting("device", self._name), reasons=[rung.reason for rung in self._rungs])
         return found
 
     def _drop(self, rung: Rung, error: DeviceError) -> None:
         """Removes a failed device from the ladder until it is opened again."""
-        self._unanswered.append(failure(rung, error))
         with self._changed:
             if rung.session is not None:
                 self._failed.append(rung.session)
-            rung.down(error)
+            event = rung.down(error)
             self._changed.notify_all()
+        self.frames_recalled += event.frames
+        self._unanswered.append(event)
+
+    def _record(self, event: DeviceEvent) -> None:
+        self.events.append(event)
+        for listener in tuple(self._listeners):
+            listener(event)
 
     def _note_answer(self, device: str, frames: int, seconds: float) -> None:
         self.frames_by_device[device] += frames
         for event in self._unanswered:
-            self.events.append(replace(event, to=device, seconds=seconds))
+            self._record(replace(event, to=device, seconds=seconds))
             logger.warning("%s continues after %.3f s: %s", device, seconds, event.reason)
         self._unanswered.clear()
 
@@ -202,10 +226,9 @@ class SupervisedSession(Closable):
             session = rung.open(self._stop)
         except DeviceError as error:
             with self._changed:
-                first, event = rung.opening, failure(rung, error)
-                if first:
-                    self.events.append(event)
-                rung.down(error)
+                first, event = rung.opening, rung.down(error)
+            if first:
+                self._record(event)
             if not first:
                 logger.info("it still fails: %s", error)
             elif self._started:
@@ -216,7 +239,7 @@ class SupervisedSession(Closable):
             rung.up(session)
             self._changed.notify_all()
         if missed:
-            self.events.append(Event(rung.name, "back", session.verdict, time.time()))
+            self._record(DeviceEvent(rung.name, "back", session.verdict, time.time()))
             logger.warning("%s is back: %s", rung.name, session.verdict)
         else:
             logger.info("%s is ready: %s", rung.name, session.verdict)
@@ -252,5 +275,5 @@ class SupervisedSession(Closable):
         return rung, max(rung.retry_at, self._restarts[0] + _MINUTE_S) if full else rung.retry_at
 
 
-def _log_left_out(event: Event) -> None:
+def _log_left_out(event: DeviceEvent) -> None:
     logger.warning("%s is left out (%s): %s", event.device, event.what, event.reason)

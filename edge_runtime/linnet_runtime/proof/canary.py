@@ -20,6 +20,7 @@ from linnet_runtime.npz import NpzError, numbers, read_npz
 
 CANARY = "canary.npz"
 PICTURES = 8
+ALL = slice(None)
 _STEPS = 8.0  # of the int8 output's scale
 _SPREADS = 2.0  # times what the engines themselves differ by
 _HEADER_BYTES = 1024  # an array's, at most
@@ -112,17 +113,18 @@ def canary_name(session: Session) -> str:
     return Path(session.model.path).name.replace("_edgetpu.tflite", ".tflite")
 
 
-def check_canary(canary: Canary | None, session: Session) -> CanaryResult | None:
-    """Runs the canaries on an open session; None where there are none for its model."""
+def check_canary(canary: Canary | None, session: Session, photos: slice = ALL) -> CanaryResult | None:
+    """Runs the canaries, or some of their photos, on an open session; None where there are none for its model."""
     name = canary_name(session)
     if canary is None or name not in canary.logits:
         return None
-    return compare_canary(canary, name, comparable(session.run(canary.pixels), session.model.output))
+    logits = comparable(session.run(canary.pixels[photos]), session.model.output)
+    return compare_canary(canary, name, logits, photos)
 
 
-def compare_canary(canary: Canary, name: str, logits: Logits) -> CanaryResult:
-    """Logits float32 [N, classes] of the artifact ``name`` against the known ones."""
-    known, tolerance = canary.logits[name], canary.tolerance[name]
+def compare_canary(canary: Canary, name: str, logits: Logits, photos: slice = ALL) -> CanaryResult:
+    """Logits float32 [N, classes] of the artifact ``name`` against the known ones of the same photos."""
+    known, tolerance = canary.logits[name][photos], canary.tolerance[name]
     second, first = np.sort(known, axis=1)[:, -2:].T
     clear = first - second > tolerance
     flipped = int((clear & (known.argmax(axis=1) != logits.argmax(axis=1))).sum())
