@@ -42,7 +42,7 @@ WRONG: dict[str, tuple[Optimizer, str]] = {
     "argument": ({"name": "SGD", "momentun": 0.9}, "recipe $.optimizer, SGD: got 'momentun', expected momentum"),
     "another's argument": ({"name": "SGD", "beta_1": 0.9}, "recipe $.optimizer, SGD: got 'beta_1', expected one of "),
     "value": ({"name": "SGD", "momentum": 2.0}, "recipe $.optimizer, SGD: got `momentum` must be a float between"),
-    "rate": ({"name": "SGD", "learning_rate": 1.0}, "$.optimizer.learning_rate: expected learning_rate, a key of its"),
+    "rate": ({"name": "SGD", "learning_rate": 1.0}, "$.optimizer.learning_rate: expected the key learning_rate of the"),
     "average": ({"name": "SGD", "use_ema": True}, "recipe $.optimizer.use_ema: expected the key regularization.ema"),
 }
 

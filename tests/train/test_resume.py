@@ -227,7 +227,8 @@ def test_a_damaged_checkpoint_gets_one_line(damage: Callable[[bytes], bytes], tm
     other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4)])
     other.compile(optimizer="adam")
     with pytest.raises(
-        TrainingError, match=r"checkpoint-0-1\.npz: got 4 others, expected 4 weights that fit the recipe"
+        TrainingError,
+        match=r"checkpoint-0-1\.npz: got 4 weights of other shapes, expected 4 weights that fit the recipe",
     ):
         checkpoint.load_checkpoint(path, other)
     path.write_bytes(damage(path.read_bytes()))
