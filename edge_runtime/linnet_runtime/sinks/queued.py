@@ -127,6 +127,7 @@ class QueuedSink(Closable):
 
     def _has_room(self) -> bool:
         room = len(self._results) < self._most_results and len(self._events) < self._most_events
+        room = room and self._pictures < PICTURES
         return room or self._ends_at is not None or self._lost_output is not None
 
     def _append(self, item: Result | Event) -> None:
