@@ -61,6 +61,9 @@ COMMANDS = {
     "serve": Command(
         "linnet_runtime.commands.serve:serve", "serve", "Serve bundles over HTTP, with a live page of the cameras."
     ),
+    "service": Command(
+        "linnet_runtime.commands.service:service", "serve", "Install linnet serve as a systemd service."
+    ),
     "bench": Command(
         "linnet_runtime.commands.bench:bench", "", "Measure a bundle's latency on several devices, side by side."
     ),
