@@ -18,6 +18,7 @@ from linnet_runtime.classifier import Classifier, Prepared
 from linnet_runtime.decisions.regions import cut
 from linnet_runtime.decisions.settings import DecisionSettings, Region, Rotation, When, check_regions
 from linnet_runtime.decisions.trigger import Trigger
+from linnet_runtime.frame_watch import FrameWatch
 from linnet_runtime.mailbox import Mailbox
 from linnet_runtime.results import Event, EventKind
 from linnet_runtime.sources.api import NO_FRAME_YET, Frame, Source, SourceError
@@ -119,6 +120,7 @@ class CameraReader:
         self.live = self._source.live
         policy = camera.settings.policy
         self.keeps_all = self._source.every_frame if policy is None else policy == "every"
+        self._watch = None if self._source.every_frame else FrameWatch(camera.settings.name)
         self._triggers = [Trigger(camera.settings.when) for _ in camera.settings.regions]
         self._requested = threading.Event()
         self._stop = threading.Event()
@@ -201,6 +203,8 @@ class CameraReader:
         if not self.online:
             self.online = True
             self._post("online", at=frame.captured_at)
+        for event in self._watch.look(frame) if self._watch is not None else ():
+            self._mailbox.post(event)
 
     def _prepare(self, frame: Frame) -> PreparedFrame | None:
         """The regions that are due; None where none is. Raises LinnetError where a region is less than one pixel."""

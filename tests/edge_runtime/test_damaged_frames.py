@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-import linnet_runtime.pipeline
+import linnet_runtime.camera
 import linnet_runtime.sources.http_camera
 from edge_runtime.network_camera import Answer, jpeg, network_camera, part
 from linnet_runtime import Classifier
@@ -222,7 +222,7 @@ def test_a_snapshot_that_is_no_picture_is_one_line(content: bytes, kind: str, li
 def test_a_status_is_the_reason_on_a_reconnection_too(
     status: int, small_bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(linnet_runtime.pipeline, "_FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(linnet_runtime.camera, "_SHORTEST_BACKOFF_S", 0.01)
 
     def answer(camera: Answer, number: int) -> None:
         if number == 2:
@@ -239,7 +239,7 @@ def test_a_status_is_the_reason_on_a_reconnection_too(
         for result in pipeline:
             if result.label == "washer":
                 break
-    (line,) = [message for message in caplog.messages if "trying again" in message]
+    (line,) = [message for message in caplog.messages if "still lost" in message]
     assert f"got HTTP status {status}" in line
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from edge_runtime.simulated_camera import SimulatedCamera, frame_of
+from linnet_runtime import Classifier
 from linnet_runtime.frame_watch import FrameWatch
+from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.results import Event
 from linnet_runtime.sources import Frame
 from linnet_runtime.synthetic.conveyor import conveyor_frames
-from program import DATA, needs_data
+from program import DATA, PATIENCE_S, needs_data
 
 RATE = 2.0  # frames a second
 NOISE = np.random.default_rng(0).normal(0, 1, (8, 480, 640, 3)).astype(np.float32)
@@ -141,6 +146,25 @@ def test_gray_frames_and_another_size_are_watched_too(scene: Picture) -> None:
     large = cv2.resize(scene, (600, 450), interpolation=cv2.INTER_CUBIC)
     found = watched(noisy(gray, 15), noisy(large, 15), noisy(blurred(gray), 10), [gray[:240].copy()] * 200)
     assert [event.kind for event in found] == ["covered", "uncovered", "frozen"]
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_cameras_events_come_out_of_the_pipeline_and_a_file_has_none(live: bool, small_bundle: Path) -> None:
+    pixels = frame_of(0).pixels
+    frames = [Frame(pixels, captured_monotonic=1000.0 + second) for second in range(40)]
+    shown = threading.Event()
+    camera = SimulatedCamera([*frames, shown.set], live=live)
+    found: list[Event] = []
+    with (
+        Classifier.open(small_bundle, "fake") as classifier,
+        Pipeline(lambda: camera, classifier, on_event=found.append) as pipeline,
+    ):
+        assert not live or shown.wait(PATIENCE_S)
+        for _ in pipeline:
+            if live:
+                break
+    kinds = [event.kind for event in found if event.kind not in ("enter", "offline")]
+    assert kinds == (["frozen"] if live else [])
 
 
 @needs_data
