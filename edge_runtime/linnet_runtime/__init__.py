@@ -6,21 +6,57 @@
 The names below are the public interface; the modules are internal.
 """
 
-from linnet_devices.errors import LinnetError
-from linnet_runtime.classifier import Classification, Classifier
-from linnet_runtime.failover.checked import Limits
-from linnet_runtime.pipeline import Pipeline
-from linnet_runtime.preprocess import read_picture
-from linnet_runtime.results import Result
-from linnet_runtime.sources import open_source
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from linnet_devices.errors import LinnetError
+    from linnet_runtime.camera import Camera, CameraSettings
+    from linnet_runtime.classifier import Classification, Classifier
+    from linnet_runtime.decisions.settings import DecisionSettings, Region, When
+    from linnet_runtime.failover.checked import Limits
+    from linnet_runtime.pipeline import Pipeline
+    from linnet_runtime.preprocess import read_picture
+    from linnet_runtime.results import Event, Result
+    from linnet_runtime.sources import open_source
 
 __all__ = [
+    "Camera",
+    "CameraSettings",
     "Classification",
     "Classifier",
+    "DecisionSettings",
+    "Event",
     "Limits",
     "LinnetError",
     "Pipeline",
+    "Region",
     "Result",
+    "When",
     "open_source",
     "read_picture",
 ]
+
+# Imported on use: the program must be able to end in one line before OpenCV and NumPy are loaded.
+_MODULES = {
+    "Camera": "linnet_runtime.camera",
+    "CameraSettings": "linnet_runtime.camera",
+    "Classification": "linnet_runtime.classifier",
+    "Classifier": "linnet_runtime.classifier",
+    "DecisionSettings": "linnet_runtime.decisions.settings",
+    "Event": "linnet_runtime.results",
+    "Limits": "linnet_runtime.failover.checked",
+    "LinnetError": "linnet_devices.errors",
+    "Pipeline": "linnet_runtime.pipeline",
+    "Region": "linnet_runtime.decisions.settings",
+    "Result": "linnet_runtime.results",
+    "When": "linnet_runtime.decisions.settings",
+    "open_source": "linnet_runtime.sources",
+    "read_picture": "linnet_runtime.preprocess",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

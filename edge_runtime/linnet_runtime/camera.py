@@ -48,6 +48,8 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Degrees clockwise by which a frame is turned before anything else."""
     region: tuple[Region, ...] = ()
     """The parts of the frame that are classified, each by itself. Empty: the whole frame."""
+    frozen_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    """After so many seconds with the same bytes a live source counts as frozen, which is an event."""
     when: When = When()
     """Which frames are classified."""
     decision: DecisionSettings = DecisionSettings()
@@ -120,7 +122,9 @@ class CameraReader:
         self.live = self._source.live
         policy = camera.settings.policy
         self.keeps_all = self._source.every_frame if policy is None else policy == "every"
-        self._watch = None if self._source.every_frame else FrameWatch(camera.settings.name)
+        self._watch = (
+            None if self._source.every_frame else FrameWatch(camera.settings.name, frozen_s=camera.settings.frozen_s)
+        )
         self._triggers = [Trigger(camera.settings.when) for _ in camera.settings.regions]
         self._requested = threading.Event()
         self._stop = threading.Event()

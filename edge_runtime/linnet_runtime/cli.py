@@ -6,6 +6,10 @@ and SIGHUP 129.
 
 from __future__ import annotations
 
+from linnet_runtime.starting import catch_signals, release_signals
+
+catch_signals()  # before the other imports, which take a while
+
 import _thread
 import contextlib
 import importlib
@@ -157,6 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.unraisablehook = _interrupt_again
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
+        release_signals()
         arguments = sys.argv[1:] if arguments is None else arguments
         with signals_stop():
             linnet.main(args=arguments or ["--help"], prog_name="linnet", standalone_mode=False)

@@ -37,18 +37,27 @@ def signals_stop() -> Iterator[None]:
         yield
     finally:
         for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+            if signal.getsignal(number) is _raise_stopped:  # what ends already ignores it
+                signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
 def ended_by_signals(end: Callable[[], object]) -> Iterator[None]:
     """Calls ``end`` on ctrl-C, SIGTERM and SIGHUP instead of raising, each time that one arrives. For a command that
-    runs until it is stopped: nothing has failed then.
+    runs until it is stopped: nothing has failed then. Once one has arrived, further ones are ignored to the end of the
+    program: it is ending.
     """
+    arrived = False
+
+    def take(_number: int, _frame: FrameType | None) -> None:
+        nonlocal arrived
+        arrived = True
+        end()
+
     taken = [signal.SIGINT, *(number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN)]
-    before = {number: signal.signal(number, lambda *_: end()) for number in taken}
+    before = {number: signal.signal(number, take) for number in taken}
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if arrived else handler)

@@ -121,9 +121,29 @@ def test_ctrl_c_and_a_services_end_end_a_live_run_with_its_summary(
     frames, summary = parse(first + rest)
     assert [frame["frame"] for frame in frames] == list(range(1, len(frames) + 1))
     assert summary["frames_classified"] == len(frames)
-    if times == 1:  # a further one may come after the summary
-        assert process.returncode == 0
-        assert errors == ""
+    assert process.returncode == 0
+    assert errors == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(signal.SIGINT, "ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")]
+)
+def test_a_signal_during_the_imports_is_one_line(number: signal.Signals, name: str, small_bundle: Path) -> None:
+    """The program is stopped as soon as it imports NumPy, the first of the large packages."""
+    code = (
+        "import os, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == 'numpy': os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "sys.argv[0] = '/usr/bin/linnet'\n"
+        "from linnet_runtime.cli import main\n"
+        "sys.exit(main())"
+    )
+    command = [sys.executable, "-c", code, "run", str(small_bundle), "--device", "fake", "--source", "synthetic:"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == f"error: stopped by {name}\n"
+    assert (done.stdout, done.returncode) == ("", 128 + number)
 
 
 def test_a_reader_that_leaves_early_is_no_error(small_bundle: Path) -> None:

@@ -268,6 +268,22 @@ def test_frames_that_are_not_due_are_counted_and_a_request_makes_the_next_one_du
     assert (summary["frames_read"], summary["frames_classified"], summary["frames_skipped"]) == (3, 1, 2)
 
 
+def test_a_frozen_camera_is_an_event_and_its_frames_are_still_classified(classifier: Classifier) -> None:
+    go_on = threading.Event()
+    frames = [Frame(NUT.pixels, captured_monotonic=100.0 + i) for i in range(12)]
+    camera = SimulatedCamera([*frames, Frame(BOLT.pixels, captured_monotonic=200.0), go_on])
+    settings = CameraSettings(name="gate", policy="every", frozen_s=9)
+    events: list[Event] = []
+    with Pipeline([Camera(lambda: camera, settings)], classifier, on_event=events.append) as pipeline:
+        results = iter(pipeline)
+        labels = [next(results).label for _ in range(13)]
+        go_on.set()
+    assert labels == ["nut"] * 12 + ["bolt"]
+    frozen, moving = (event for event in events if event.kind in ("frozen", "moving"))
+    assert (frozen.kind, frozen.camera, moving.kind) == ("frozen", "gate", "moving")
+    assert "byte for byte, for 9 s" in frozen.reason
+
+
 def test_where_one_of_several_cameras_cannot_be_opened_the_others_are_closed(classifier: Classifier) -> None:
     first = SimulatedCamera([BOLT])
     cameras = [Camera(lambda: first), Camera(openings(SourceError("no camera")))]
