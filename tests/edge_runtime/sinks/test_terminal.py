@@ -15,6 +15,7 @@ from linnet_runtime.sinks import QueuedSink, Stream, terminal
 from linnet_runtime.sinks.settings import TerminalSettings
 from linnet_runtime.sinks.terminal import Terminal
 from linnet_runtime.testing.sink_conformance import SinkConformance, sample_result
+from program import PATIENCE_S
 
 STATISTICS: dict[str, Any] = {
     "frames_classified": 120,
@@ -90,4 +91,7 @@ def test_what_is_drawn_reaches_the_terminal_and_the_last_view_stays() -> None:
     with QueuedSink(sink) as queued:
         queued.put(sample_result(1, "washer", camera=""))
     assert "washer" in file.getvalue()
-    assert not [thread for thread in threading.enumerate() if "Refresh" in type(thread).__name__]
+    for thread in threading.enumerate():
+        if "Refresh" in type(thread).__name__:  # Rich has told it to end
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
