@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from linnet_runtime.pages import png_of, png_uri, render_page, thumbnail_uri
 from program import ROOT
 
-PAGES = sorted(path for layer in ("edge_runtime", "train") for path in (ROOT / layer).rglob("*.html"))
+TEMPLATES = [path for layer in ("edge_runtime", "train") for path in sorted((ROOT / layer).rglob("*.html"))]
+PAGES = [path for path in TEMPLATES if path.name == "base.html" or 'extends "base.html"' in path.read_text()]
 
 TEMPLATE = """{% extends "base.html" %}
 {% block title %}{{ name }}{% endblock %}
