@@ -17,6 +17,10 @@ CASES = DATA.parent / "cases"
 PATIENCE_S = 600.0
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no real photos: set LINNET_DATA to their folder")
+# TensorFlow and OpenVINO select these kernels by the processor, and oneDNN refuses them without its instructions.
+needs_all_of_onednn = pytest.mark.skipif(
+    "ONEDNN_MAX_CPU_ISA" in os.environ, reason="TensorFlow and OpenVINO do not ask what oneDNN is limited to"
+)
 needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="no folder named cases beside that of the real photos")
 
 

@@ -19,6 +19,7 @@ from openvino.frontend import (
     OpConversionFailure,
     OpValidationFailure,
 )
+from openvino.passes import ConstantFolding, Manager
 
 from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Placement, Probe
 from linnet_devices.session import EngineSession, check_placement, thread_count
@@ -119,6 +120,8 @@ class OpenVinoSession(EngineSession):
             network = _read_ir(model)
             if network.is_dynamic():  # open dimensions; an NPU takes fixed shapes only
                 network.reshape(list(model.input.shape))
+            if device.target == _CPU and model.precision == "int8" and int8_saturates():
+                fold_weights(network)
             compiled = core.compile_model(network, device.target, _properties(device.target, options))
         except _ERRORS as error:
             raise DeviceError(
@@ -165,13 +168,20 @@ def _reason(error: Exception) -> str:
 def _properties(target: str, options: OpenOptions) -> dict[str, Any]:
     properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if target == _CPU:
-        if int8_saturates():  # then integers are computed as floats, which hold the products' sums exactly
-            properties["LP_TRANSFORMS_MODE"] = "NO"
         # On a CPU with bf16, the default computes a float32 model in bf16.
         return properties | {"INFERENCE_NUM_THREADS": thread_count(options), "INFERENCE_PRECISION_HINT": "f32"}
     # Compilation for an accelerator takes seconds, and its result is always the same.
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linnet" / "openvino"
     return properties | {"CACHE_DIR": str(folder)}
+
+
+def fold_weights(network: Any) -> None:
+    """Makes weights the floats that their integers stand for, so that OpenVINO adds their products as floats, exactly.
+    Activations stay rounded to integers.
+    """
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(network)
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.integer import IntegerReport, integer_report, refuse_dynamic_range
 from linnet_devices.api import Format, TensorSpec
 from linnet_runtime.bundle import Artifact, open_bundle
-from program import DATA, needs_data
+from program import DATA, needs_all_of_onednn, needs_data
 
 SIDE, CLASSES = 16, 40
 
@@ -188,7 +188,9 @@ def weights_in_eight_bits(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["dynamic.tflite", "dynamic.onnx", "weights.xml"])
+@pytest.mark.parametrize(
+    "name", ["dynamic.tflite", "dynamic.onnx", pytest.param("weights.xml", marks=needs_all_of_onednn)]
+)
 def test_dynamic_range_is_no_int8(name: str, made: dict[str, Path]) -> None:
     report = report_of(made[name])
     assert report.kind == "dynamic range"

@@ -17,6 +17,7 @@ from linnet_train.recipes.recipe import Precision, Recipe
 from linnet_train.training import loop
 from linnet_train.training.batch_norm import FusedBatchNormalization
 from linnet_train.training.precision import for_disk, for_training, scale_losses
+from program import needs_all_of_onednn
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
 
@@ -29,7 +30,7 @@ def weights_of(model: keras.Model) -> list[str]:
     return [weight.dtype for weight in model.weights]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=needs_all_of_onednn), "float16"])
 def test_layers_compute_in_the_precision_and_keep_their_weights_in_float32(precision: Precision) -> None:
     start = tiny()
     model = for_training(start, precision)

@@ -55,7 +55,7 @@ def _operation(
     op: Any, kind: str, info: dict[str, str], before: list[Any], constant: set[str], uneven: frozenset[str]
 ) -> Operation:
     dtype, name = _dtype(info["runtimePrecision"]), info["originalLayersNames"].partition(",")[0]
-    if kind in _MOVES or (kind == "Subgraph" and _changes_type_at_an_end(op, info, before)):
+    if kind in _MOVES or (kind in ("Subgraph", "Eltwise") and _changes_type_at_an_end(op, info, before)):
         return Operation(kind, name, dtype, converts=True)
     # Where the plug-in computes in float, it may state the precision of the weights.
     if dtype == "float16" or (dtype in ("int8", "uint8") and _gives_float_of_float(info, before, constant)):
@@ -74,12 +74,16 @@ def _operation(
 
 
 def _changes_type_at_an_end(op: Any, info: dict[str, str], before: list[Any]) -> bool:
-    """Whether a Subgraph only quantizes the model's float input, or dequantizes its output."""
+    """Whether an operation only quantizes the model's float input, or dequantizes its output.
+
+    Dequantization is one Subgraph, or, on a processor without AVX2, a Convert and an Eltwise.
+    """
     behind = [target.get_node() for output in op.outputs() for target in output.get_target_inputs()]
     quantizes = info["outputPrecisions"] in _STORED and all(_info(node, "layerType") == "Input" for node in before)
     reads = {_info(node, "outputPrecisions") for node in before}
     dequantizes = reads <= {*_STORED, "f32"} and all(_info(node, "layerType") == "Output" for node in behind)
-    return quantizes or (dequantizes and bool(reads & set(_STORED)))
+    integers = bool(reads & set(_STORED)) or any(_info(node, "layerType") == "Convert" for node in before)
+    return quantizes or (dequantizes and integers)
 
 
 def _gives_float_of_float(info: dict[str, str], before: list[Any], constant: set[str]) -> bool:

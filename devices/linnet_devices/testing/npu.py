@@ -27,4 +27,5 @@ class SimulatedNpu(OpenVinoNpu):
 def _core() -> openvino.Core:
     core = openvino.Core()
     core.register_plugin("openvino_intel_cpu_plugin", SimulatedNpu.target)
+    core.set_property(SimulatedNpu.target, {"INFERENCE_PRECISION_HINT": "f32"})  # on any CPU, with and without bf16
     return core
