@@ -78,9 +78,13 @@ class Live(Closable):
             bundle=self._classifier.bundle.name,
             cameras={camera.name: camera.region_names for camera in config.camera},
             live=not self.pipeline.keeps_all,
-            statistics=self.summary,
+            statistics=self._statistics,
             request=self.pipeline.request,
         )
+
+    def _statistics(self) -> dict[str, object]:
+        """The summary, and the share of the model's operations that run on the device."""
+        return self.summary() | {"placement": self._classifier.session.placement.share}
 
     def _put(self, item: Result | Event) -> None:
         if self._sinks is not None:

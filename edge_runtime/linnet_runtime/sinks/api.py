@@ -66,6 +66,7 @@ class Stream:
     live: bool = True
     """False where every frame matters: a local sink then makes the stream wait instead of losing a result."""
     statistics: Callable[[], Mapping[str, Any]] = _no_statistics
-    """The summary of the run so far, as its last line has it. Any thread may call it."""
+    """The summary of the run so far, as its last line has it, and ``placement``: the share of the model's operations
+    that run on the device. Any thread may call it."""
     request: Callable[[str], None] = _no_request
     """Has a camera, by its name, classify a frame now. Any thread may call it."""

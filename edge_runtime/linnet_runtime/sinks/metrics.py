@@ -157,8 +157,6 @@ def _devices(statistics: Mapping[str, Any]) -> Iterator[Metric]:
     for device, count in statistics.get("frames_by_device", {}).items():
         frames.add_metric([str(device)], count)
     yield frames
-    if (restarts := statistics.get("device_restarts")) is not None:
-        yield CounterMetricFamily("linnet_device_restarts", "Times that a device was opened again", restarts)
 
 
 def _sinks(sinks: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:

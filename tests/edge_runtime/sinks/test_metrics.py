@@ -31,7 +31,6 @@ STATISTICS: dict[str, Any] = {
     "placement": 0.98,
     "frames_by_device": {"coral:usb:0": 90, "cpu:litert": 10},
     "frames_repeated": 1,
-    "device_restarts": 2,
     "sinks": {"mqtt": {"delivered": 90, "dropped": 10, "failed": 0}},
 }
 
@@ -86,7 +85,6 @@ def test_a_scrape_has_the_results_the_runs_counters_and_the_sinks() -> None:
     assert values(families["linnet_device_info"]) == {("coral:usb:0",): 1}
     assert values(families["linnet_placement_ratio"]) == {(): 0.98}
     assert values(families["linnet_device_frames"], "_total")[("cpu:litert",)] == 10
-    assert values(families["linnet_device_restarts"], "_total") == {(): 2}
     assert values(families["linnet_sink_items"], "_total")[("dropped", "mqtt")] == 10
     assert "process_resident_memory_bytes" in families
 
