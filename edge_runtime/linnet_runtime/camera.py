@@ -40,8 +40,8 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     name: str = ""
     """Its name in results, events and topics. Several cameras need different names."""
     policy: Policy | None = None
-    """``"newest"``: a frame that waits is replaced by the next one. ``"every"``: every frame is classified. None is
-    newest for a camera, and every for files and watched folders."""
+    """``"newest"``: a frame that waits is replaced by the next one. ``"every"``: every frame is classified. Not
+    stated: newest for a camera, and every for files and watched folders."""
     max_age_ms: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Drop a frame or a result that is older than this, and count it."""
     rotate: Rotation = 0

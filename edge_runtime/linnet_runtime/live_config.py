@@ -38,9 +38,9 @@ class LiveConfig(SinkSettings, frozen=True):
     device: str = "auto"
     """The device to run on; several with commas, best first."""
     precision: PrecisionChoice | None = None
-    """``"int8"`` or ``"float"``. None is int8 where the bundle has it."""
+    """``"int8"`` or ``"float"``. Not stated: int8 where the bundle has it."""
     threads: _Count | None = None
-    """Threads of a CPU engine. None is one for each core, at most 4."""
+    """Threads of a CPU engine. Not stated: one for each core, at most 4."""
     allow_fallback: bool = False
     """Let the CPU run operations that the accelerator does not run."""
     require_placement: Annotated[float, Meta(ge=0, le=1)] = 0.0
@@ -48,7 +48,8 @@ class LiveConfig(SinkSettings, frozen=True):
     deadline_ms: _Milliseconds = 1e3 * Limits.deadline_s
     """The longest inference of an accelerator."""
     canary_every: _Count | None = None
-    """Check an accelerator with a canary photo every so many frames. None is as often as 1 % of the time allows."""
+    """Check an accelerator with a canary photo every so many frames. Not stated: as often as 1 % of its
+    time allows."""
     camera: tuple[CameraConfig, ...] = ()
     """The cameras."""
     decision: DecisionSettings = DecisionSettings()
