@@ -1,7 +1,7 @@
 # make demo        the whole way on rendered photos
 # make test        formatting, types, layers and tests
 # make test-LAYER  the tests of one layer: devices, edge_runtime, train, convert or packaging
-# make test-fuzz   thousands of bundles with a changed file
+# make test-fuzz   thousands of bundles with a changed file, and requests that Schemathesis makes
 # make test-arithmetic  the tests that compute, with four kinds of float arithmetic, one after the other
 # make test-newest the fast tests with the newest releases of all packages; it names what breaks, and does not fail
 # make docs        the documentation's site, site/index.html
@@ -34,7 +34,7 @@ $(LAYERS:%=test-%): test-%: $(VENV)/.installed
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/$*
 
 test-fuzz: $(VENV)/.installed
-	$(BIN)/pytest -m fuzz tests/edge_runtime/test_fuzz.py
+	$(BIN)/pytest -m fuzz tests/edge_runtime/test_fuzz.py tests/edge_runtime/test_serve_fuzz.py
 
 test-arithmetic: $(VENV)/.installed
 	@status=0; for setting in $(ARITHMETIC); do \

@@ -49,10 +49,11 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _NoClientsFaults(logging.Filter):
-    """Leaves out what Uvicorn reports of clients: one that sends no HTTP, or that does not read to the end."""
+    """Leaves out what Uvicorn reports of clients: one that sends no HTTP, and one that still waits at the end."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.ERROR and not str(record.msg).startswith("Cancel ")
+        cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+        return record.levelno >= logging.ERROR and not cancelled and not str(record.msg).startswith("Cancel ")
 
 
 _NO_CLIENTS_FAULTS = _NoClientsFaults()
