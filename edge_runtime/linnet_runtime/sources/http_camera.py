@@ -17,7 +17,7 @@ from linnet_runtime.sources.addresses import take_options, without_secrets
 from linnet_runtime.sources.api import NO_FRAME_YET, Frame, NoFrameYet, Source, SourceError
 from linnet_runtime.sources.http_answer import FAILURES, answer
 from linnet_runtime.sources.jpeg_stream import JpegStream
-from linnet_runtime.sources.rtsp import TIMEOUT_S, open_stream
+from linnet_runtime.sources.rtsp import TIMEOUT_S, NetworkStream
 from linnet_runtime.sources.whole_picture import whole_picture
 
 _PIECE_BYTES = 1 << 18
@@ -160,7 +160,7 @@ def open_http(uri: str) -> Source:
         response.close()
         raise
     response.close()  # many cameras serve one client at a time
-    return open_stream(uri, timeout_s)
+    return NetworkStream(uri, timeout_s)
 
 
 def _snapshot(uri: str, name: str, timeout_s: float) -> Frame:
