@@ -101,7 +101,7 @@ def test_unreadable_photos_are_counted_and_named_and_the_rest_is_trained_on(
 
 
 BAD_OPTIONS = {
-    ("--model", "tyni"): "--model: got 'tyni', expected one of",
+    ("--model", "tyni"): "--model: got 'tyni', expected the name of a network",
     ("--model", "alexnet", "--size", "48"): "--size: got 48, expected at least 63 for alexnet",
     ("--model", "mobilenet_v2", "--weights", "no.weights.h5"): "--weights: got no file 'no.weights.h5', expected imag",
     ("--model", "mobilenet_v2", "--weights", "imagenet", "--alpha", "0.4"): "mobilenet_v2 alpha 0.4 weights imagenet",

@@ -289,7 +289,7 @@ def test_a_checkpoint_alone_is_taken_to_be_the_first_and_says_so(
         weights_of(from_checkpoint(p), "conv_stem")[0] for p in (checkpoint, copied(checkpoint, tmp_path))
     )
     np.testing.assert_allclose(guessed[:, :, 2], plain[:, :, 2] * 128 / 255 / 0.225, rtol=1e-6)
-    assert "no config.json beside it; mean (0.485, 0.456, 0.406)" in caplog.text
+    assert "no config.json beside it; using mean (0.485, 0.456, 0.406)" in caplog.text
 
 
 def test_a_checkpoint_whose_config_is_of_another_network_is_refused(checkpoint: Path, tmp_path: Path) -> None:
