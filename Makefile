@@ -17,7 +17,10 @@ LAYERS := devices edge_runtime train convert packaging
 # TensorFlow and OpenVINO compute with oneDNN, which takes the instructions that a processor has: as it is here, those of
 # other processors, and TensorFlow without it. Roundings then differ, and no test may hang on one.
 ARITHMETIC := as-it-is ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=SSE41 TF_ENABLE_ONEDNN_OPTS=0
-COMPUTING := $(addprefix tests/,devices edge_runtime train convert)
+# Only TensorFlow and OpenVINO use it: of the runtime's tests, those that run a bundle of all engines.
+RUNNING := $(addprefix tests/edge_runtime/test_,classifier.py command_bench.py command_classify.py command_run.py \
+	supervisor.py verification.py)
+COMPUTING := $(addprefix tests/,devices train convert) $(RUNNING)
 
 .PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-fuzz docs test-arm64 clean
 
