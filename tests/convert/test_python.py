@@ -65,7 +65,8 @@ def test_a_keras_model_quantized_by_calibration_becomes_a_bundle(photos: np.ndar
     int8 = quantize(by_color())
     calibrate(int8, photos)
     steps: list[str] = []
-    done = convert(int8, tmp_path / "own.linnet", **PIXELS, crop="pad", formats=["tflite", "onnx"], on_step=steps.append)
+    stated = PIXELS | {"crop": "pad", "formats": ["tflite", "onnx"]}
+    done = convert(int8, tmp_path / "own.linnet", **stated, on_step=steps.append)
     assert done.path == tmp_path / "own.linnet"
     assert [artifact.path for artifact in done.bundle.artifacts] == ["model.int8.tflite", "model.int8.onnx"]
     assert [report.kind for report in done.integers] == ["fully integer", "integer inside"]

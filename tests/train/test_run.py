@@ -15,7 +15,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from linnet_runtime.preprocess import Preprocess, preprocess, read_picture
+from linnet_runtime.preprocess import BORDER, Preprocess, preprocess, read_picture
 from linnet_runtime.run_files import load_run_photos
 from linnet_train.quantization import calibrate, quantize
 from linnet_train.recipes.recipe import Recipe
@@ -123,6 +123,18 @@ def test_no_epochs_with_quantisation_is_post_training_quantization(
         np.testing.assert_allclose(mine, theirs, rtol=1e-6, err_msg="ranges are those of the training photos")
     metrics = read(run, "metrics.json")
     assert metrics["qat"]["top1"] >= metrics["float"]["top1"] - 1 / 12
+
+
+def test_a_run_with_padding_is_trained_on_whole_photos_in_a_border(
+    easy_photos: Path, tmp_path: Path, program: Any
+) -> None:
+    run = tmp_path / "run"
+    program("train", easy_photos, "--out", run, *TINY, "--crop", "pad", "--epochs", 1, "--qat-epochs", 0)
+    assert read(run, "metrics.json")["preprocess"]["crop"] == "pad"
+    pixels = load_run_photos(run)["train"].pixels
+    assert (pixels[:, :3] == BORDER).all()  # 44 x 36 pixels become 32 x 26
+    assert (pixels[:, 29:] == BORDER).all()
+    assert pixels[:, 3:29].std() > 10
 
 
 def test_a_run_of_mobilenet_holds_the_same(tiny_run: Path, run_folder: Path) -> None:
