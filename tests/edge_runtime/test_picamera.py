@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from linnet_runtime.sources import SourceError, open_source
+from linnet_runtime.sources import Frame, SourceError, open_source
 from program import linnet
 
 SIMULATED = Path(__file__).with_name("simulated")
@@ -48,6 +48,24 @@ def test_a_frames_age_counts_from_the_sensor(picamera2: ModuleType) -> None:
     lag = picamera2.SENSOR_LAG_NS / 1e9
     assert frame.captured_monotonic <= time.monotonic() - lag
     assert frame.captured_at <= time.time() - lag
+
+
+def test_a_frame_stays_when_the_camera_fills_its_buffer_again(picamera2: ModuleType) -> None:
+    source = open_source("picamera2://0")
+    first = source.read()
+    assert isinstance(first, Frame)
+    kept = first.pixels.copy()
+    source.read()
+    source.close()
+    np.testing.assert_array_equal(first.pixels, kept)
+
+
+def test_a_camera_that_stalls_ends_and_can_be_closed(picamera2: ModuleType) -> None:
+    source = open_source("picamera2://0")
+    picamera2.STALLED = True  # type: ignore[attr-defined]
+    assert source.read() is None
+    source.close()
+    assert picamera2.opened[0].state == "closed"
 
 
 def test_requests_are_handed_back_and_the_camera_is_closed(picamera2: ModuleType) -> None:

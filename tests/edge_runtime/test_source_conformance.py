@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,18 @@ class TestV4l2(SourceConformance):
         (tmp_path / "video0").touch()
         monkeypatch.setattr(cv2, "VideoCapture", SimulatedV4l2([jpeg(0)] * 20).capture)
         self.uri = f"v4l2://{tmp_path}/video0"
+
+
+class TestPicamera(SourceConformance):
+    """Simulated: no camera was here."""
+
+    uri, wrong_uri = "picamera2://0", "picamera2://7"
+
+    @pytest.fixture(autouse=True)
+    def _camera(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        monkeypatch.syspath_prepend(Path(__file__).with_name("simulated"))
+        yield
+        sys.modules.pop("picamera2", None)
 
 
 class TestWatchedFolder(SourceConformance):

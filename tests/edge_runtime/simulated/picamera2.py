@@ -1,7 +1,8 @@
 """Simulated: the part of picamera2's API that a camera source needs, strict where the real one fails on a Pi.
 
-It refuses stream keys that picamera2 does not know, calls in another order, a request that is released twice, and more
-requests than there are buffers. Rows are padded, as on a Pi. No camera is behind it.
+It refuses stream keys that picamera2 does not know, calls in another order, a request that is released twice or while
+its buffer is mapped, and more requests than there are buffers. A buffer is filled again as soon as it is released, and
+what is mapped without ``write`` cannot be written. Rows are padded, as on a Pi. No camera is behind it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ PADDING = 64  # bytes at the end of each row
 SENSOR_LAG_NS = 5_000_000_000  # how long ago each frame was taken
 GIVEN_FORMAT = ""  # what the camera gives whatever was asked for, where it is not empty
 FAIL_ON_START = False
+STALLED = False  # no frame comes, as with a loose cable
 opened = []
 
 
@@ -27,6 +29,7 @@ class Picamera2:
             raise RuntimeError("Failed to acquire camera: Device or resource busy")
         self.state = "open"
         self.outstanding = 0
+        self._waiting = False
         self._configuration = None
         opened.append(self)
 
@@ -63,13 +66,21 @@ class Picamera2:
             raise RuntimeError("Failed to start camera: Broken pipe")
         self.state = "started"
 
-    def capture_request(self):
+    def capture_request(self, wait=None):
         assert self.state == "started", "Camera has not been started"
+        if STALLED:
+            self._waiting = True
+            assert wait, "this waits for ever"
+            raise TimeoutError
         assert self.outstanding < self._configuration["buffer_count"], "all buffers are held: the camera has stalled"
         self.outstanding += 1
         return CompletedRequest(self)
 
+    def cancel_all_and_flush(self):
+        self._waiting = False
+
     def stop(self):
+        assert not self._waiting, "stopping waits for ever behind a request"
         assert self.outstanding == 0, "stopped while a request was held"
         self.state = "configured"
 
@@ -81,14 +92,11 @@ class CompletedRequest:
     def __init__(self, camera):
         self._camera = camera
         self._held = True
-
-    def make_array(self, name):
-        assert self._held, "the request was released: its buffer belongs to the camera"
-        assert name == "lores"
-        width, height = self._camera.camera_configuration()["lores"]["size"]
+        self._mapped = False
+        width, height = camera.camera_configuration()["lores"]["size"]
         padded = np.zeros((height, width + PADDING, 3), np.uint8)
         padded[:, :width] = scene(height, width)
-        return cv2.cvtColor(padded, cv2.COLOR_BGR2YUV_I420)
+        self._buffer = cv2.cvtColor(padded, cv2.COLOR_BGR2YUV_I420)
 
     def get_metadata(self):
         assert self._held
@@ -96,8 +104,29 @@ class CompletedRequest:
 
     def release(self):
         assert self._held, "released twice"
+        assert not self._mapped, "released while its buffer is mapped"
         self._held = False
+        self._buffer[:] = 77  # the next frame
         self._camera.outstanding -= 1
+
+
+class MappedArray:
+    def __init__(self, request, stream, reshape=True, write=True):
+        assert request._held, "the request was released: its buffer belongs to the camera"
+        assert stream == "lores"
+        assert reshape
+        self._request, self._write = request, write
+        self.array = None
+
+    def __enter__(self):
+        self._request._mapped = True
+        self.array = self._request._buffer.view()
+        self.array.flags.writeable = self._write
+        return self
+
+    def __exit__(self, *_):
+        self._request._mapped = False
+        del self.array
 
 
 def scene(height, width):
