@@ -68,7 +68,7 @@ _OPTIONS = (
         "--source",
         "camera",
         "source",
-        help="A camera's number, rtsp://, http://, picamera2://0, a file, a folder or synthetic:",
+        help="A camera's number, rtsp://, http://, picamera2://0, gst:, a file, a folder, watch:FOLDER or synthetic:",
     ),
     setting_option(
         "--policy",
