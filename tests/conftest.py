@@ -9,7 +9,6 @@ import colorsys
 import signal
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -37,6 +36,8 @@ def photos_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
 
     def make(folder: Path) -> None:
+        import cv2  # after Linnet, which sets the level of OpenCV's log before it is imported
+
         photos = list(write_photos(folder / "parts", PHOTOS_PER_CLASS, seed=0))
         assert len(photos) == 7 * PHOTOS_PER_CLASS
         for path in photos:

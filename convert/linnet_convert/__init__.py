@@ -16,8 +16,11 @@ import linnet_devices  # noqa: F401  # sets ONNX Runtime's environment before th
 
 if TYPE_CHECKING:
     from linnet_convert.api import convert, verify
+    from linnet_convert.conversion import Conversion
+    from linnet_convert.statements import Statements
 
-__all__ = ["convert", "verify"]
+__all__ = ["Conversion", "Statements", "convert", "verify"]
+_HOMES = {"Conversion": "conversion", "Statements": "statements", "convert": "api", "verify": "api"}
 
 # OpenVINO's converter reports each conversion to its maker, from forked processes that may hang when the program ends.
 # Without this package it reports nothing.
@@ -25,6 +28,6 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("linnet_convert.api"), name)
+    return getattr(import_module(f"linnet_convert.{_HOMES[name]}"), name)

@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 import linnet_convert
-from linnet_convert.clients.api import Exported
-from linnet_convert.clients.command import CLIENT_NAMES, as_rows, named_clients, show
-from linnet_convert.clients.export import export
+from linnet_convert.choices import split_names
+from linnet_convert.clients.command import CLIENT_NAMES, as_rows, show
 from linnet_convert.options import model_options
 from linnet_devices.api import LinnetError
 from linnet_runtime.bundle import Artifact
@@ -66,34 +65,27 @@ def convert(
 ) -> None:
     """Calls ``linnet_convert.convert`` and shows its result; the command's help is above."""
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whose converter it is, whatever the model was trained on
-    wanted_by = named_clients(clients) if clients is not None else []
-    if wanted_by and formats is not None and "tflite" not in _names(formats):
-        raise LinnetError("--for", got=f"--formats {formats}", expected="tflite among them, which the clients read")
     # Standard error is held back while the converter writes to it; this console writes to a copy.
     with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("loading") as status:
         converted = linnet_convert.convert(
             source,
             out,
-            formats=None if formats is None else _names(formats),
-            check=() if check is None else _names(check),
+            formats=None if formats is None else split_names(formats),
+            check=() if check is None else split_names(check),
+            clients=() if clients is None else split_names(clients),
             canary_photos=not no_canary_photos,
             overwrite=overwrite,
             on_step=status.update,
             **arguments,
         )
-    exported = export(out, wanted_by)
-    _show(converted, exported, as_json=as_json)
+    _show(converted, as_json=as_json)
     if unready := [readiness.accelerator for readiness in converted.readiness if not readiness.is_ready]:
         raise LinnetError(
             f"--check {','.join(unready)}", got=f"requirements that {out} does not meet; the bundle is written"
         )
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
-
-
-def _show(converted: Conversion, exported: list[Exported], *, as_json: bool) -> None:
+def _show(converted: Conversion, *, as_json: bool) -> None:
     artifacts, out = converted.bundle.artifacts, converted.path
     integers = {report.path: report.kind for report in converted.integers}
     independent = any(artifact.output.is_independent for artifact in artifacts)
@@ -110,7 +102,7 @@ def _show(converted: Conversion, exported: list[Exported], *, as_json: bool) -> 
             "bundle": str(out),
             "artifacts": rows,
             "checks": converted.readiness,
-            "exported": as_rows(exported),
+            "exported": as_rows(converted.exported),
             "independent": independent,
         }
         click.echo(msgspec.json.encode(said))
@@ -121,8 +113,8 @@ def _show(converted: Conversion, exported: list[Exported], *, as_json: bool) -> 
         click.echo(f"The evidence: {out / FOLDER / PAGE}")
         for readiness in converted.readiness:
             print_table(_requirements(readiness))
-        if exported:
-            show(exported)
+        if converted.exported:
+            show(converted.exported)
 
 
 def _requirements(readiness: Readiness) -> Table:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from linnet_convert.clients.api import Exported
 from linnet_convert.facts import FORMATS
 from linnet_convert.integer import IntegerReport, integer_report, refuse_dynamic_range
 from linnet_convert.metadata.write import write_metadata
@@ -47,6 +48,8 @@ class Conversion:
     """What each artifact computes in."""
     readiness: tuple[Readiness, ...]
     """Whether the accelerators that were asked about will take it."""
+    exported: tuple[Exported, ...] = ()
+    """What was written for other people's clients."""
 
 
 def convert_source(

@@ -50,6 +50,8 @@ class Setting:
     value: str | float | bool | None = None
     placeholder: str = ""
     """Stands for a value that only the user knows: ``FILE``."""
+    flag: str = ""
+    """The option's name, where a parameter cannot have it: ``for`` is a word of Python."""
 
     def __str__(self) -> str:
         """``device``, ``device='cpu'`` or ``labels=...``."""
@@ -60,7 +62,7 @@ class Setting:
     @property
     def option(self) -> str:
         """``--device``, ``--device cpu`` or ``--labels FILE``."""
-        option, value = "--" + self.name.replace("_", "-"), self.placeholder or self.value
+        option, value = "--" + (self.flag or self.name).replace("_", "-"), self.placeholder or self.value
         return option if value is None or value is True else f"{option} {value}"
 
 

@@ -259,7 +259,7 @@ def test_a_misspelt_client_gets_the_nearest(bundle: Path, program: Program) -> N
 def test_a_conversion_without_tflite_cannot_export(tiny_run: Path, tmp_path: Path, program: Program) -> None:
     out = tmp_path / "colors.linnet"
     done = program("convert", tiny_run, "--out", out, "--formats", "onnx", "--for", "frigate", status=1)
-    assert one_line_error(done).startswith("--for: got --formats onnx, expected tflite among them")
+    assert one_line_error(done).startswith("--for: got formats onnx, expected tflite among them")
     assert not out.exists()
 
 

@@ -1,4 +1,4 @@
-"""The package as Python code uses it: ``from linnet_convert import convert, verify``."""
+"""The package as Python code uses it: ``from linnet_convert import Conversion, convert, verify``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from keras import layers
 
 import linnet_convert
-from linnet_convert import convert, verify
+from linnet_convert import Conversion, convert, verify
 from linnet_convert.errors import ConversionError
 from linnet_devices.errors import LinnetError
 from linnet_runtime import Classifier
@@ -65,8 +65,12 @@ def test_a_keras_model_quantized_by_calibration_becomes_a_bundle(photos: np.ndar
     int8 = quantize(by_color())
     calibrate(int8, photos)
     steps: list[str] = []
-    stated = PIXELS | {"crop": "pad", "formats": ["tflite", "onnx"]}
-    done = convert(int8, tmp_path / "own.linnet", **stated, on_step=steps.append)
+    own = tmp_path / "own.linnet"
+    stated = PIXELS | {"crop": "pad", "formats": ["tflite", "onnx"], "clients": ["frigate"]}
+    done = convert(int8, own, **stated, on_step=steps.append)
+    assert isinstance(done, Conversion)
+    assert [(row.client, row.folder) for row in done.exported] == [("frigate", own / "for" / "frigate")]
+    assert (own / "for" / "frigate" / "labelmap.txt").read_text().split() == list(LABELS)
     assert done.path == tmp_path / "own.linnet"
     assert [artifact.path for artifact in done.bundle.artifacts] == ["model.int8.tflite", "model.int8.onnx"]
     assert [report.kind for report in done.integers] == ["fully integer", "integer inside"]
@@ -120,6 +124,8 @@ def test_an_error_names_the_arguments_that_cure_it(tmp_path: Path) -> None:
     [
         ({"formats": ["tflite", "coreml"]}, "formats: got coreml, expected some of tflite,onnx,openvino"),
         ({"check": ["tpu"]}, "check: got tpu, expected some of edgetpu,npu"),
+        ({"clients": ["coral"]}, "clients: got coral, expected some of mediapipe,frigate,pycoral"),
+        ({"clients": ["frigate"], "formats": ["onnx"]}, "clients: got formats onnx, expected tflite among them"),
         ({"labels": LABELS[:2]}, r"labels of .*by_color\.keras: got 2 labels, expected 3"),
         ({"size": 8}, r"by_color\.keras: got size 8, expected none: it is 16x16 pixels"),
         ({"crop": "center"}, r"crop: got 'center', expected centre or stretch or pad"),
@@ -131,6 +137,11 @@ def test_a_wrong_argument_is_one_line(arguments: dict[str, Any], line: str, tmp_
     with pytest.raises(ConversionError, match=line):
         convert(by_color(), tmp_path / "own.linnet", **(PIXELS | arguments))
     assert not list(tmp_path.iterdir())
+
+
+def test_an_argument_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="colour"):
+        convert(by_color(), tmp_path / "own.linnet", **PIXELS, colour="rgb")
 
 
 def test_an_existing_bundle_is_kept(tmp_path: Path) -> None:

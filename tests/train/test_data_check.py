@@ -1,77 +1,16 @@
-"""The data check: each kind of finding on a small folder that has it, and the table, the page and the JSON."""
+"""The data check: each kind of finding on a small folder that has it."""
 
 from __future__ import annotations
 
-import html
-import json
-import os
-import re
-import shlex
 import shutil
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
-from linnet_runtime.perceptual_hash import BITS, NEAR
-from linnet_train.data_check.alike import Pairs, near_pairs, near_sets
-from linnet_train.data_check.findings import KINDS, Check, Finding, check_folder
-from program import DATA, needs_data, one_line_error
-
-Picture = NDArray[np.uint8]
-Program = Callable[..., CompletedProcess[str]]
-PER_CLASS = 20
-ORIENTATION = 0x0112  # EXIF's tag
-
-
-def picture(seed: int, height: int = 72, width: int = 96) -> Picture:
-    """BGR blotches: a picture like no other, that survives JPEG as a photo does."""
-    blotches = np.random.default_rng(seed).integers(40, 216, (9, 12, 3), dtype=np.uint8)
-    return cv2.resize(blotches, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
-def write(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16], *, quality: int = 95) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return path
-
-
-def fill(folder: Path, first_seed: int, count: int = PER_CLASS) -> None:
-    for i in range(count):
-        write(folder / f"{i:02d}.jpg", picture(first_seed + i))
-
-
-def check(folder: Path, near: int = NEAR) -> Check:
-    return check_folder(folder, near, lambda done, total: None, lambda done, total: None)
-
-
-def found(folder: Path, kind: str) -> list[Finding]:
-    return [finding for finding in check(folder).findings if finding.kind == kind]
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """DATA with nothing wrong: 20 photos in each of two classes."""
-    for i, label in enumerate(("nut", "washer")):
-        fill(tmp_path / "photos" / label, 100 * i)
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def divided(tmp_path: Path) -> Path:
-    """DATA/{train,val,test} with nothing wrong."""
-    for i, part in enumerate(("train", "val", "test")):
-        for j, label in enumerate(("nut", "washer")):
-            fill(tmp_path / "divided" / part / label, 1000 * i + 100 * j)
-    return tmp_path / "divided"
+from checked_photos import ORIENTATION, PER_CLASS, check, fill, found, picture, write
 
 
 class TestClean:
@@ -122,108 +61,6 @@ class TestUndecodable:
         assert kinds == ["undecodable"] * 2 + ["missing_class"] * 2
 
 
-class TestDuplicates:
-    def test_the_same_file_twice_is_an_exact_duplicate(self, photos: Path) -> None:
-        shutil.copy(photos / "nut" / "03.jpg", photos / "nut" / "copy.jpg")
-        (finding,) = check(photos).findings
-        assert (finding.kind, finding.level) == ("duplicate", "warning")
-        assert finding.files == ("nut/03.jpg", "nut/copy.jpg")
-
-    @pytest.mark.parametrize(
-        "change",
-        [
-            lambda p: cv2.imdecode(cv2.imencode(".jpg", p, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_COLOR),
-            lambda p: cv2.resize(p, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
-            lambda p: cv2.resize(p, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC),
-            lambda p: cv2.convertScaleAbs(p, alpha=1.05, beta=8),
-            lambda p: np.clip(p + np.random.default_rng(0).normal(0, 5, p.shape), 0, 255).astype(np.uint8),
-        ],
-        ids=["encoded-again", "half-size", "three-times-size", "brighter", "noisy"],
-    )
-    def test_a_changed_copy_is_a_near_duplicate(self, photos: Path, change: Callable[[Picture], Picture]) -> None:
-        write(photos / "nut" / "copy.png", change(picture(3)))
-        (finding,) = check(photos).findings
-        assert (finding.kind, finding.level) == ("near_duplicate", "warning")
-        assert finding.files == ("nut/03.jpg", "nut/copy.png")
-
-    @pytest.mark.parametrize(
-        "change",
-        [
-            lambda p: p[..., ::-1].copy(),  # red for blue: another part, in the same place
-            lambda p: p // 4,  # brightness is another too: a hash would not know it
-            lambda p: np.roll(p, 24, axis=1),
-        ],
-        ids=["other-color", "much-darker", "shifted"],
-    )
-    def test_a_picture_that_differs_is_none(self, photos: Path, change: Callable[[Picture], Picture]) -> None:
-        write(photos / "nut" / "other.png", change(picture(3)))
-        assert check(photos).findings == ()
-
-    @pytest.mark.parametrize("mirrored", [False, True])
-    @pytest.mark.parametrize("turn", range(4))
-    def test_a_copy_in_each_other_orientation_is_found(self, turn: int, mirrored: bool, photos: Path) -> None:
-        if turn == 0 and not mirrored:
-            pytest.skip("the picture itself")
-        copy = np.rot90(picture(3), turn)
-        write(photos / "nut" / "copy.jpg", np.ascontiguousarray(copy[:, ::-1] if mirrored else copy), quality=60)
-        (finding,) = check(photos).findings
-        assert (finding.kind, finding.level) == ("turned_duplicate", "warning")
-        assert finding.files == ("nut/03.jpg", "nut/copy.jpg")
-        assert finding.detail.startswith("turned or mirrored, ")
-
-    def test_a_mirrored_copy_with_its_colors_exchanged_is_none(self, photos: Path) -> None:
-        write(photos / "nut" / "other.png", np.ascontiguousarray(picture(3)[:, ::-1, ::-1]))
-        assert check(photos).findings == ()
-
-    def test_three_copies_are_one_set(self, photos: Path) -> None:
-        for quality in (60, 80):
-            write(photos / "nut" / f"copy{quality}.jpg", picture(3), quality=quality)
-        (finding,) = check(photos).findings
-        assert finding.files == ("nut/03.jpg", "nut/copy60.jpg", "nut/copy80.jpg")
-        assert "up to" in finding.detail
-
-    def test_near_is_the_number_of_bits(self, photos: Path) -> None:
-        write(photos / "nut" / "copy.jpg", picture(3), quality=30)
-        (finding,) = check(photos).findings
-        bits = int(finding.detail.split()[0])
-        assert bits > 0, "or this test shows nothing"
-        assert check(photos, near=bits - 1).findings == ()
-        assert check(photos, near=bits).findings == (finding,)
-
-    def test_pairs_are_those_of_a_plain_search_across_all_tiles(self) -> None:
-        rng = np.random.default_rng(0)
-        hashes = rng.integers(0, 256, (1200, 8, 32), dtype=np.uint8)
-        hashes[..., -1] &= 0xFE  # the last of 256 bits is none of the hash's
-        for i in range(0, 1200, 7):  # copies with up to 48 bits changed
-            bits = np.unpackbits(hashes[i, 0])
-            bits[rng.choice(BITS, rng.integers(0, 49), replace=False)] ^= 1
-            hashes[(i * 611) % 1200, i % 8] = np.packbits(bits)
-        colors = np.zeros((1200, 8, 8, 3), dtype=np.uint8)
-        rows: list[int] = []
-        got = {
-            (int(i), int(j)): (int(bits), batch.turned)
-            for batch in near_pairs(hashes, colors, 32, rows.append)
-            for i, j, bits in zip(batch.i, batch.j, batch.bits, strict=True)
-        }
-        plain: dict[tuple[int, int], tuple[int, bool]] = {}
-        for turn in range(8):
-            distances = np.bitwise_count(hashes[:, None, 0] ^ hashes[None, :, turn]).sum(axis=2)
-            for i, j in np.argwhere(distances <= 32).tolist():
-                if i < j:
-                    plain.setdefault((i, j), (int(distances[i, j]), turn > 0))
-        assert len({pair for pair, (_, turned) in plain.items() if turned}) > 30
-        assert len({pair for pair, (_, turned) in plain.items() if not turned}) > 5
-        assert got == plain
-        assert rows[-1] == 1200
-
-    def test_sets_join_whatever_the_order_of_the_pairs(self) -> None:
-        pairs = [(4, 5), (2, 3), (0, 1), (3, 5), (1, 4)]
-        batches = [Pairs(*(np.array([value]) for value in (i, j, 7)), turned=i == 0) for i, j in pairs]
-        (linked,) = near_sets(batches, ["a"] * 7, [None] * 7)
-        assert linked.turned
-        assert (linked.members, linked.bits, linked.conflicting, linked.leaking) == ([0, 1, 2, 3, 4, 5], 7, [], [])
-
-
 class TestConflictsAndLeaks:
     @pytest.mark.parametrize("quality", [None, 50], ids=["same-file", "encoded-again"])
     def test_one_picture_in_two_classes_is_an_error(self, photos: Path, quality: int | None) -> None:
@@ -232,11 +69,11 @@ class TestConflictsAndLeaks:
             shutil.copy(photos / "nut" / "03.jpg", copy)
         else:
             write(copy, picture(3), quality=quality)
-        conflict, duplicate = check(photos).findings
+        (conflict,) = check(photos).findings
         assert (conflict.kind, conflict.level) == ("conflict", "error")
-        assert conflict.files == duplicate.files == ("nut/03.jpg", "washer/x.jpg")
+        assert conflict.files == ("nut/03.jpg", "washer/x.jpg")
         assert "nut and washer" in conflict.detail
-        assert duplicate.kind == ("duplicate" if quality is None else "near_duplicate")
+        assert ("the same file" in conflict.detail) == (quality is None)
 
     @pytest.mark.parametrize("quality", [None, 50], ids=["same-file", "encoded-again"])
     def test_one_picture_in_two_parts_is_an_error(self, divided: Path, quality: int | None) -> None:
@@ -245,7 +82,7 @@ class TestConflictsAndLeaks:
             shutil.copy(divided / "train" / "nut" / "03.jpg", copy)
         else:
             write(copy, picture(3), quality=quality)
-        leak, _ = check(divided).findings
+        (leak,) = check(divided).findings
         assert (leak.kind, leak.level) == ("leak", "error")
         assert set(leak.files) == {"test/nut/x.jpg", "train/nut/03.jpg"}
         assert "train and test" in leak.detail
@@ -373,188 +210,3 @@ class TestSizesAndStorage:
             ("ignored", "warning", ".txt is not read", ("nut/notes.txt",)),
             ("ignored", "note", "a hidden file", ("nut/._03.jpg",)),
         }
-
-
-class TestCommand:
-    def test_a_sound_folder_exits_with_0(self, program: Program, photos: Path) -> None:
-        done = program("data", "check", photos)
-        assert "40 photos of 2 classes" in done.stdout
-        assert "nothing wrong" in done.stdout
-        assert done.stderr == ""
-
-    def test_an_error_exits_with_1_and_one_line(self, program: Program, photos: Path) -> None:
-        (photos / "nut" / "x.png").write_bytes(cv2.imencode(".png", picture(0))[1].tobytes()[:500])
-        done = program("data", "check", photos, status=1)
-        assert "nut/x.png" in done.stdout
-        line = one_line_error(done)
-        assert "1 error" in line
-        assert "--page" in line
-
-    def test_a_warning_exits_with_0_and_with_1_when_strict(self, program: Program, photos: Path) -> None:
-        shutil.copy(photos / "nut" / "03.jpg", photos / "nut" / "copy.jpg")
-        assert "1 warning" in program("data", "check", photos).stdout
-        assert "1 warning" in one_line_error(program("data", "check", photos, "--strict", status=1))
-
-    def test_json_has_the_same_keys_whatever_is_found(self, program: Program, photos: Path) -> None:
-        keys = {"photos", "classes", "errors", "warnings", "notes", "findings", "group_pattern", "seconds", "passed"}
-        sound = json.loads(program("data", "check", photos, "--json").stdout)
-        assert set(sound) == keys
-        assert (sound["passed"], sound["findings"]) == (True, [])
-        (photos / "nut" / "x.jpg").write_bytes(b"")
-        report = json.loads(program("data", "check", photos, "--json", status=1).stdout)
-        assert set(report) == keys
-        assert (report["passed"], report["errors"], report["photos"]) == (False, 1, 2 * PER_CLASS + 1)
-        assert report["classes"]["nut"] == {"all": PER_CLASS}
-        (finding,) = report["findings"]
-        assert finding == {
-            "kind": "undecodable",
-            "level": "error",
-            "detail": "an empty file",
-            "files": ["nut/x.jpg"],
-        }
-        assert finding["kind"] in KINDS
-
-    def test_a_long_list_is_cut_in_the_table_and_whole_in_json(self, program: Program, photos: Path) -> None:
-        for i in range(12):
-            (photos / "nut" / f"bad{i:02d}.jpg").write_bytes(b"")
-        table = program("data", "check", photos, status=1).stdout
-        assert table.count("an empty file") < 12
-        assert "more: --json" in table
-        assert len(json.loads(program("data", "check", photos, "--json", status=1).stdout)["findings"]) == 12
-
-    @pytest.mark.parametrize("arguments", [("nowhere",), ("empty",)])
-    def test_no_photos_are_one_clear_line(self, program: Program, tmp_path: Path, arguments: tuple[str]) -> None:
-        (tmp_path / "empty").mkdir()
-        one_line_error(program("data", "check", tmp_path / arguments[0], status=1))
-
-    def test_it_imports_neither_keras_nor_an_engine(self) -> None:
-        code = "import sys, linnet_train.commands.data; print(*{name.partition('.')[0] for name in sys.modules})"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        heavy = {"keras", "tensorflow", "jax", "sklearn", "matplotlib", "onnx", "onnxruntime", "openvino"}
-        assert not heavy & set(done.stdout.split())
-
-
-class TestPage:
-    def page(self, program: Program, photos: Path, status: int = 0) -> str:
-        page = photos.parent / "new" / "check.html"
-        program("data", "check", photos, "--page", page, status=status)
-        return page.read_text()
-
-    def test_it_shows_both_pictures_of_a_pair(self, program: Program, photos: Path) -> None:
-        write(photos / "nut" / "copy.jpg", picture(3), quality=50)
-        page = self.page(program, photos)
-        assert "nut/03.jpg" in page
-        assert "nut/copy.jpg" in page
-        assert page.count('<img src="data:image/jpeg;base64,') == 2
-
-    def test_it_needs_no_other_file(self, program: Program, photos: Path) -> None:
-        shutil.copy(photos / "nut" / "03.jpg", photos / "washer" / "copy.jpg")
-        (photos / "nut" / "x.jpg").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
-        page, pictures = re.subn(r'src="data:image/[^"]*"', "", self.page(program, photos, status=1))
-        assert pictures == 4, "of a conflict and of a duplicate"
-        assert not re.search(r"https?:|//[a-z]|<link|<script|@import|url\(|src=|href=", page)
-
-    def test_a_damaged_photo_is_shown_and_libjpeg_writes_no_line(self, program: Program, photos: Path) -> None:
-        jpeg = (photos / "nut" / "03.jpg").read_bytes()
-        (photos / "nut" / "stray.jpg").write_bytes(jpeg[:-2] + b"\1\2\3" + jpeg[-2:])  # "3 extraneous bytes"
-        page = photos.parent / "check.html"
-        done = program("data", "check", photos, "--page", page)
-        assert page.read_text().count('<img src="data:image/jpeg;base64,') == 2
-        assert "Corrupt JPEG" not in done.stderr
-
-    def test_html_in_names_is_text(self, program: Program, tmp_path: Path) -> None:
-        photos = tmp_path / "<script>photos"
-        fill(photos / "<img src=x onerror=alert(1)>", 0)
-        fill(photos / "washer", 100)
-        shutil.copy(photos / "washer" / "03.jpg", photos / "washer" / '"><b>copy.jpg')
-        page = self.page(program, photos)
-        assert "<script" not in page
-        assert "<img src=x" not in page
-        assert "<b>copy" not in page
-        assert "&lt;b&gt;copy.jpg" in page
-        assert "&lt;img src=x onerror=alert(1)&gt;" in page
-
-    def test_square_brackets_in_names_are_text_in_the_table(self, program: Program, photos: Path) -> None:
-        shutil.copy(photos / "nut" / "03.jpg", photos / "nut" / "[red]copy[1].jpg")
-        assert "nut/[red]copy[1].jpg" in program("data", "check", photos).stdout
-
-    def test_a_name_that_is_not_utf8_is_shown(self, program: Program, photos: Path) -> None:
-        try:
-            shutil.copy(photos / "nut" / "03.jpg", os.fsdecode(os.fsencode(photos / "nut") + b"/caf\xe9.jpg"))
-        except OSError:
-            pytest.skip("this file system has UTF-8 names only")
-        page = self.page(program, photos)
-        assert page.count(r"nut/caf\xe9.jpg") > 1
-        assert page.count('<img src="data:image/jpeg;base64,') == 2, "it is the copy of another, and both are shown"
-        assert r"caf\\xe9.jpg" in program("data", "check", photos, "--json").stdout
-
-    def test_a_page_on_a_folder_is_one_clear_line(self, program: Program, photos: Path) -> None:
-        assert "is a directory" in one_line_error(program("data", "check", photos, "--page", photos, status=2))
-
-
-def augmented(folder: Path, parts: tuple[str, ...]) -> Path:
-    """Two classes of twelve photos, each in four orientations as _TURN_NUMBER.jpeg, spread over the parts."""
-    for label, first in (("nut", 0), ("washer", 100)):
-        for i in range(12):
-            for turn in range(4):
-                part = parts[(i + turn) % len(parts)]
-                name = f"_{turn}_{first + 1000 + i}.jpeg"
-                write(folder / part / label / name, np.ascontiguousarray(np.rot90(picture(first + i), turn)))
-    return folder
-
-
-class TestFamilies:
-    def test_every_family_of_turned_copies_in_two_parts_is_a_leak(self, tmp_path: Path) -> None:
-        folder = augmented(tmp_path / "data", ("train", "train", "val", "test"))
-        leaks = found(folder, "leak")
-        assert len(leaks) == 24
-        assert all(len({name[-9:] for name in leak.files}) == 1 and len(leak.files) == 4 for leak in leaks)
-        (by_name,) = found(folder, "name_family")
-        assert by_name.detail == "24 families, such as _0_1000.jpeg and _1_1000.jpeg; 24 of them in two parts or more"
-
-    def test_the_proposed_line_trains_with_whole_families_in_each_part(self, tmp_path: Path, program: Program) -> None:
-        folder = augmented(tmp_path / "data", (".",))
-        lines = program("data", "check", folder).stdout.splitlines()
-        (line,) = [line.strip() for line in lines if "linnet train" in line]
-        arguments = shlex.split(line.replace("RUN", str(tmp_path / "run")))[1:]
-        size = ("--model", "lenet5", "--weights", "none", "--epochs", "1", "--qat-epochs", "0", "--batch-size", "8")
-        program(*arguments, *size)
-        splits = json.loads((tmp_path / "run" / "splits.json").read_bytes())
-        numbers = [{name[-9:] for name in splits[part]} for part in ("train", "val", "test")]
-        assert sum(len(of_part) for of_part in numbers) == len(set.union(*numbers)) == 24
-
-    def test_the_page_and_the_json_have_the_pattern_too(self, tmp_path: Path, program: Program) -> None:
-        folder = augmented(tmp_path / "data", (".",))
-        report = json.loads(program("data", "check", folder, "--json", "--page", tmp_path / "page.html").stdout)
-        assert report["group_pattern"]
-        assert f"split.group_pattern={report['group_pattern']}" in html.unescape((tmp_path / "page.html").read_text())
-
-
-@needs_data
-class TestRealPhotos:
-    def test_trashnet_has_no_turned_copies_and_no_families(self) -> None:
-        checked = check(DATA / "photos" / "trash")
-        kinds = Counter(finding.kind for finding in checked.findings)
-        assert kinds == {"near_duplicate": 26, "conflict": 3, "duplicate": 3}
-        assert checked.group_pattern is None
-
-    def test_trashnet_has_three_pictures_in_two_classes(self) -> None:
-        conflicts = {finding.files for finding in found(DATA / "photos" / "trash", "conflict")}
-        assert conflicts == {
-            ("glass/glass115.jpg", "metal/metal91.jpg"),
-            ("glass/glass176.jpg", "plastic/plastic152.jpg"),
-            ("glass/glass389.jpg", "plastic/plastic332.jpg"),
-        }
-
-    def test_hands_of_one_sign_are_no_near_duplicates(self) -> None:
-        findings = check(DATA / "photos" / "sign_digits").findings
-        assert [finding.kind for finding in findings] == ["odd_size", "exif_rotation"]
-        assert findings[0].files == findings[1].files
-        assert len(findings[0].files) == 3
-
-    def test_a_photo_in_every_exif_orientation_is_one_picture(self, tmp_path: Path) -> None:
-        shutil.copytree(DATA / "exif", tmp_path / "landscape", ignore=shutil.ignore_patterns("[!L]*"))
-        fill(tmp_path / "nut", 0)
-        findings = {finding.kind: finding for finding in check(tmp_path).findings}
-        assert len(findings["near_duplicate"].files) == 9
-        assert len(findings["exif_rotation"].files) == 7, "0 means nothing and 1 upright"

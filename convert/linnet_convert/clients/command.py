@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from linnet_convert.choices import some_of, split_names
 from linnet_convert.clients.api import Exported
 from linnet_convert.clients.export import export as export_bundle
-from linnet_convert.clients.registry import CLIENTS
-from linnet_devices.errors import LinnetError, nearest
+from linnet_convert.clients.registry import CLIENTS, CLIENTS_SETTING
 from linnet_runtime.commands.options import bundle_argument, json_option
 from linnet_runtime.commands.tables import plain_table, print_table
 
@@ -31,21 +31,11 @@ def export(bundle: Path, clients: str, as_json: bool) -> None:
     in a softmax that is calibrated by the bundle's temperature, beside the labels in the client's form. The bundle's
     own files stay as they are. It needs no TensorFlow.
     """
-    exported = export_bundle(bundle, named_clients(clients))
+    exported = export_bundle(bundle, some_of(CLIENTS_SETTING, split_names(clients), CLIENTS))
     if as_json:
         click.echo(msgspec.json.encode({"bundle": str(bundle), "exported": as_rows(exported)}))
     else:
         show(exported)
-
-
-def named_clients(names: str) -> list[str]:
-    """The clients that ``--for`` names. Raises LinnetError for one that is not known."""
-    named = [name.strip() for name in names.split(",")]
-    if unknown := [name for name in named if name not in CLIENTS]:
-        fix = next(iter(nearest(unknown[0], CLIENTS)), ",".join(CLIENTS))
-        got = ", ".join(map(repr, unknown))
-        raise LinnetError("--for", got=got, expected=f"one or more of {CLIENT_NAMES}", fix=f"--for {fix}")
-    return named
 
 
 def as_rows(exported: Iterable[Exported]) -> list[dict[str, object]]:

@@ -194,7 +194,8 @@ def _set_findings(photos: list[Examined], found: AlikeSet) -> Iterator[Finding]:
         kind = "turned_duplicate" if found.turned else "near_duplicate"
         what = "turned or mirrored, " * found.turned + "up to " * (len(found.members) > 2)
         what += f"{found.bits} of {BITS} bits apart"
-    yield Finding(kind, "warning", what, names(found.members))
+    if set(found.members) - set(found.conflicting) - set(found.leaking):  # else the errors say it all
+        yield Finding(kind, "warning", what, names(found.members))
     if found.conflicting:
         labels = sorted({photos[i].label for i in found.conflicting})
         yield Finding("conflict", "error", f"{what}, labelled {' and '.join(labels)}", names(found.conflicting))

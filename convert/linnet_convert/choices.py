@@ -1,0 +1,24 @@
+"""Internal: names that a user chooses from a list."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TypeVar
+
+from linnet_convert.errors import ConversionError
+from linnet_devices.errors import Setting
+
+Name = TypeVar("Name", bound=str)
+
+
+def some_of(setting: Setting, names: Iterable[str], known: Collection[Name]) -> list[Name]:
+    """The names in the order of those that are known. Raises ConversionError for another name."""
+    given = set(names)
+    if unknown := given - set(known):
+        raise ConversionError(setting, got=", ".join(sorted(unknown)) or "''", expected="some of " + ",".join(known))
+    return [name for name in known if name in given]
+
+
+def split_names(text: str) -> list[str]:
+    """The names in an option's text, which commas separate."""
+    return [name.strip() for name in text.split(",")]
