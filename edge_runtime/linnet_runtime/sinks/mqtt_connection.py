@@ -22,7 +22,7 @@ from linnet_runtime.sinks.api import SinkAway, SinkError
 PASSWORD = "LINNET_MQTT_PASSWORD"  # noqa: S105  # the variable's name
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _CONNECT_S = 5.0
-_ACKNOWLEDGE_S = 10.0
+_ACKNOWLEDGE_S = 5.0
 _KEEP_ALIVE_S = 15  # the broker publishes the will after one and a half of it
 _LONGEST_BACKOFF_S = 8
 _REFUSALS = ("Bad user name or password", "Not authorized")

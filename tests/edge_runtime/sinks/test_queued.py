@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from edge_runtime.sinks.broker import until
 from linnet_runtime.results import Event, Result
 from linnet_runtime.sinks.api import SinkAway, SinkError, Stream
 from linnet_runtime.sinks.callback import CallbackSink
@@ -129,7 +129,7 @@ def test_events_are_kept_while_the_receiver_is_away_and_results_are_counted_as_l
     with QueuedSink(sink, retry_s=0.01) as queued:
         queued.put(sample_result(1))
         queued.put(CHANGE)
-        _until(lambda: queued.failed == 1)
+        until(lambda: queued.failed == 1)
         queued.put(CHANGE)
         sink.gate.set()
     assert [type(item) for item in sink.items] == [Event, Event]
@@ -152,7 +152,7 @@ def test_a_file_keeps_events_for_the_next_run(tmp_path: Path) -> None:
     queued = QueuedSink(Away(opened=False), retry_s=0.01, kept_events=KeptEvents(path))
     queued.put(events[0])
     queued.put(events[1])
-    _until(lambda: path.exists() and len(path.read_text().splitlines()) == 2)
+    until(lambda: path.exists() and len(path.read_text().splitlines()) == 2)
     queued.put(events[2])
     queued.finish(seconds=0.05)
     queued.close()
@@ -180,7 +180,7 @@ def test_events_that_cannot_be_kept_on_disk_are_kept_in_memory(
     with QueuedSink(sink, retry_s=0.01, kept_events=KeptEvents(tmp_path / "missing" / "events.jsonl")) as queued:
         queued.put(CHANGE)
         queued.put(CHANGE)
-        _until(lambda: "events are not kept on disk" in caplog.text)
+        until(lambda: "events are not kept on disk" in caplog.text)
         sink.gate.set()
     assert queued.summary() == {"delivered": 2, "dropped": 0, "failed": 0}
 
@@ -204,7 +204,7 @@ def test_only_a_few_frames_are_held_for_a_sink_that_is_behind(wanted: bool) -> N
         for number in range(100):
             queued.put(sample_result(number, picture=sample_frame()))
         sink.gate.set()
-        _until(lambda: len(sink.items) == 101)
+        until(lambda: len(sink.items) == 101)
         queued.put(sample_result(100, picture=sample_frame()))  # it is no longer behind
     pictures = [isinstance(item, Result) and item.picture is not None for item in sink.items]
     assert len(pictures) == 102
@@ -216,7 +216,7 @@ def test_output_that_cannot_be_written_ends_the_run(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=full))
         with QueuedSink(JsonLines(JsonLinesSettings(), Stream()), wait=True) as queued:
             queued.put(sample_result())
-            _until(lambda: queued.failed == 1)
+            until(lambda: queued.failed == 1)
             with pytest.raises(OSError, match="No space left"):
                 queued.put(sample_result())
 
@@ -229,12 +229,3 @@ def test_all_sinks_receive_everything_and_are_closed_together() -> None:
     assert [len(recorder.items) for recorder in recorders] == [2, 2]
     assert sinks.summary() == {"recorder": {"delivered": 2, "dropped": 0, "failed": 0}}
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("linnet-sink")]
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    waiting = threading.Event()
-    for _ in range(int(PATIENCE_S / 0.01)):
-        if condition():
-            return
-        waiting.wait(0.01)
-    pytest.fail("it never happened")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,26 @@ def test_all_sinks_of_a_configuration_receive_what_is_put(
     delivered = {name: counters["delivered"] for name, counters in sinks.summary().items()}
     assert delivered == {"json_lines": 2, "log": 2, "snapshots": 1}
     assert (tmp_path / "log.jsonl").read_bytes() == capfdbinary.readouterr().out
+
+
+def test_a_clock_that_is_set_back_an_hour_changes_no_order_and_loses_nothing(tmp_path: Path) -> None:
+    """Files are told apart by numbers, queues by arrival: only what an item says of its time differs."""
+    tables = SinkSettings(
+        log=LogSettings(path=str(tmp_path / "log.jsonl"), max_mb=0.0005, files=100),
+        snapshots=SnapshotSettings(folder=str(tmp_path / "snapshots"), max_files=2),
+    )
+    now = 1_700_000_000.0
+    with open_sinks(tables, Stream(live=False)) as sinks:
+        for number, at in enumerate([now, now + 1, now - 3600, now - 3599, now - 3598] * 4):
+            frame = replace(sample_frame(number), captured_at=at)
+            sinks.put(Event("change", at, label="nut", previous="bolt", frame=frame, reason=str(number)))
+    assert [counters["delivered"] for counters in sinks.summary().values()] == [20, 20]
+    files = sorted(tmp_path.glob("log*.jsonl"), key=lambda path: -int(path.stem.partition(".")[2] or 0))
+    assert len(files) > 2
+    lines = [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    assert [line["reason"] for line in lines] == [str(number) for number in range(20)]
+    pictures = sorted(path.name[:8] for path in (tmp_path / "snapshots").glob("*/*"))
+    assert pictures == ["00000019", "00000020"]
 
 
 def test_where_one_sink_cannot_be_opened_the_others_are_closed(tmp_path: Path) -> None:
