@@ -9,7 +9,8 @@ LinnetError
 ├── RunError               a run that is damaged, not done, or no run           (linnet_runtime.run_files)
 ├── PictureError           a picture that cannot be decoded                     (linnet_runtime.preprocess)
 ├── SourceError            a camera, stream or file that cannot be opened       (linnet_runtime.sources)
-├── SinkError              a sink that cannot be opened, or did not deliver          (linnet_runtime.sinks)
+├── SettingsError          a configuration file that does not fit               (linnet_runtime.toml_settings)
+├── SinkError              a sink that cannot be opened, or did not deliver      (linnet_runtime.sinks)
 ├── TrainingError          data or a model that cannot be trained               (linnet_train)
 └── ConversionError        a model that cannot be converted, or is not equal    (linnet_convert)
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -266,6 +267,24 @@ def test_frames_that_are_not_due_are_counted_and_a_request_makes_the_next_one_du
         assert list(pipeline) == []
         summary = pipeline.summary()
     assert (summary["frames_read"], summary["frames_classified"], summary["frames_skipped"]) == (3, 1, 2)
+
+
+def test_as_many_objects_are_held_after_many_frames_as_after_a_few(classifier: Classifier) -> None:
+    """Memory does not grow with the frames: nothing is kept of them."""
+    held = []
+
+    def count() -> None:
+        gc.collect()
+        held.append(len(gc.get_objects()))
+
+    script = [*[BOLT, NUT] * 500, count, *[BOLT, NUT] * 2000, count]
+    with Pipeline(lambda: SimulatedCamera(script, live=False), classifier) as pipeline:
+        pipeline.run()
+        assert pipeline.frames_classified == 5000
+        sketches = [pipeline._ages, *pipeline._stages.values()]
+        assert len({len(sketch._buckets) for sketch in sketches}) == 1
+        assert len(sketches) == 5
+    assert held[1] - held[0] < 200  # 4000 frames lie between
 
 
 def test_a_frozen_camera_is_an_event_and_its_frames_are_still_classified(classifier: Classifier) -> None:
