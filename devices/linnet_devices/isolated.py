@@ -205,7 +205,7 @@ class _Process:
             self._child.wait(within_s)
 
     def _crashed(self) -> DeviceCrashed:
-        self._reap(_KILL_S)
+        self._reap(_END_S)  # on a busy machine its end comes some time after that of its channel
         self._take_output()
         status = self._child.returncode
         if status is None:
