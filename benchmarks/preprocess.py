@@ -15,10 +15,11 @@ import numpy as np
 from common import Row, arguments, median_ratio, report, time_side_by_side
 
 from linnet_runtime import Classification
+from linnet_runtime.crops import CROPS
 from linnet_runtime.decisions.decider import Decider
 from linnet_runtime.decisions.motion import Motion
 from linnet_runtime.decisions.settings import DecisionSettings
-from linnet_runtime.preprocess import CROPS, Preprocess, preprocess
+from linnet_runtime.preprocess import Preprocess, preprocess
 from linnet_runtime.sources.api import Frame
 
 SIZE = 224

@@ -8,7 +8,7 @@ import msgspec
 
 from linnet_convert.errors import ConversionError
 from linnet_devices.api import Format, Precision
-from linnet_runtime.preprocess import Crop
+from linnet_runtime.crops import Crop
 
 Kind = Literal["tflite", "onnx", "openvino", "keras", "saved_model"]
 FORMATS: tuple[Format, ...] = ("tflite", "onnx", "openvino")

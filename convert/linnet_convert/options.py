@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from linnet_convert.facts import CHANNELS, Triple, triple
-from linnet_runtime.preprocess import CROPS
+from linnet_runtime.crops import CROPS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

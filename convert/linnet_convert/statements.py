@@ -13,7 +13,7 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.facts import CHANNELS, Triple, triple
 from linnet_convert.sources.signature import Stated
 from linnet_devices.errors import Setting
-from linnet_runtime.preprocess import CROPS, Crop
+from linnet_runtime.crops import CROPS, Crop
 
 
 class Statements(TypedDict, total=False):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 # OpenCV reads its settings when it is loaded, and ends the program on a wrong one. Its limit is a second one behind
 # ``_most_pixels``, for files whose parts contradict their header.
@@ -26,13 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import LinnetError, Pixels
+from linnet_runtime.crops import Crop
 from linnet_runtime.files import read_regular
 from linnet_runtime.picture_header import FORMATS, PictureFormat, PictureHeader, read_header
 
 Color = Literal["bgr", "rgb", "gray"]
-Crop = Literal["centre", "stretch", "pad"]
-CROPS: tuple[Crop, ...] = get_args(Crop)
-"""The ways of fitting a picture into a model's input; see ``Preprocess.crop``."""
 BORDER = 128
 """The value of each channel in the border of ``crop = "pad"``: the zero of the input of a model that Linnet trains."""
 _TO_RGBA = {"bgr": cv2.COLOR_BGR2RGBA, "rgb": cv2.COLOR_RGB2RGBA, "gray": cv2.COLOR_GRAY2RGBA}

@@ -23,7 +23,8 @@ from linnet_convert.facts import (
 from linnet_convert.metadata.labels import read_labels
 from linnet_devices.api import TensorSpec
 from linnet_devices.errors import Setting
-from linnet_runtime.preprocess import Crop, Preprocess
+from linnet_runtime.crops import Crop
+from linnet_runtime.preprocess import Preprocess
 
 _DTYPES = ("uint8", "int8", "float32")
 # The ranges of pixels 0..255 in the customary normalizations: as they are, divided by 255, and about zero.

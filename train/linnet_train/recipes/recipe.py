@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from linnet_runtime.preprocess import Crop
+from linnet_runtime.crops import Crop
 from linnet_train.augment.settings import Augmentation
 from linnet_train.recipes.schedules import Cosine, Count, Schedule, Share
 
