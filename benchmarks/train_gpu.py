@@ -59,9 +59,7 @@ def main() -> None:
 def time_epochs(args: Any, folder: Path) -> dict[str, list[float]]:
     """Seconds of an epoch for each round, by where its photos are from."""
     import keras
-    import numpy as np
 
-    from linnet_train.data.dataset import Dataset
     from linnet_train.models import build_model
     from linnet_train.recipes.recipe import Recipe
     from linnet_train.training.batches import PhotoBatches
@@ -93,19 +91,7 @@ def time_epochs(args: Any, folder: Path) -> dict[str, list[float]]:
         def __getitem__(self, i: int) -> Any:
             return self._batch
 
-    rng, count = np.random.default_rng(0), args.steps * args.batch_size
-    shape = (count, args.size, args.size, 3)
-    pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
-    for begin in range(0, count, args.batch_size):
-        pixels[begin : begin + args.batch_size] = rng.integers(0, 256, (args.batch_size, *shape[1:]), np.uint8)
-    photos = Dataset(
-        classes=tuple(map(str, range(CLASSES))),
-        pixels=pixels,
-        labels=rng.integers(0, CLASSES, count),
-        names=(),
-        parts={"train": np.arange(count)},
-        unreadable={},
-    )
+    photos = random_photos(args, folder)
     recipe = Recipe(
         data="", alpha=1.0, size=args.size, weights="none", batch_size=args.batch_size, precision=args.precision
     )
@@ -130,6 +116,27 @@ def time_epochs(args: Any, folder: Path) -> dict[str, list[float]]:
         for name, of_round in seconds.items():
             times[name] += [of_round] * measured
     return times
+
+
+def random_photos(args: Any, folder: Path) -> Any:
+    """A ``Dataset`` of noise in a memory map, all of it for training."""
+    import numpy as np
+
+    from linnet_train.data.dataset import Dataset
+
+    rng, count = np.random.default_rng(0), args.steps * args.batch_size
+    shape = (count, args.size, args.size, 3)
+    pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
+    for begin in range(0, count, args.batch_size):
+        pixels[begin : begin + args.batch_size] = rng.integers(0, 256, (args.batch_size, *shape[1:]), np.uint8)
+    return Dataset(
+        classes=tuple(map(str, range(CLASSES))),
+        pixels=pixels,
+        labels=rng.integers(0, CLASSES, count),
+        names=(),
+        parts={"train": np.arange(count)},
+        unreadable={},
+    )
 
 
 def on_device(batch: Any) -> Any:

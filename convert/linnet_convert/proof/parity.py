@@ -64,20 +64,20 @@ class Originals:
     """The models that artifacts were made from; None where there are no artifacts of that kind."""
 
     int8: Original | None = None
-    """Of int8 artifacts."""
+    """The model that int8 artifacts were made from."""
     float32: Original | None = None
-    """Of float artifacts, in whatever precision those store their weights."""
+    """The model that float artifacts were made from, in whatever precision those store their weights."""
     before_quantization: Original | None = None
     """The float model, where int8 artifacts were quantized from it without training."""
 
     @classmethod
     def of_file(cls, file: Original, precision: Precision) -> Originals:
-        """Of artifacts that are, or are translated from, a model file of that precision."""
+        """A model file of that precision: its artifacts are the file itself, or are translated from it."""
         return cls(int8=file) if precision == "int8" else cls(float32=file)
 
     @classmethod
     def of_quantized_here(cls, int8: Original | None, float32: Original) -> Originals:
-        """Of a float model's artifacts and, unless ``int8`` is None, of those that were quantized from it."""
+        """A float model and, unless ``int8`` is None, the model that was quantized from it."""
         return cls(int8, float32, None if int8 is None else float32)
 
     def of(self, artifact: Artifact) -> Original:

@@ -48,7 +48,7 @@ from linnet_devices.testing.samples import (
     pattern_pictures,
 )
 
-# Of 255 over the output's range. Engines round differently; a wrong input is 10 steps off.
+# In steps of 1/255 of the output's range. Engines round differently; a wrong input is 10 steps off.
 _STEPS = 6
 
 _WRONG_PIXELS = {
