@@ -24,8 +24,9 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """A file with the TLS certificate, in PEM; the server then speaks HTTPS only."""
     key: str | None = None
     """A file with the certificate's private key, in PEM."""
-    queue: int = 2
-    """Requests that may wait for a bundle while it works on another; further ones are refused with 503."""
+    queue: int = 1
+    """Requests that may wait for a bundle while it works on another; further ones are refused with 503. One keeps an
+    accepted request within two inference times."""
     max_body_mb: float = 16.0
     """The largest body of a request, in MiB."""
     timeout_s: float = 10.0
