@@ -164,7 +164,7 @@ class Classifier(Closable):
             independent=independent,
             logits=logits,
             device=device,
-            artifact=Path(model.path).name,
+            artifact=model.path.rpartition("/")[2],  # pathlib takes 0.05 ms
             stages_ms={
                 "preprocess": prepared.preprocess_ms,
                 "inference": (inferred - started) * 1e3,
