@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from edge_runtime.server_process import RunningServer, serving
 from edge_runtime.simulated_camera import frame_of
 from edge_runtime.small_bundle import LABELS, SIDE, write_small_bundle
+from linnet_runtime.server.run import listen
+from linnet_runtime.server.settings import ServeSettings
 from program import linnet, one_line_error
 
 
@@ -281,3 +283,8 @@ def test_mistakes_at_the_start_are_one_line(small_bundle: Path, tmp_path: Path) 
     assert error.endswith("got No such file or directory, expected a file with the token")
     error = one_line_error(linnet("serve", small_bundle, "--certificate", tmp_path / "none", status=2))
     assert error == "TLS: got no key, expected both. Fix: --key FILE"
+
+
+def test_asyncio_sees_a_tcp_socket_so_that_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    with listen(ServeSettings(port=0)) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
