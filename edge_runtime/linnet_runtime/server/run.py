@@ -63,7 +63,7 @@ def listen(settings: ServeSettings) -> socket.socket:
     """The listening socket. Raises LinnetError where the address cannot be used."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     where = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
-    # With the protocol stated asyncio sets TCP_NODELAY; otherwise an answer waits 40 ms for the client's acknowledgement.
+    # With the protocol stated, asyncio sets TCP_NODELAY: an answer then does not wait 40 ms for an acknowledgement.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
