@@ -11,10 +11,11 @@ Item = TypeVar("Item")
 Note = TypeVar("Note")
 
 _MOST_NOTES = 1000
+_AHEAD = 4  # items of a camera that keeps all: a reader that the system makes wait does not make the device wait
 
 
 class Mailbox(Generic[Item, Note]):
-    """Keeps each camera's newest item. Where a camera keeps all, its writer waits instead until the slot is empty.
+    """Keeps each camera's newest item. Where a camera keeps all, its writer waits instead until one of a few is taken.
 
     Notes (events) keep their order, also among the items; when nobody takes them the oldest are lost.
     """
@@ -26,7 +27,7 @@ class Mailbox(Generic[Item, Note]):
         self.dropped = [0] * len(keep_all)
         self._keep_all = keep_all
         self._changed = threading.Condition()
-        self._slots: list[tuple[int, Item] | None] = [None] * len(keep_all)
+        self._slots: list[deque[tuple[int, Item]]] = [deque() for _ in keep_all]
         self._notes: deque[tuple[int, Note]] = deque(maxlen=_MOST_NOTES)
         self._first_notes: deque[Note] = deque(maxlen=_MOST_NOTES)
         self._count = 0  # of items and notes, for their order
@@ -38,12 +39,15 @@ class Mailbox(Generic[Item, Note]):
     def put(self, camera: int, item: Item) -> bool:
         """Puts an item into a camera's slot. Returns False where the mailbox is closed and the writer has to stop."""
         with self._changed:
+            slot = self._slots[camera]
             if self._keep_all[camera]:
-                self._changed.wait_for(lambda: self._slots[camera] is None or self._closed)
+                self._changed.wait_for(lambda: len(slot) < _AHEAD or self._closed)
             if self._closed:
                 return False
-            self.dropped[camera] += self._slots[camera] is not None
-            self._slots[camera] = self._next_number(), item
+            if slot and not self._keep_all[camera]:
+                slot.clear()
+                self.dropped[camera] += 1
+            slot.append((self._next_number(), item))
             self._changed.notify_all()
             return True
 
@@ -92,8 +96,7 @@ class Mailbox(Generic[Item, Note]):
             self._changed.notify_all()
 
     def _is_due(self) -> bool:
-        filled = any(item is not None for item in self._slots)
-        return filled or bool(self._notes or self._first_notes) or self._is_over()
+        return any(self._slots) or bool(self._notes or self._first_notes) or self._is_over()
 
     def _is_over(self) -> bool:
         return self._closed or all(self._ended)
@@ -112,9 +115,8 @@ class Mailbox(Generic[Item, Note]):
         """The item of the first camera in turn that has one, so that a fast camera does not silence a slow one."""
         for offset in range(len(self._slots)):
             camera = (self._next + offset) % len(self._slots)
-            item, self._slots[camera] = self._slots[camera], None
-            if item is not None:
+            if self._slots[camera]:
                 self._next = camera + 1
                 self._changed.notify_all()
-                return item
+                return self._slots[camera].popleft()
         return None

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from edge_runtime.simulated_camera import frame_of
-from linnet_runtime.mailbox import Mailbox
+from linnet_runtime.mailbox import _AHEAD, Mailbox
 from linnet_runtime.sources import Frame
 
 OLD, NEW, NEWEST = frame_of(0), frame_of(1), frame_of(2)
@@ -130,7 +130,8 @@ def test_a_closed_mailbox_takes_no_frame_and_keeps_its_first_error() -> None:
 def test_closing_wakes_whoever_waits(keep_all: bool) -> None:
     mailbox = mailbox_of(keep_all)
     if keep_all:
-        mailbox.put(0, OLD)
+        for _ in range(_AHEAD):
+            mailbox.put(0, OLD)
     waiting = threading.Thread(target=(lambda: mailbox.put(0, NEW)) if keep_all else mailbox.get)
     waiting.start()
     mailbox.close()
