@@ -1,4 +1,4 @@
-"""``linnet serve`` under twice the load that it can answer: what accepted requests then take, and what is refused.
+"""``linnet serve`` under more load than it can answer: what accepted requests then take, and what is refused.
 
     python benchmarks/serve_load.py BUNDLE
 
