@@ -166,7 +166,7 @@ def test_the_state_is_said_in_words(small_bundle: Path) -> None:
         models.load(models.first)
         assert said()[0] == ("good", "Everything works. No camera is configured: pictures can be sent to /v1/classify.")
         models.first.reason = "$.temperature: got 0"
-        assert said() == [("warning", "small: a new version was refused, version 1 goes on. $.temperature: got 0")]
+        assert said() == [("warning", "small: a new version was refused, version 1 continues. $.temperature: got 0")]
         board.write(Event("offline", at=time.time() - 300, camera="gate", reason="no route to host"))
         assert said()[0] == ("error", "gate gives no frames, for 5 min. no route to host")
         board.write(Event("online", at=time.time(), camera="gate"))

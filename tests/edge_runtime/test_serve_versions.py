@@ -1,4 +1,4 @@
-"""The next version of a bundle: it takes over with no request lost, or the one before goes on."""
+"""The next version of a bundle: it takes over with no request lost, or the one before stays."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_broken_replacement_keeps_the_old_version_and_is_counted(
         wait_until(lambda: index_of(server) == {"name": "small", "version": "2", "state": "READY", "reason": ""})
         status, _, errors = server.end()
     assert status == 0
-    assert f"small: version 1 goes on: {small_bundle}" in errors
+    assert f"small: version 1 continues: {small_bundle}" in errors
 
 
 def test_an_unloaded_model_is_not_ready_until_it_is_loaded(small_bundle: Path) -> None:

@@ -30,8 +30,10 @@ class Statement:
     text: str
 
 
-def health(models: Models, cameras: LiveCameras, board: Board, rate: float) -> list[Statement]:
-    """What is wrong, worst first; one good sentence where nothing is. ``rate`` is results per second."""
+def health(models: Models, cameras: LiveCameras, board: Board, rate: float | None) -> list[Statement]:
+    """What is wrong, worst first; one good sentence where nothing is. ``rate`` is results per second, None
+    in the first second.
+    """
     found = [*_of_models(models), *_of_cameras(cameras, board)]
     if not found:
         found = [Statement("good", _all_well(cameras, rate))]
@@ -44,7 +46,7 @@ def _of_models(models: Models) -> Iterator[Statement]:
             yield Statement("error", f"{model.name} is not loaded." + (f" {model.reason}" if model.reason else ""))
         elif model.reason:
             yield Statement(
-                "warning", f"{model.name}: a new version was refused, version {model.version} goes on. {model.reason}"
+                "warning", f"{model.name}: a new version was refused, version {model.version} continues. {model.reason}"
             )
 
 
@@ -70,15 +72,16 @@ def _failover(event: Event) -> str:
     return f"{what} {duration(time.time() - event.at)} ago. {event.reason}".rstrip()
 
 
-def _all_well(cameras: LiveCameras, rate: float) -> str:
+def _all_well(cameras: LiveCameras, rate: float | None) -> str:
     age = cameras.recent().get("age")
     if not cameras.settings:
         return "Everything works. No camera is configured: pictures can be sent to /v1/classify."
     if not age:
         return "Everything works. No result has come in the last minute."
     number = len(cameras.settings)
+    often = "" if rate is None else f"{rate:.3g} results per second, "
     return (
-        f"Everything works: {number} camera{'s' * (number != 1)}, {rate:.3g} results per second, "
+        f"Everything works: {number} camera{'s' * (number != 1)}, {often}"
         f"{age['p50']:.3g} ms from the camera to the label."
     )
 

@@ -129,7 +129,7 @@ class LivePage:
             ],
             "results": board.results(),
             "counters": {key: summary[key] for key in (*counters, "source_reopened") if key in summary},
-            "fps": round(rate, 1),
+            "fps": None if rate is None else round(rate, 1),
             "recent": {name: times and _rounded(times) for name, times in cameras.recent().items()},
             "events": [shown.to_json() for shown in board.events()],
         }
@@ -184,15 +184,15 @@ class _Rate:
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque(maxlen=11)
 
-    def add(self, count: int) -> float:
-        """Takes the count of all results so far, and returns the rate."""
+    def add(self, count: int) -> float | None:
+        """Takes the count of all results so far, and returns the rate; None in the first second."""
         now = time.monotonic()
         if self._samples and count < self._samples[-1][1]:  # the cameras were opened again
             self._samples.clear()
         if not self._samples or now - self._samples[-1][0] >= 1:
             self._samples.append((now, count))
         since, before = self._samples[0]
-        return (count - before) / (now - since) if now - since >= 1 else 0.0
+        return (count - before) / (now - since) if now - since >= 1 else None
 
 
 def _model_state(model: ServedModel) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What ``linnet serve`` is told: the table ``[serve]`` of a configuration file."""
+"""The settings of ``linnet serve``: the table ``[serve]`` of a configuration file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The next version of a bundle: opened beside the one that answers, checked, and put in its place.
 
 A request belongs to the version that answered when it was queued, so that none is lost. A version that cannot be
-opened, or whose canaries fail, changes nothing: the one before goes on. The index and the log have the reason.
+opened, or whose canaries fail, changes nothing: the version before stays. The index and the log have the reason.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Versions:
 
         Raises:
             Busy: it is being loaded.
-            LinnetError: it cannot be opened, or its canaries fail: the version before goes on.
+            LinnetError: it cannot be opened, or its canaries fail: the version before stays.
         """
         if model.loading:
             raise Busy(f"model {model.name!r}", got="it is being loaded", expected="one load at a time")
@@ -46,7 +46,7 @@ class Versions:
         except Exception as error:
             model.failed_loads += 1
             model.reason = str(error)
-            kept = f"version {model.version} goes on" if model.lane else "it is not loaded"
+            kept = f"version {model.version} continues" if model.lane else "it is not loaded"
             logger.warning("%s: %s: %s", model.name, kept, error)
             if isinstance(error, LinnetError):
                 raise

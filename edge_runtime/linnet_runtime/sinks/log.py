@@ -41,7 +41,7 @@ class Log:
     name, pictures = "log", False
 
     def __init__(self, settings: LogSettings, _stream: Stream) -> None:
-        """Opens the file, and goes on with one that exists.
+        """Opens the file, and continues one that exists.
 
         Raises:
             SinkError: another suffix than .jsonl or .csv, or a place that cannot be written.

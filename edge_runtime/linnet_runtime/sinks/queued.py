@@ -160,7 +160,7 @@ class QueuedSink(Closable):
             self._keep_rest()
             try:
                 self._sink.close()
-            except Exception as error:  # a plug-in may raise anything, and the run goes on
+            except Exception as error:  # a plug-in may raise anything, and the run continues
                 logger.warning("closing the sink %s: %s", self.name, _in_words(error))
 
     def _next(self) -> Result | Event | None:
@@ -191,7 +191,7 @@ class QueuedSink(Closable):
             with self._changed:
                 self._lost_output = error.__cause__ or error
                 self._changed.notify_all()
-        except BaseException as error:  # a plug-in may raise anything, SystemExit too, and the stream goes on
+        except BaseException as error:  # a plug-in may raise anything, SystemExit too, and the stream continues
             self._report(error)
             self._count("failed")
         else:

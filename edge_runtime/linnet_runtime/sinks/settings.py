@@ -35,7 +35,7 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     interval_s: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     """Seconds between two states with the same label; a new label is published at once. 0: every result."""
     discovery: bool = True
-    """Whether Home Assistant is told of the device."""
+    """Whether Home Assistant discovers the device by itself."""
     discovery_prefix: str = "homeassistant"
     """The first part of the discovery topic."""
     ca_file: str = ""
