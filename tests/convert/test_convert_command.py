@@ -162,13 +162,19 @@ def test_overwrite_replaces_the_whole_bundle(
 
 
 @pytest.mark.parametrize(
-    ("formats", "got"), [("tflite,coreml", "coreml"), ("TFLITE", "TFLITE"), ("", "''"), ("tflite,", "''")]
+    ("formats", "got", "fix"),
+    [
+        ("tflite,coreml", "coreml", ""),
+        ("TFLITE", "TFLITE", ". Fix: --formats tflite"),
+        ("", "''", ""),
+        ("tflite,", "''", ""),
+    ],
 )
 def test_an_unknown_format_gets_one_line(
-    formats: str, got: str, tiny_run: Path, tmp_path: Path, program: Program
+    formats: str, got: str, fix: str, tiny_run: Path, tmp_path: Path, program: Program
 ) -> None:
     done = program("convert", tiny_run, "--out", tmp_path / "x.linnet", "--formats", formats, status=1)
-    assert one_line_error(done) == f"--formats: got {got}, expected some of tflite,onnx,openvino"
+    assert one_line_error(done) == f"--formats: got {got}, expected some of tflite,onnx,openvino{fix}"
     assert not list(tmp_path.iterdir())
 
 
