@@ -7,7 +7,17 @@ The names below are the public interface; the modules are internal.
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING
+
+# OpenCV reads its settings when it is loaded, and ends the program on a wrong one. Its limit is a second one behind
+# that of ``preprocess``, for files whose parts contradict their header.
+os.environ.setdefault(
+    "OPENCV_IO_MAX_IMAGE_PIXELS",
+    wanted if (wanted := os.environ.get("LINNET_MAX_PIXELS", "")).isdecimal() else "50000000",
+)
+# Its log repeats in other words, on standard error, what Linnet's errors say.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 if TYPE_CHECKING:
     from linnet_devices.errors import LinnetError

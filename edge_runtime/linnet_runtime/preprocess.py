@@ -11,15 +11,6 @@ import threading
 from pathlib import Path
 from typing import Literal
 
-# OpenCV reads its settings when it is loaded, and ends the program on a wrong one. Its limit is a second one behind
-# ``_most_pixels``, for files whose parts contradict their header.
-os.environ.setdefault(
-    "OPENCV_IO_MAX_IMAGE_PIXELS",
-    wanted if (wanted := os.environ.get("LINNET_MAX_PIXELS", "")).isdecimal() else "50000000",
-)
-# Its log repeats in other words, on standard error, what Linnet's errors say.
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-
 import cv2
 import msgspec
 import numpy as np
