@@ -3,6 +3,7 @@
 # make test-LAYER  the tests of one layer: devices, edge_runtime, train, convert or packaging
 # make test-fuzz   thousands of bundles with a changed file, and requests that Schemathesis makes
 # make test-arithmetic  the tests that compute, with four kinds of float arithmetic, one after the other
+# make soak        a million frames through linnet serve, with a broker, metrics and an open page; an hour or more
 # make test-newest the fast tests with the newest releases of all packages; it names what breaks, and does not fail
 # make docs        the documentation's site, site/index.html
 # make test-arm64  tests of the runtime and the devices on arm64, emulated
@@ -22,7 +23,7 @@ RUNNING := $(addprefix tests/edge_runtime/test_,classifier.py command_bench.py c
 	supervisor.py verification.py)
 COMPUTING := $(addprefix tests/,devices train convert) $(RUNNING)
 
-.PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-fuzz docs test-arm64 clean
+.PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-fuzz soak docs test-arm64 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/linnet demo --out demo --overwrite
@@ -47,6 +48,10 @@ test-arithmetic: $(VENV)/.installed
 
 test-newest: $(VENV)/.installed
 	tests/newest/run
+
+soak: $(VENV)/.installed
+	[ -d demo/parts.linnet ] || $(BIN)/linnet demo --out demo
+	$(BIN)/python benchmarks/soak.py demo/parts.linnet
 
 docs: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
