@@ -15,11 +15,11 @@ from importlib.metadata import EntryPoint, entry_points
 
 from linnet_devices.api import Device, DeviceError, DeviceUnavailable, Probe, Setting
 from linnet_devices.errors import nearest
+from linnet_devices.plugin import PLUGIN_FIX, make_from_plugin
 from linnet_devices.presets import PRESETS
 
 ENTRY_POINT_GROUP = "linnet.devices"
 _MEMBERS = ("name", "formats", "isolated", "compiled_for", "probe", "open")  # of the protocol Device
-_PLUGIN_FIX = "install what the plug-in needs, or report it to its author"
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def probe(name: str) -> Probe:
     except DeviceError as error:
         return Probe(False, _one_line(str(error.got or error)), str(error.fix or ""))
     except Exception as error:  # an error in a plug-in must not hide the other devices
-        return Probe(False, _one_line(f"{type(error).__name__}: {error}"), _PLUGIN_FIX)
+        return Probe(False, _one_line(f"{type(error).__name__}: {error}"), PLUGIN_FIX)
 
 
 def known_names() -> list[str]:
@@ -173,14 +173,7 @@ def _plugins() -> tuple[EntryPoint, ...]:
 def _load_plugin(name: str) -> Device:
     for point in _plugins():
         if point.name == name:
-            what = f"plug-in device {name} ({point.value})"
-            try:
-                device: Device = point.load()()
-            except Exception as error:  # a plug-in may raise anything, and the error names it
-                raise DeviceUnavailable(what, got=f"{type(error).__name__}: {error}", fix=_PLUGIN_FIX) from error
-            missing = [member for member in _MEMBERS if not hasattr(device, member)]
-            if missing:
-                raise DeviceUnavailable(what, got=f"a device without {', '.join(missing)}", fix=_PLUGIN_FIX)
+            device: Device = make_from_plugin(point, "device", _MEMBERS, DeviceUnavailable)
             return device
     names = known_names()
     other = name.lower().replace("-", "").replace("_", "")

@@ -6,14 +6,13 @@ value is a ValueError in one line, to which msgspec's decoder adds the key's pat
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from linnet_devices.api import LinnetError
+from linnet_devices.errors import LinnetError, nearest
 from linnet_runtime.bundle import TEMPERATURES
 from linnet_runtime.decisions.geometry import crossing_edges, in_order, polygon_area
 
@@ -142,7 +141,7 @@ def check_labels(settings: DecisionSettings, labels: Sequence[str]) -> None:
     for key in ("allow", "deny", "thresholds"):
         for label in getattr(settings, key):
             if label not in labels:
-                near = difflib.get_close_matches(label, labels, n=1) or list(labels[:5])
+                near = nearest(label, labels) or list(labels[:5])
                 some = ", ".join(near) + ("" if len(near) < 5 else ", ...")
                 raise LinnetError(f"decision.{key}", got=repr(label), expected=f"a label of the model, such as {some}")
     if not set(settings.allow or labels) - set(settings.deny):

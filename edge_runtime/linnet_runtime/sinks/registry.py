@@ -6,7 +6,6 @@ configuration, a dict, and with the ``Stream``. The group is read only where a t
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -15,7 +14,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from linnet_devices.api import LinnetError
+from linnet_devices.errors import nearest
+from linnet_devices.plugin import make_from_plugin
 from linnet_runtime.sinks.api import Sink, SinkError, Stream
 from linnet_runtime.sinks.kept_events import KeptEvents
 from linnet_runtime.sinks.queued import QueuedSink, Sinks
@@ -23,7 +23,6 @@ from linnet_runtime.sinks.settings import SinkSettings, TableName
 
 ENTRY_POINT_GROUP = "linnet.sinks"
 _MEMBERS = ("name", "pictures", "write", "close")  # of the protocol Sink
-_PLUGIN_FIX = "install what the plug-in needs, or report it to its author"
 
 
 @dataclass(frozen=True)
@@ -75,19 +74,10 @@ def load_plugin(name: str, settings: Mapping[str, Any], stream: Stream) -> Sink:
     points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
     if name not in points:
         known = sorted([*SINKS, *points])
-        nearest = difflib.get_close_matches(name, known, n=1)
-        fix = (f"[{nearest[0]}]" if nearest[0] in SINKS else f"[sink.{nearest[0]}]") if nearest else None
+        near = nearest(name, known)
+        fix = (f"[{near[0]}]" if near[0] in SINKS else f"[sink.{near[0]}]") if near else None
         raise SinkError(f"[sink.{name}]", got="no plug-in of that name", expected="one of " + ", ".join(known), fix=fix)
-    what = f"plug-in sink {name} ({points[name].value})"
-    try:
-        sink: Sink = points[name].load()(settings, stream)
-    except LinnetError:
-        raise
-    except Exception as error:  # a plug-in may raise anything, and the error names it
-        raise SinkError(what, got=f"{type(error).__name__}: {error}", fix=_PLUGIN_FIX) from error
-    missing = [member for member in _MEMBERS if not hasattr(sink, member)]
-    if missing:
-        raise SinkError(what, got=f"a sink without {', '.join(missing)}", fix=_PLUGIN_FIX)
+    sink: Sink = make_from_plugin(points[name], "sink", _MEMBERS, SinkError, settings, stream)
     return sink
 
 

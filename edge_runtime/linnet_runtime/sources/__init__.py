@@ -22,6 +22,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from linnet_devices.errors import Setting, nearest
+from linnet_devices.plugin import make_from_plugin
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
 from linnet_runtime.sources.addresses import without_secrets
 from linnet_runtime.sources.api import NO_FRAME_YET, Frame, Source, SourceError
@@ -41,7 +42,6 @@ _SCHEMES = {
 }
 ENTRY_POINT_GROUP = "linnet.sources"
 _MEMBERS = ("live", "every_frame", "skipped", "read", "close")  # of the protocol Source
-_PLUGIN_FIX = "install what the plug-in needs, or report it to its author"
 _VIDEO = "linnet_runtime.sources.video_file:open_video"
 _PACED_VIDEO = "linnet_runtime.sources.video_file:open_paced_video"
 _PICTURES = "linnet_runtime.sources.pictures:open_pictures"
@@ -61,7 +61,8 @@ def open_source(uri: str, *, paced: bool = False) -> Source:
     """
     target = _target(uri)
     if isinstance(target, EntryPoint):
-        return _open_plugin(target, uri)
+        plugin: Source = make_from_plugin(target, "source", _MEMBERS, SourceError, uri)
+        return plugin
     if paced and target == _VIDEO:
         target = _PACED_VIDEO
     module, _, function = target.partition(":")
@@ -103,17 +104,3 @@ def _target(uri: str) -> str | EntryPoint:
         expected=_EXPECTED,
         fix="check the path; linnet doctor lists the cameras",
     )
-
-
-def _open_plugin(point: EntryPoint, uri: str) -> Source:
-    what = f"plug-in source {point.name} ({point.value})"
-    try:
-        source: Source = point.load()(uri)
-    except SourceError:
-        raise
-    except Exception as error:  # a plug-in may raise anything, and the error names it
-        raise SourceError(what, got=f"{type(error).__name__}: {error}", fix=_PLUGIN_FIX) from error
-    missing = [member for member in _MEMBERS if not hasattr(source, member)]
-    if missing:
-        raise SourceError(what, got=f"a source without {', '.join(missing)}", fix=_PLUGIN_FIX)
-    return source
