@@ -23,9 +23,9 @@ from linnet_convert.readiness import Readiness, check_readiness
 from linnet_convert.sources.api import About, Source
 from linnet_devices.api import Format, Logits, Pixels
 from linnet_runtime.bundle import MANIFEST, SCHEMA, Artifact, Bundle, Provenance, describe_file, write_manifest
-from linnet_runtime.decision import comparable
 from linnet_runtime.files import new_directory, write_whole
 from linnet_runtime.preprocess import Preprocess
+from linnet_runtime.probabilities import comparable
 from linnet_runtime.proof.canary import CANARY, PICTURES, Canary, make_tolerance, save_canary
 from linnet_runtime.proof.reference import REFERENCE, save_reference
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from linnet_devices.api import Logits, OpenOptions, Pixels, Session
 from linnet_devices.closable import Closable
 from linnet_runtime.bundle import Bundle, open_bundle
-from linnet_runtime.decision import probabilities, top_classes
 from linnet_runtime.failover.checked import Limits
 from linnet_runtime.failover.ladder import open_ladder
 from linnet_runtime.failover.rung import DeviceEvent
 from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.preprocess import Color, preprocess
+from linnet_runtime.probabilities import probabilities, top_classes
 from linnet_runtime.sessions import PrecisionChoice, choose_precision, warn_of_float
 
 

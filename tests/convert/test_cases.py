@@ -18,8 +18,8 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.proof.parity import model_logits
 from linnet_runtime import Classifier, read_picture
 from linnet_runtime.bundle import open_bundle
-from linnet_runtime.decision import probabilities, softmax
 from linnet_runtime.preprocess import Preprocess, preprocess
+from linnet_runtime.probabilities import probabilities, softmax
 from program import CASES, DATA, needs_cases, needs_data
 
 pytestmark = [needs_cases, needs_data]

@@ -27,8 +27,8 @@ from linnet_convert.writers.artifacts import describe_artifact
 from linnet_devices.testing.samples import HEIGHT, WIDTH, load_models, pattern_pictures
 from linnet_runtime.bundle import Bundle, Provenance, open_bundle, write_bundle
 from linnet_runtime.classifier import Classifier
-from linnet_runtime.decision import probabilities
 from linnet_runtime.preprocess import Preprocess
+from linnet_runtime.probabilities import probabilities
 from program import one_line_error
 
 LABELS = ("red", "3 amp", "blue sky")

@@ -25,7 +25,7 @@ from linnet_convert.readers.closing import check_closed
 from linnet_convert.readers.tflite_closing import close
 from linnet_convert.readers.tflite_graph import read_graph
 from linnet_runtime.bundle import open_bundle
-from linnet_runtime.decision import probabilities
+from linnet_runtime.probabilities import probabilities
 from program import one_line_error
 
 Program = Callable[..., subprocess.CompletedProcess[str]]

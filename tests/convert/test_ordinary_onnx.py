@@ -19,7 +19,7 @@ from linnet_convert.proof.parity import model_logits
 from linnet_convert.readers import onnx as onnx_reader
 from linnet_runtime.bundle import open_bundle
 from linnet_runtime.classifier import Classifier
-from linnet_runtime.decision import probabilities
+from linnet_runtime.probabilities import probabilities
 
 LABELS = ("blue", "green", "red")
 PIXELS = np.random.default_rng(5).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)

@@ -21,7 +21,7 @@ from linnet_convert.facts import OpenSides
 from linnet_convert.proof.parity import model_logits
 from linnet_convert.readers import tflite as tflite_reader
 from linnet_runtime.bundle import open_bundle
-from linnet_runtime.decision import probabilities
+from linnet_runtime.probabilities import probabilities
 
 LABELS = ("blue", "green", "red")
 PIXELS = np.random.default_rng(5).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)

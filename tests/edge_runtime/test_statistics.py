@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from linnet_runtime.decision import probabilities, top_classes
+from linnet_runtime.probabilities import probabilities, top_classes
 from linnet_runtime.proof.intervals import latency_summary, mcnemar, paired_difference, wilson_interval
 
 

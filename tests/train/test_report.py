@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from linnet_runtime.decision import probabilities
 from linnet_runtime.pages import png_of
+from linnet_runtime.probabilities import probabilities
 from linnet_train.recipes.schedules import Constant
 from linnet_train.report.calibration import TEMPERATURES, ece_by_chance, fit_temperature, reliability
 from linnet_train.report.metrics import Judged, classification_metrics, common_confusions, model_figures

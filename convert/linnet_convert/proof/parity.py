@@ -17,7 +17,7 @@ from linnet_devices.api import Logits, Model, OpenOptions, Pixels, Precision
 from linnet_devices.errors import Setting
 from linnet_devices.registry import load_device
 from linnet_runtime.bundle import Artifact
-from linnet_runtime.decision import comparable, probabilities
+from linnet_runtime.probabilities import comparable, probabilities
 from linnet_runtime.proof.comparison import Comparison, compare
 from linnet_runtime.proof.gates import drops, gate_words, parity_of, shortcomings
 from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs

@@ -32,7 +32,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from linnet_runtime.classifier import Classification
-from linnet_runtime.decision import probabilities
 from linnet_runtime.decisions.changes import Change
 from linnet_runtime.decisions.gaps import Gaps
 from linnet_runtime.decisions.one_label import OneLabel
@@ -40,6 +39,7 @@ from linnet_runtime.decisions.rules import UNKNOWN, Array, Rules
 from linnet_runtime.decisions.settings import DecisionSettings, check_labels
 from linnet_runtime.decisions.several_labels import SeveralLabels
 from linnet_runtime.decisions.smoothing import Exponential, Votes
+from linnet_runtime.probabilities import probabilities
 from linnet_runtime.results import Event
 from linnet_runtime.sources.api import Frame
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from linnet_devices.api import Logits, Pixels, Session
 from linnet_runtime.bundle import Bundle, BundleError, check_file
-from linnet_runtime.decision import comparable
 from linnet_runtime.npz import NpzError, numbers, read_npz
+from linnet_runtime.probabilities import comparable
 
 CANARY = "canary.npz"
 PICTURES = 8

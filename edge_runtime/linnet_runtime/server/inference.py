@@ -13,8 +13,8 @@ from starlette.responses import Response
 from linnet_devices.api import Logits
 from linnet_devices.chatter import no_chatter
 from linnet_runtime.classifier import Classification, Classifier
-from linnet_runtime.decision import probabilities
 from linnet_runtime.preprocess import decode_picture
+from linnet_runtime.probabilities import probabilities
 from linnet_runtime.server.answers import HttpError
 from linnet_runtime.server.models import ServedModel
 from linnet_runtime.server.tensors import (

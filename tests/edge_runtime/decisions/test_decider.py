@@ -12,9 +12,9 @@ import pytest
 
 from linnet_devices.errors import LinnetError
 from linnet_runtime.classifier import Classification
-from linnet_runtime.decision import probabilities, top_classes
 from linnet_runtime.decisions.decider import Decider, Decision
 from linnet_runtime.decisions.settings import DecisionSettings
+from linnet_runtime.probabilities import probabilities, top_classes
 from linnet_runtime.results import Event
 from linnet_runtime.sources.api import Frame
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from linnet_devices.api import Logits
-from linnet_runtime.decision import softmax
+from linnet_runtime.probabilities import softmax
 
 TEMPERATURES = (0.1, 10.0)
 _BINS = 15  # as in the paper

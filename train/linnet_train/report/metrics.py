@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_fscore_support
 
 from linnet_devices.api import Logits
-from linnet_runtime.decision import probabilities
+from linnet_runtime.probabilities import probabilities
 from linnet_runtime.proof.intervals import wilson_interval
 from linnet_runtime.run_files import ModelMetrics
 from linnet_train.report.calibration import Labels, Reliability, ece_by_chance, reliability

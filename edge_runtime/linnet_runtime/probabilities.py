@@ -1,4 +1,4 @@
-"""From logits to a label. Not public."""
+"""From logits to probabilities. Not public."""
 
 from __future__ import annotations
 
