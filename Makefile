@@ -19,8 +19,8 @@ LAYERS := devices edge_runtime train convert packaging
 # other processors, and TensorFlow without it. Roundings then differ, and no test may hang on one.
 ARITHMETIC := as-it-is ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=SSE41 TF_ENABLE_ONEDNN_OPTS=0
 # Only TensorFlow and OpenVINO use it: of the runtime's tests, those that run a bundle of all engines.
-RUNNING := $(addprefix tests/edge_runtime/test_,classifier.py command_bench.py command_classify.py command_run.py \
-	supervisor.py verification.py)
+RUNNING := $(addprefix tests/edge_runtime/,failover proof/test_swapped_models.py proof/test_verification.py \
+	test_classifier.py test_command_bench.py test_command_classify.py test_command_run.py)
 COMPUTING := $(addprefix tests/,devices train convert) $(RUNNING)
 
 .PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-fuzz soak docs test-arm64 clean
