@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from edge_runtime.small_bundle import SIDE
-from linnet_runtime.sources.api import Frame
+from linnet_runtime.sources.api import Frame, Source, SourceError
 from program import PATIENCE_S
 
 Step = Frame | Exception | threading.Event | Callable[[], None]
@@ -19,6 +19,9 @@ def frame_of(label: int) -> Frame:
     pixels = np.full((SIDE, SIDE, 3), 10, np.uint8)
     pixels[:, label * SIDE // 3 : (label + 1) * SIDE // 3] = 200
     return Frame(pixels)
+
+
+BOLT, NUT, WASHER = frame_of(0), frame_of(1), frame_of(2)
 
 
 class SimulatedCamera:
@@ -45,3 +48,20 @@ class SimulatedCamera:
 
     def close(self) -> None:
         self.closed += 1
+
+
+def openings(*results: Source | SourceError) -> Callable[[], Source]:
+    """What each opening of the source gives, in order; a further one is the test's mistake."""
+    remaining = iter(results)
+
+    def open_source() -> Source:
+        result = next(remaining)
+        if isinstance(result, SourceError):
+            raise result
+        return result
+
+    return open_source
+
+
+def reading_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("linnet-source")]
