@@ -14,12 +14,7 @@ import pytest
 
 from edge_runtime.pictures.encoded import EXIF_6, FRAME, encode, pillow_encode
 from linnet_devices.errors import LinnetError
-from linnet_runtime.preprocess import (
-    _MOST_BYTES,
-    PictureError,
-    decode_picture,
-    read_picture,
-)
+from linnet_runtime.preprocess import _MOST_BYTES, PictureError, decode_picture, read_picture
 from program import linnet, one_line_error
 
 

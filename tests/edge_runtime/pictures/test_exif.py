@@ -24,11 +24,7 @@ from edge_runtime.pictures.encoded import (
     with_orientation,
 )
 from linnet_runtime.picture_header import FORMATS, read_header
-from linnet_runtime.preprocess import (
-    decode_picture,
-    preprocess,
-    read_picture,
-)
+from linnet_runtime.preprocess import decode_picture, preprocess, read_picture
 from program import DATA, needs_data
 
 

@@ -11,12 +11,7 @@ import pytest
 from PIL import Image
 
 from edge_runtime.pictures.encoded import FRAME, encode, mean_difference, pillow_encode, skip_without
-from linnet_runtime.preprocess import (
-    PICTURE_SUFFIXES,
-    PictureError,
-    decode_picture,
-    read_picture,
-)
+from linnet_runtime.preprocess import PICTURE_SUFFIXES, PictureError, decode_picture, read_picture
 from linnet_runtime.sources import open_source
 
 
