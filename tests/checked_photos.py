@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import cv2
 import numpy as np
@@ -14,7 +12,6 @@ from linnet_runtime.perceptual_hash import NEAR
 from linnet_train.data_check.findings import Check, Finding, check_folder
 
 Picture = NDArray[np.uint8]
-Program = Callable[..., CompletedProcess[str]]
 PER_CLASS = 20
 ORIENTATION = 0x0112  # EXIF's tag
 

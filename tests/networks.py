@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from linnet_runtime.cli import main
 from linnet_train.models import NETWORKS, Network
 from linnet_train.models.registry import Published
 from once import made_once
+from program import Program
 
 # One process traces more networks here than a user's does in a week; TensorFlow would say so each time.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -78,7 +78,7 @@ def tiny_run(easy_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture
-def program(capfd: pytest.CaptureFixture[str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+def program(capfd: pytest.CaptureFixture[str]) -> Program:
     """``linnet`` in this process; what ``program.linnet`` gives, and it fails as that does."""
 
     def run(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ CASES = DATA.parent / "cases"
 
 # How long a test waits for what must come: a loaded machine is given the time it takes, and only a fault uses it all.
 PATIENCE_S = 600.0
+
+# What the fixture ``program`` gives: ``linnet`` in the test's own process.
+Program = Callable[..., subprocess.CompletedProcess[str]]
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no real photos: set LINNET_DATA to their folder")
 # TensorFlow and OpenVINO select these kernels by the processor, and oneDNN refuses them without its instructions.

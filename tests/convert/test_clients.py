@@ -29,11 +29,10 @@ from linnet_runtime.bundle import Bundle, Provenance, open_bundle, write_bundle
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.probabilities import probabilities
-from program import one_line_error
+from program import Program, one_line_error
 
 LABELS = ("red", "3 amp", "blue sky")
 MODEL = "model.int8.tflite"
-Program = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture

@@ -23,9 +23,8 @@ from linnet_runtime.bundle import check_file, files_of, open_bundle
 from linnet_runtime.proof.canary import load_canary
 from linnet_runtime.run_files import load_run_photos
 from linnet_train.quantization import FakeQuantize
-from program import one_line_error
+from program import Program, one_line_error
 
-Program = Callable[..., subprocess.CompletedProcess[str]]
 REPORTS = {f"report/{name}.json" for name in ("parity", "integer", "layers", "calibration")} | {"report/index.html"}
 ALWAYS = {"bundle.json", "canary.npz", "reference.npz"} | REPORTS
 OF_FORMAT = {

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from linnet_runtime.bundle import Bundle, open_bundle
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
-from program import DATA, needs_data, one_line_error
+from program import DATA, Program, needs_data, one_line_error
 
-Program = Callable[..., subprocess.CompletedProcess[str]]
 MODELS = DATA / "models"
 CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 INT8 = ["model.int8.tflite", "model.int8.onnx", "int8.xml"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +24,8 @@ from linnet_convert.readers.tflite_closing import close
 from linnet_convert.readers.tflite_graph import read_graph
 from linnet_runtime.bundle import open_bundle
 from linnet_runtime.probabilities import probabilities
-from program import one_line_error
+from program import Program, one_line_error
 
-Program = Callable[..., subprocess.CompletedProcess[str]]
 PIXELS = np.random.default_rng(5).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
 FLOATS = PIXELS.astype(np.float32)
 SAYS = ("--color", "rgb", "--mean", "0", "--std", "1")

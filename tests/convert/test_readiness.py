@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,9 +17,7 @@ from linnet_convert.readiness.edgetpu import check_edgetpu
 from linnet_convert.readiness.edgetpu_compiler import read_log
 from linnet_convert.readiness.npu import check_npu
 from linnet_runtime.bundle import open_bundle
-from program import DATA, needs_data, one_line_error
-
-Program = Callable[..., subprocess.CompletedProcess[str]]
+from program import DATA, Program, needs_data, one_line_error
 
 
 def unmet(requirements: list[Requirement]) -> dict[str, str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,8 @@ from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.proof.comparison import compare
 from linnet_runtime.proof.report import Compared, ParityReport
 from linnet_runtime.run_files import load_run_photos
-from program import one_line_error
+from program import Program, one_line_error
 
-Program = Callable[..., subprocess.CompletedProcess[str]]
 ARTIFACTS = ["model.int8.tflite", "model.fp32.tflite", "model.int8.onnx", "model.fp32.onnx"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,8 @@ from foreign import CLASSES, MEAN, NORMALIZED, SIDE, STD, Network, branched, mob
 from linnet_convert.errors import ConversionError
 from linnet_convert.onnx_to_keras.network import onnx_to_keras
 from linnet_runtime.bundle import Bundle, open_bundle
-from program import one_line_error
+from program import Program, one_line_error
 
-Program = Callable[..., subprocess.CompletedProcess[str]]
 ALL = ["model.int8.tflite", "model.fp32.tflite", "model.int8.onnx", "model.fp32.onnx", "int8.xml", "fp16.xml"]
 NOISE = np.random.default_rng(1).normal(0, 1, (4, SIDE, SIDE, 3)).astype(np.float32)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from networks import TINY
-from program import one_line_error
+from program import Program, one_line_error
 
 ONE_EPOCH = ("--epochs", 1, "--qat-epochs", 0)
 
@@ -66,7 +66,7 @@ BAD_FOLDERS = {
 
 @pytest.mark.parametrize(("spoil", "says"), BAD_FOLDERS.items(), ids=[spoil.__name__ for spoil in BAD_FOLDERS])
 def test_a_bad_folder_gets_one_line_and_no_run(
-    spoil: Callable[[Path], None], says: str, easy_photos: Path, tmp_path: Path, program: Callable
+    spoil: Callable[[Path], None], says: str, easy_photos: Path, tmp_path: Path, program: Program
 ) -> None:
     data = shutil.copytree(easy_photos, tmp_path / "data")
     spoil(data)
@@ -75,14 +75,14 @@ def test_a_bad_folder_gets_one_line_and_no_run(
     assert {path.name for path in tmp_path.iterdir()} <= {"data"}, "the next try finds the place as this one did"
 
 
-def test_an_empty_folder_is_an_error_before_weights_are_downloaded(tmp_path: Path, program: Callable) -> None:
+def test_an_empty_folder_is_an_error_before_weights_are_downloaded(tmp_path: Path, program: Program) -> None:
     (tmp_path / "data").mkdir()
     error = one_line_error(program("train", tmp_path / "data", "--out", tmp_path / "run", status=1))
     assert "data: got no photos in folders of classes" in error
 
 
 def test_unreadable_photos_are_counted_and_named_and_the_rest_is_trained_on(
-    easy_photos: Path, tmp_path: Path, program: Callable
+    easy_photos: Path, tmp_path: Path, program: Program
 ) -> None:
     data, run = shutil.copytree(easy_photos, tmp_path / "data"), tmp_path / "run"
     whole = (data / "red" / "00.jpg").read_bytes()
@@ -110,14 +110,14 @@ BAD_OPTIONS = {
 
 @pytest.mark.parametrize(("options", "says"), BAD_OPTIONS.items(), ids=["model", "size", "weights", "alpha"])
 def test_a_bad_network_gets_one_line_and_no_run(
-    options: tuple[str, ...], says: str, easy_photos: Path, tmp_path: Path, program: Callable
+    options: tuple[str, ...], says: str, easy_photos: Path, tmp_path: Path, program: Program
 ) -> None:
     arguments = ("train", easy_photos, "--out", tmp_path / "run", *TINY, *options)
     assert one_line_error(program(*arguments, status=1)).startswith(says)
     assert not list(tmp_path.iterdir())
 
 
-def test_photos_that_are_not_there_are_told_before_weights_are_downloaded(tmp_path: Path, program: Callable) -> None:
+def test_photos_that_are_not_there_are_told_before_weights_are_downloaded(tmp_path: Path, program: Program) -> None:
     done = program("train", tmp_path / "photoz", "--out", tmp_path / "run", "--weights", "no.keras", status=1)
     error = one_line_error(done)
     assert error.startswith(f"{tmp_path / 'photoz'}: got no such folder, expected a folder with a folder of photos for")
@@ -125,7 +125,7 @@ def test_photos_that_are_not_there_are_told_before_weights_are_downloaded(tmp_pa
 
 
 def test_a_loss_that_is_not_finite_gets_one_line_and_no_run(
-    easy_photos: Path, tmp_path: Path, program: Callable
+    easy_photos: Path, tmp_path: Path, program: Program
 ) -> None:
     arguments = ("train", easy_photos, "--out", tmp_path / "run", *TINY, *ONE_EPOCH, "--learning-rate", 1e30)
     last = program(*arguments, status=1).stderr.strip().splitlines()[-1]
@@ -135,7 +135,7 @@ def test_a_loss_that_is_not_finite_gets_one_line_and_no_run(
 
 
 def test_a_loss_that_is_not_finite_later_leaves_the_last_good_checkpoint(
-    easy_photos: Path, tmp_path: Path, program: Callable
+    easy_photos: Path, tmp_path: Path, program: Program
 ) -> None:
     run = tmp_path / "run"
     schedule = ("--epochs", 2, "--qat-epochs", 2, "--qat-learning-rate", 1e30)
@@ -150,7 +150,7 @@ def test_a_loss_that_is_not_finite_later_leaves_the_last_good_checkpoint(
 
 
 def test_a_batch_larger_than_the_data_gets_one_line_and_no_run(
-    easy_photos: Path, tmp_path: Path, program: Callable
+    easy_photos: Path, tmp_path: Path, program: Program
 ) -> None:
     """A smaller batch than asked for would be another training, at a rate that was meant for this one."""
     error = one_line_error(
@@ -160,7 +160,7 @@ def test_a_batch_larger_than_the_data_gets_one_line_and_no_run(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_that_is_there_is_kept(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+def test_a_run_that_is_there_is_kept(easy_photos: Path, tmp_path: Path, program: Program) -> None:
     (tmp_path / "run").mkdir()
     error = one_line_error(program("train", easy_photos, "--out", tmp_path / "run", *TINY, status=1))
     assert "run: got it exists" in error
@@ -169,7 +169,7 @@ def test_a_run_that_is_there_is_kept(easy_photos: Path, tmp_path: Path, program:
 
 
 def test_a_run_is_replaced_only_once_there_is_something_to_replace_it(
-    easy_photos: Path, tiny_run: Path, tmp_path: Path, program: Callable
+    easy_photos: Path, tiny_run: Path, tmp_path: Path, program: Program
 ) -> None:
     run = shutil.copytree(tiny_run, tmp_path / "run")
     before = {path.name: path.read_bytes() for path in run.iterdir()}
@@ -181,14 +181,14 @@ def test_a_run_is_replaced_only_once_there_is_something_to_replace_it(
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_overwrite_takes_nothing_but_a_run(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+def test_overwrite_takes_nothing_but_a_run(easy_photos: Path, tmp_path: Path, program: Program) -> None:
     photos = shutil.copytree(easy_photos, tmp_path / "photos")
     error = one_line_error(program("train", photos, "--out", photos, "--overwrite", *TINY, status=1))
     assert "photos: got a directory without config.json" in error
     assert len(list(photos.glob("*/*.jpg"))) == 60
 
 
-def test_a_place_that_cannot_be_written_gets_one_line(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+def test_a_place_that_cannot_be_written_gets_one_line(easy_photos: Path, tmp_path: Path, program: Program) -> None:
     (tmp_path / "file").touch()
     error = one_line_error(program("train", easy_photos, "--out", tmp_path / "file" / "run", *TINY, status=1))
     assert "Not a directory" in error
@@ -205,7 +205,7 @@ def test_a_place_that_cannot_be_written_gets_one_line(easy_photos: Path, tmp_pat
     ],
 )
 def test_a_wrong_set_of_arguments_is_a_usage_error_with_the_right_line(
-    arguments: tuple[str, ...], got: str, fix: str, program: Callable
+    arguments: tuple[str, ...], got: str, fix: str, program: Program
 ) -> None:
     error = one_line_error(program("train", *arguments, status=2))
     assert error == f"linnet train: got {got}, expected DATA with --out RUN, or --resume RUN alone. Fix: {fix}"

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
-from checked_photos import Picture, Program, check, fill, found, picture, write
+from checked_photos import Picture, check, fill, found, picture, write
 from linnet_runtime.perceptual_hash import BITS
 from linnet_train.data_check.alike import Pairs, near_pairs, near_sets
-from program import DATA, needs_data
+from program import DATA, Program, needs_data
 
 
 class TestDuplicates:

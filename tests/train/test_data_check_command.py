@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from checked_photos import PER_CLASS, Program, fill, picture, write
+from checked_photos import PER_CLASS, fill, picture, write
 from linnet_train.data_check.findings import KINDS
-from program import one_line_error
+from program import Program, one_line_error
 
 
 class TestCommand:

@@ -21,6 +21,7 @@ from linnet_train.training.distillation import DistillationLoss, load_teacher
 from linnet_train.training.phases import phases_of
 from linnet_train.training.trainer import build_trainer
 from networks import TINY
+from program import Program
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
 LOGITS = np.random.default_rng(1).normal(0, 2, (6, 3)).astype(np.float32)
@@ -63,7 +64,7 @@ def test_the_teacher_sees_the_very_picture_that_the_student_sees(easy_dataset: D
     assert float(trainer.losses[0]) == pytest.approx(0.0, abs=1e-5)
 
 
-def test_a_run_learns_from_its_teacher_alone(easy_photos: Path, tmp_path: Path, program: Callable[..., Any]) -> None:
+def test_a_run_learns_from_its_teacher_alone(easy_photos: Path, tmp_path: Path, program: Program) -> None:
     """A teacher that calls blue what is red, and the whole loss: the student does so too."""
     pixels = keras.Input((32, 32, 3), dtype="uint8")
     x = layers.GlobalAveragePooling2D()(layers.Rescaling(1 / 255)(pixels))

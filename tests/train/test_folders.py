@@ -9,9 +9,7 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
@@ -20,9 +18,8 @@ from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.photos import find_photos, list_photos
 from linnet_runtime.preprocess import Preprocess
 from networks import CLASSES, TINY
-from program import one_line_error
+from program import Program, one_line_error
 
-Program = Callable[..., CompletedProcess[str]]
 QUICK = (*TINY, "--epochs", 1, "--qat-epochs", 0)
 
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from linnet_runtime.cli import main
 from linnet_train.folds import interval
 from networks import TINY
 from once import made_once
-from program import ROOT, one_line_error
+from program import ROOT, Program, one_line_error
 
 SHORT = ("--epochs", 1, "--qat-epochs", 0, "--folds", 3)
 
@@ -77,7 +76,7 @@ def test_an_interval_is_student_s_t() -> None:
     assert interval(values) == pytest.approx({"mean": np.mean(values), "low": low, "high": high})
 
 
-def test_folds_that_are_done_are_not_trained_again(folds: Path, tmp_path: Path, program: Callable) -> None:
+def test_folds_that_are_done_are_not_trained_again(folds: Path, tmp_path: Path, program: Program) -> None:
     """--resume trains the one that a kill left empty, and prints the table."""
     out = shutil.copytree(folds, tmp_path / "out")
     shutil.rmtree(out / "fold-3")
@@ -104,7 +103,7 @@ def test_folds_that_are_done_are_not_trained_again(folds: Path, tmp_path: Path, 
     ],
 )
 def test_data_that_is_too_small_gets_one_line_and_leaves_nothing(
-    options: tuple[object, ...], says: str, easy_photos: Path, tmp_path: Path, program: Callable
+    options: tuple[object, ...], says: str, easy_photos: Path, tmp_path: Path, program: Program
 ) -> None:
     done = program("train", easy_photos, "--out", tmp_path / "out", *TINY, *options, status=1)
     done.stderr = done.stderr.removeprefix(f"fold-1 of {options[1]}\n")  # progress
@@ -112,6 +111,6 @@ def test_data_that_is_too_small_gets_one_line_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_folds_beside_resume_are_a_usage_error(program: Callable) -> None:
+def test_folds_beside_resume_are_a_usage_error(program: Program) -> None:
     error = one_line_error(program("train", "--resume", "out", "--folds", 3, status=2))
     assert error.startswith("linnet train: got --resume with other arguments")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from linnet_runtime.run_files import load_run_photos
 from linnet_train.quantization import fake_quantize_layers
 from networks import TINY
 from once import made_once
+from program import Program
 
 TRAINING = (*TINY, "--epochs", 4, "--qat-epochs", 2)
 
@@ -69,7 +69,7 @@ def test_tensorflow_computes_what_jax_computed(trained: Path, name: str) -> None
     np.testing.assert_allclose(here, np.load(trained / f"{name}.npy"), rtol=0, atol=tolerance)
 
 
-def test_tensorflow_converts_what_jax_trained(trained: Path, tmp_path: Path, program: Callable[..., Any]) -> None:
+def test_tensorflow_converts_what_jax_trained(trained: Path, tmp_path: Path, program: Program) -> None:
     """With parity, without which no bundle is written."""
     program("convert", trained / "run", "--out", tmp_path / "colours.linnet")
     parity = program("verify", tmp_path / "colours.linnet", "--data", trained / "run", "--json")
@@ -105,7 +105,7 @@ def test_quantised_steps_are_those_of_tensorflow(steps: tuple[dict[str, Any], di
 
 @pytest.mark.parametrize("backend", ["torch", "thenao"])
 def test_another_backend_gets_one_line(
-    backend: str, easy_photos: Path, tmp_path: Path, program: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    backend: str, easy_photos: Path, tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_BACKEND", backend)
     done = program("train", easy_photos, "--out", tmp_path / "run", *TRAINING, status=1)

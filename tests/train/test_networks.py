@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import h5py
 import keras
@@ -18,6 +16,7 @@ from linnet_train.errors import TrainingError
 from linnet_train.models import NETWORKS, build_model, head_layers
 from linnet_train.models.figures import count_macs, count_parameters, int8_kilobytes, shapes_only
 from linnet_train.models.normalization import CAFFE, IMAGENET, Normalization
+from program import Program
 
 NAMES = [name for name in NETWORKS if name != "tiny"]
 APPLICATIONS = {
@@ -356,7 +355,7 @@ def test_the_int8_size_is_about_that_of_the_file(bundle_folder: Path, run_folder
     assert int8_kilobytes(model) * 1000 == pytest.approx(size, rel=0.03)
 
 
-def test_linnet_models_lists_every_network(program: Callable[..., CompletedProcess[str]]) -> None:
+def test_linnet_models_lists_every_network(program: Program) -> None:
     rows = {row["name"]: row for row in json.loads(program("models", "--json").stdout)["networks"]}
     assert set(rows) == set(NETWORKS)
     row = rows["mobilenet_v2"]
@@ -365,9 +364,7 @@ def test_linnet_models_lists_every_network(program: Callable[..., CompletedProce
     assert rows["resnet8"]["int8_kb"] == pytest.approx(98, rel=0.03), "MLPerf Tiny's own int8 file has 98.5 kB"
 
 
-def test_linnet_models_prints_a_table(
-    program: Callable[..., CompletedProcess[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_linnet_models_prints_a_table(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one network, as counting all takes seconds."""
     for name in [name for name in NETWORKS if name != "efficientnet_lite0"]:
         monkeypatch.delitem(NETWORKS, name)
@@ -388,7 +385,7 @@ def test_linnet_models_prints_a_table(
     ]
 
 
-def test_a_network_of_the_registry_trains(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+def test_a_network_of_the_registry_trains(easy_photos: Path, tmp_path: Path, program: Program) -> None:
     options = ("--model", "resnet8", "--weights", "none", "--size", 32, "--epochs", 1, "--qat-epochs", 1)
     program("train", easy_photos, "--out", tmp_path / "run", *options)
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["splits"]["test"] > 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -18,7 +17,7 @@ from linnet_train.recipes.recipe import Distillation, Focal, Last, Recipe, Regul
 from linnet_train.recipes.schedules import Cosine, Plateau
 from linnet_train.training.optimizers import build_optimizer
 from networks import TINY
-from program import ROOT, one_line_error
+from program import ROOT, Program, one_line_error
 
 EVERYTHING = """
 model = "efficientnet_lite0"
@@ -149,7 +148,7 @@ def test_a_file_that_cannot_be_read_gets_one_line(content: bytes | None, tmp_pat
         read_recipe(tmp_path / "recipe.toml")
 
 
-def test_flags_go_over_the_file_and_a_run_can_be_repeated(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+def test_flags_go_over_the_file_and_a_run_can_be_repeated(easy_photos: Path, tmp_path: Path, program: Program) -> None:
     """What was used is in config.json, and that is a recipe too."""
     (tmp_path / "recipe.toml").write_text(
         'epochs = 9\nqat_epochs = 0\n[optimizer]\nname = "SGD"\nmomentum = 0.5\n[regularization]\ndropout = 0.3\n'
@@ -177,9 +176,7 @@ def test_flags_go_over_the_file_and_a_run_can_be_repeated(easy_photos: Path, tmp
         ("size=8", "recipe $.size: got 8, expected int >= 32"),
     ],
 )
-def test_a_recipe_is_tried_before_the_photos_are_read(
-    change: str, says: str, tmp_path: Path, program: Callable
-) -> None:
+def test_a_recipe_is_tried_before_the_photos_are_read(change: str, says: str, tmp_path: Path, program: Program) -> None:
     photos = tmp_path / "none"
     photos.mkdir()
     error = one_line_error(program("train", photos, "--out", tmp_path / "run", *TINY, "--set", change, status=1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,6 +26,7 @@ from linnet_train.report.doubts import Evidence, doubts_about
 from linnet_train.report.metrics import Judged, ModelFigures, model_figures
 from linnet_train.training.phases import Phase
 from networks import TINY
+from program import Program
 
 CLASSES = ("<script>alert(1)", "$a$", "_b", "bolt & nut")
 PHASES = [
@@ -316,7 +316,7 @@ def test_the_report_of_a_real_run(tiny_run: Path) -> None:
 
 
 def test_a_run_that_was_killed_between_training_and_its_report_is_resumed_to_it(
-    easy_photos: Path, tmp_path: Path, program: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    easy_photos: Path, tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
 

@@ -32,7 +32,7 @@ from linnet_train.run_lock import locked
 from linnet_train.training import callbacks, checkpoint
 from linnet_train.training.loop import train_network
 from networks import SCHEDULE, TINY
-from program import ROOT, one_line_error
+from program import ROOT, Program, one_line_error
 
 # Everything that has a state of its own, but for the order of additions.
 SETTINGS: dict[str, Any] = {
@@ -123,7 +123,7 @@ def test_ctrl_c_says_how_to_go_on(easy_photos: Path, tmp_path: Path) -> None:
 
 
 def test_a_killed_run_goes_on_and_ends_as_it_would_have(
-    easy_photos: Path, tiny_run: Path, tmp_path: Path, program: Callable
+    easy_photos: Path, tiny_run: Path, tmp_path: Path, program: Program
 ) -> None:
     run = tmp_path / "run"
     with start("train", easy_photos, "--out", run, *TINY, *SCHEDULE) as training:
@@ -142,7 +142,7 @@ def test_a_killed_run_goes_on_and_ends_as_it_would_have(
     assert {path.name for path in run.iterdir()} == {path.name for path in tiny_run.iterdir()}
 
 
-def test_a_full_disk_leaves_the_checkpoint_before_whole(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+def test_a_full_disk_leaves_the_checkpoint_before_whole(easy_photos: Path, tmp_path: Path, program: Program) -> None:
     run = tmp_path / "run"
     with start("train", easy_photos, "--out", run, *TINY, "--epochs", 40, "--qat-epochs", 0) as training:
         assert training.stderr is not None
@@ -196,7 +196,7 @@ def change_recipe(run: Path, **changes: object) -> None:
     (run / "config.json").write_text(json.dumps(config))
 
 
-def test_a_run_that_had_read_nothing_yet_can_be_resumed(tiny_run: Path, tmp_path: Path, program: Callable) -> None:
+def test_a_run_that_had_read_nothing_yet_can_be_resumed(tiny_run: Path, tmp_path: Path, program: Program) -> None:
     run = interrupted(tiny_run, tmp_path / "run", begun=False)
     change_recipe(run, epochs=1, qat_epochs=0)
     program("train", "--resume", run)
@@ -205,7 +205,7 @@ def test_a_run_that_had_read_nothing_yet_can_be_resumed(tiny_run: Path, tmp_path
 
 
 def test_other_photos_than_the_run_began_with_are_refused(
-    tiny_run: Path, easy_photos: Path, tmp_path: Path, program: Callable
+    tiny_run: Path, easy_photos: Path, tmp_path: Path, program: Program
 ) -> None:
     """Another division would test on photos that were trained on."""
     run = interrupted(tiny_run, tmp_path / "run", begun=True)
@@ -236,13 +236,13 @@ def test_a_damaged_checkpoint_gets_one_line(damage: Callable[[bytes], bytes], tm
         checkpoint.load_checkpoint(path, model)
 
 
-def test_a_run_that_is_done_gets_one_line(tiny_run: Path, program: Callable) -> None:
+def test_a_run_that_is_done_gets_one_line(tiny_run: Path, program: Program) -> None:
     error = one_line_error(program("train", "--resume", tiny_run, status=1))
     expected = "got a run that is done, expected an interrupted run"
     assert error == f"{tiny_run}: {expected}. Fix: linnet convert {tiny_run} --out {tiny_run.name}.linnet"
 
 
-def test_something_that_is_no_run_gets_one_line(easy_photos: Path, tmp_path: Path, program: Callable) -> None:
+def test_something_that_is_no_run_gets_one_line(easy_photos: Path, tmp_path: Path, program: Program) -> None:
     for place in (tmp_path / "nowhere", easy_photos):
         error = one_line_error(program("train", "--resume", place, status=1))
         assert "config.json: got" in error
@@ -259,7 +259,7 @@ def test_something_that_is_no_run_gets_one_line(easy_photos: Path, tmp_path: Pat
     ],
 )
 def test_a_damaged_run_gets_one_line(
-    file: str, content: bytes, tiny_run: Path, tmp_path: Path, program: Callable
+    file: str, content: bytes, tiny_run: Path, tmp_path: Path, program: Program
 ) -> None:
     run = interrupted(tiny_run, tmp_path / "run", begun=True)
     (run / file).write_bytes(content)
@@ -313,7 +313,7 @@ class TestLock:
         return file
 
     def test_a_run_that_is_still_being_written_is_not_resumed(
-        self, tiny_run: Path, tmp_path: Path, program: Callable
+        self, tiny_run: Path, tmp_path: Path, program: Program
     ) -> None:
         run = interrupted(tiny_run, tmp_path / "run", begun=True)
         with self.hold(run):
@@ -322,7 +322,7 @@ class TestLock:
         assert {path.name for path in run.iterdir()} >= {"config.json", "splits.json", "progress.json"}
 
     def test_it_is_not_overwritten_either(
-        self, tiny_run: Path, easy_photos: Path, tmp_path: Path, program: Callable
+        self, tiny_run: Path, easy_photos: Path, tmp_path: Path, program: Program
     ) -> None:
         run = interrupted(tiny_run, tmp_path / "run", begun=True)
         with self.hold(run):

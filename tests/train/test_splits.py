@@ -24,7 +24,7 @@ from linnet_train.errors import TrainingError
 from linnet_train.recipes.recipe import Split
 from linnet_train.training.batches import balanced
 from networks import CLASSES, PER_CLASS, TINY
-from program import one_line_error
+from program import Program, one_line_error
 
 ROOT = Path("data.csv")
 
@@ -193,7 +193,7 @@ class TestTables:
         photos = load_labelled_photos(table, tuple(CLASSES), Preprocess(height=32, width=32))
         assert len(photos) == 15, "its test part"
 
-    def test_data_check_reads_it(self, write: Callable[..., Path], program: Callable) -> None:
+    def test_data_check_reads_it(self, write: Callable[..., Path], program: Program) -> None:
         table = write(lambda row: row[:3], "path,label,part")
         (table.parent / "photos" / "red" / "00.jpg").write_bytes(b"")
         error = program("data", "check", table, "--page", table.with_name("page.html"), status=1)
@@ -269,7 +269,7 @@ class TestTables:
             list_photos(easy_photos, "object")
 
     def test_a_run_keeps_objects_apart_and_judges_the_test_part(
-        self, write: Callable[..., Path], tmp_path: Path, program: Callable
+        self, write: Callable[..., Path], tmp_path: Path, program: Program
     ) -> None:
         """The whole way: a table with groups and no parts, classes equally often."""
         table = write(lambda row: [row[0], row[1], row[3]], "path,label,object")
@@ -299,7 +299,7 @@ class TestTables:
     ],
 )
 def test_a_bad_setting_gets_one_line(
-    settings: list[str], says: str, easy_photos: Path, tmp_path: Path, program: Callable
+    settings: list[str], says: str, easy_photos: Path, tmp_path: Path, program: Program
 ) -> None:
     options = [option for setting in settings for option in ("--set", setting)]
     assert says in one_line_error(program("train", easy_photos, "--out", tmp_path / "run", *TINY, *options, status=1))

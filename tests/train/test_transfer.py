@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from linnet_train.training.loop import train_network
 from linnet_train.training.phases import Phase
 from linnet_train.training.transfer import blocks_of, train_all, train_head, train_last, train_share
 from networks import TINY
-from program import one_line_error
+from program import Program, one_line_error
 
 # How many blocks the papers count, with the stem and a last convolution before the pooling.
 BLOCKS = {
@@ -139,7 +138,7 @@ def test_what_is_frozen_stays_as_its_weights_are_in_int8_too(
 
 
 def test_an_unknown_layer_is_named_before_the_photos_are_read(
-    pretrained: tuple[Path, keras.Model], tmp_path: Path, program: Callable[..., Any]
+    pretrained: tuple[Path, keras.Model], tmp_path: Path, program: Program
 ) -> None:
     photos = tmp_path / "none"
     photos.mkdir()
