@@ -126,6 +126,7 @@ class CameraReader:
             None if self._source.every_frame else FrameWatch(camera.settings.name, frozen_s=camera.settings.frozen_s)
         )
         self._triggers = [Trigger(camera.settings.when) for _ in camera.settings.regions]
+        self._too_small: set[int] = set()  # regions that are less than one pixel
         self._requested = threading.Event()
         self._stop = threading.Event()
         name = f"linnet-source-{camera.settings.name}".rstrip("-")
@@ -211,16 +212,38 @@ class CameraReader:
             self._mailbox.post(event)
 
     def _prepare(self, frame: Frame) -> PreparedFrame | None:
-        """The regions that are due; None where none is. Raises LinnetError where a region is less than one pixel."""
+        """The regions that are due; None where none is. Raises LinnetError where a region of the first frame is less
+        than one pixel.
+        """
         requested = self._requested.is_set()
         self._requested.clear()
         parts = []
         for i, (region, trigger) in enumerate(zip(self.settings.regions, self._triggers, strict=True)):
-            pixels = cut(frame.pixels, region, self.settings.rotate)
+            try:
+                pixels = cut(frame.pixels, region, self.settings.rotate)
+            except LinnetError as error:
+                self._note_too_small(i, frame, error)
+                continue
+            if self._too_small:
+                self._note_large_enough(i, frame)
             if trigger.due(pixels, frame.captured_monotonic, requested=requested):
                 prepared = self._classifier.prepare(pixels, color=frame.color)
                 parts.append(PreparedPart(i, replace(frame, pixels=pixels), prepared))
         return PreparedFrame(self._index, tuple(parts)) if parts else None
+
+    def _note_too_small(self, region: int, frame: Frame, error: LinnetError) -> None:
+        """A camera that is opened again may have smaller frames. Raises the error at the first frame: a mistake."""
+        if self.frames_read == 1:
+            raise error
+        if region not in self._too_small:
+            self._too_small.add(region)
+            logger.warning("%s", self._named(str(error)))
+            self._post("too_small", at=frame.captured_at, reason=str(error), region=region)
+
+    def _note_large_enough(self, region: int, frame: Frame) -> None:
+        if region in self._too_small:
+            self._too_small.discard(region)
+            self._post("large_enough", at=frame.captured_at, region=region)
 
     def _reopen(self, reason: str) -> Source | None:
         """Opens the source again, however long it takes; None where the reader is stopped before."""
@@ -244,8 +267,9 @@ class CameraReader:
     def _named(self, what: str) -> str:
         return f"{self.settings.name}: {what}" if self.settings.name else what
 
-    def _post(self, kind: EventKind, *, at: float, reason: str = "") -> None:
-        self._mailbox.post(Event(kind, at, camera=self.settings.name, reason=reason))
+    def _post(self, kind: EventKind, *, at: float, reason: str = "", region: int | None = None) -> None:
+        name = "" if region is None else self.settings.region_names[region]
+        self._mailbox.post(Event(kind, at, camera=self.settings.name, region=name, reason=reason))
 
 
 def _backoff_s(lost_for_s: float) -> float:

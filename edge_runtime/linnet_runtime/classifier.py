@@ -174,7 +174,9 @@ class Classifier(Closable):
         )
 
     def listen(self, listener: Callable[[DeviceEvent], object]) -> Callable[[], None]:
-        """Calls a function with every further event of the devices, in its thread. Returns what ends that."""
+        """Calls a function with every event of the devices, in its thread, and at once with those of the opening.
+        Returns what ends that.
+        """
         return self.session.listen(listener) if isinstance(self.session, SupervisedSession) else lambda: None
 
     def logits(self, pixels: Pixels) -> Logits:

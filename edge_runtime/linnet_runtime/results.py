@@ -20,6 +20,8 @@ EventKind = Literal[
     "moving",  # it gives other bytes again
     "covered",  # its frames have lost their detail: a covered or blurred lens
     "uncovered",  # its frames have detail again
+    "too_small",  # a region of its frames is less than one pixel, and gives no results
+    "large_enough",  # the region gives results again
     "failover",  # another device answers
     "recalled",  # the results since the last passed canary may be wrong
 ]

@@ -11,8 +11,10 @@ import pytest
 import linnet_runtime.camera
 from edge_runtime.simulated_camera import BOLT, NUT, SimulatedCamera, openings, reading_threads
 from edge_runtime.small_bundle import LABELS
+from linnet_devices.api import LinnetError
 from linnet_runtime import Classifier
 from linnet_runtime.camera import Camera, CameraSettings, _backoff_s
+from linnet_runtime.decisions.settings import Region
 from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.results import Event
 from linnet_runtime.sources import Frame, SourceError
@@ -148,3 +150,53 @@ def test_closing_while_a_lost_camera_is_awaited_ends_the_thread_at_once(
     with Pipeline(openings(SimulatedCamera([BOLT])), classifier) as pipeline:
         assert next(iter(pipeline)).classification.label == LABELS[0]
     assert reading_threads() == []
+
+
+@pytest.mark.usefixtures("short_backoff")
+def test_a_region_without_a_pixel_after_a_reconnection_is_an_event_and_the_others_go_on(
+    classifier: Classifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The camera is back with frames of a third of the size, and then with the first size again."""
+    small, go_on = Frame(NUT.pixels[::3, ::3].copy()), threading.Event()
+    sizes = [SimulatedCamera([NUT]), SimulatedCamera([small, small]), SimulatedCamera([NUT, go_on])]
+    regions = (Region(name="dot", rectangle=(0.4, 0.4, 0.1, 0.1)), Region(name="all", rectangle=(0, 0, 1, 1)))
+    settings = CameraSettings(name="belt", policy="every", region=regions)
+    events: list[Event] = []
+    with (
+        caplog.at_level(logging.WARNING, "linnet"),
+        Pipeline([Camera(openings(*sizes), settings)], classifier, on_event=events.append) as pipeline,
+    ):
+        results = iter(pipeline)
+        regions_seen = [next(results).region for _ in range(6)]
+        summary = pipeline.summary()
+        go_on.set()
+    assert regions_seen == ["dot", "all", "all", "all", "dot", "all"]
+    assert (summary["frames_read"], summary["frames_classified"]) == (4, 4)
+    lost, back = (event for event in events if event.kind in ("too_small", "large_enough"))
+    assert (lost.kind, lost.camera, lost.region) == ("too_small", "belt", "dot")
+    assert "got 0.4 x 0.4 pixels of a frame of 4 x 4, expected at least one pixel" in lost.reason
+    assert (back.kind, back.region) == ("large_enough", "dot")
+    assert sum("at least one pixel" in line for line in caplog.messages) == 1
+
+
+@pytest.mark.usefixtures("short_backoff")
+def test_frames_that_are_too_small_for_every_region_are_counted_and_the_run_goes_on(classifier: Classifier) -> None:
+    small, go_on = Frame(NUT.pixels[::3, ::3].copy()), threading.Event()
+    sizes = [SimulatedCamera([NUT]), SimulatedCamera([small]), SimulatedCamera([BOLT, go_on])]
+    settings = CameraSettings(policy="every", region=(Region(rectangle=(0.4, 0.4, 0.1, 0.1)),))
+    with Pipeline([Camera(openings(*sizes), settings)], classifier) as pipeline:
+        results = iter(pipeline)
+        assert [next(results).frame for _ in range(2)] == [1, 2]
+        summary = pipeline.summary()
+        go_on.set()
+    assert (summary["frames_read"], summary["frames_classified"], summary["frames_skipped"]) == (3, 2, 1)
+
+
+def test_a_region_without_a_pixel_at_the_first_frame_is_an_error(classifier: Classifier) -> None:
+    clip = SimulatedCamera([NUT], live=False)
+    settings = CameraSettings(region=(Region(rectangle=(0.4, 0.4, 0.01, 0.01)),))
+    with (
+        Pipeline([Camera(lambda: clip, settings)], classifier) as pipeline,
+        pytest.raises(LinnetError, match="expected at least one pixel"),
+    ):
+        pipeline.run()

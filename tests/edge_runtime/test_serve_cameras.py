@@ -20,7 +20,7 @@ from edge_runtime.server_process import RunningServer, serving
 from edge_runtime.simulated_camera import frame_of
 from edge_runtime.small_bundle import LABELS, write_small_bundle
 from linnet_runtime.classifier import Classification
-from linnet_runtime.results import Event, Result
+from linnet_runtime.results import Event, EventKind, Result
 from linnet_runtime.server.board import EVENTS, Board
 from linnet_runtime.server.cameras import LiveCameras
 from linnet_runtime.server.health import duration, health
@@ -171,6 +171,21 @@ def test_the_state_is_said_in_words(small_bundle: Path) -> None:
         assert said()[0] == ("error", "gate gives no frames, for 5 min. no route to host")
         board.write(Event("online", at=time.time(), camera="gate"))
         assert [level for level, _ in said()] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends"),
+    [("offline", "online"), ("frozen", "moving"), ("covered", "uncovered"), ("too_small", "large_enough")],
+)
+def test_a_cameras_trouble_is_shown_until_it_ends_whatever_else_is_wrong(begins: EventKind, ends: EventKind) -> None:
+    board = Board(None)
+    others: list[EventKind] = ["offline", "frozen", "covered", "too_small"]
+    for kind in others:
+        board.write(Event(kind, at=1.0, camera="gate", region="door"))
+    board.write(Event(begins, at=2.0, camera="yard", region="door"))
+    board.write(Event(ends, at=3.0, camera="gate", region="door"))
+    shown = [(event.camera, event.kind) for event in board.troubles()]
+    assert shown == [*(("gate", kind) for kind in others if kind != begins), ("yard", begins)]
 
 
 @pytest.mark.parametrize(

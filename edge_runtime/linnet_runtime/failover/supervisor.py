@@ -51,6 +51,8 @@ class SupervisedSession(Closable):
         self._fault: Exception | None = None  # not a device's: it is raised to the caller
         self._failed: list[CheckedSession] = []  # the thread closes them, because that may take a while
         self._listeners: list[Callable[[DeviceEvent], object]] = []
+        self._unheard: deque[DeviceEvent] = deque(maxlen=_MOST_EVENTS)
+        self._listening = threading.Lock()
         self._unanswered: list[DeviceEvent] = []
         self._restarts: deque[float] = deque(maxlen=limits.restarts_a_minute)
         self._stop = threading.Event()
@@ -115,9 +117,19 @@ class SupervisedSession(Closable):
         return self._passed_at
 
     def listen(self, listener: Callable[[DeviceEvent], object]) -> Callable[[], None]:
-        """Calls a function with every further event, in the thread in which it happens. Returns what ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        """Calls a function with every event, in the thread in which it happens. It is called at once with those that
+        happened while nobody listened, as during the opening. Returns what ends that.
+        """
+        with self._listening:
+            while self._unheard:
+                listener(self._unheard.popleft())
+            self._listeners.append(listener)
+
+        def end() -> None:
+            with self._listening:
+                self._listeners.remove(listener)
+
+        return end
 
     def left_out(self, name: str) -> str | LinnetError:
         """Why a device of the ladder is not used; empty where it is used or is still being opened."""
@@ -210,8 +222,11 @@ class SupervisedSession(Closable):
 
     def _record(self, event: DeviceEvent) -> None:
         self.events.append(event)
-        for listener in tuple(self._listeners):
-            listener(event)
+        with self._listening:
+            if not self._listeners:
+                self._unheard.append(event)
+            for listener in self._listeners:
+                listener(event)
 
     def _note_answer(self, device: str, frames: int, seconds: float) -> None:
         self.frames_by_device[device] += frames

@@ -20,7 +20,8 @@ _SNAPSHOT_WIDTH = 320
 _SNAPSHOT_EVERY_S = 0.2  # events may come with every frame: those in between have no snapshot
 _JPEG_QUALITY = 80
 _TO_BGR = {"rgb": cv2.COLOR_RGB2BGR, "gray": cv2.COLOR_GRAY2BGR}
-TROUBLES = ("offline", "frozen", "covered")
+_TROUBLES = {"offline": "online", "frozen": "moving", "covered": "uncovered", "too_small": "large_enough"}
+"""The events that begin a camera's trouble, and those that end it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Board:
         self._lock = threading.Lock()
         self._results: dict[tuple[str, str], dict[str, object]] = {}
         self._events: deque[ShownEvent] = deque(maxlen=EVENTS)
-        self._troubles: dict[str, Event] = {}
+        self._troubles: dict[tuple[str, str, str], Event] = {}  # by camera, region and the event that ends it
         self._failover: Event | None = None
         self._count = 0
         self._last_snapshot = 0.0
@@ -92,10 +93,10 @@ class Board:
         with self._lock:
             return list(reversed(self._events))
 
-    def troubles(self) -> dict[str, Event]:
-        """The last event of each camera that is offline, frozen or covered, by its name."""
+    def troubles(self) -> list[Event]:
+        """What is wrong with the cameras now: the event with which each trouble began."""
         with self._lock:
-            return dict(self._troubles)
+            return list(self._troubles.values())
 
     def failover(self) -> Event | None:
         """The last change of the device, or None."""
@@ -116,10 +117,9 @@ class Board:
             self._count += 1
             kept = Event(event.kind, event.at, event.camera, event.region, event.label, event.previous, event.reason)
             self._events.append(ShownEvent(self._count, kept, snapshot))
-            if event.kind in TROUBLES:
-                self._troubles[event.camera] = kept
-            elif event.kind == "online":
-                self._troubles.pop(event.camera, None)
+            self._troubles.pop((event.camera, event.region, event.kind), None)
+            if event.kind in _TROUBLES:
+                self._troubles[event.camera, event.region, _TROUBLES[event.kind]] = kept
             elif event.kind in ("failover", "recalled"):
                 self._failover = kept
 

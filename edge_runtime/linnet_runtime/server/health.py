@@ -19,6 +19,7 @@ _WORDS = {
     "offline": "gives no frames",
     "frozen": "gives the same picture again and again",
     "covered": "shows no detail: the lens is covered or blurred",
+    "too_small": "gives frames that are too small for a region",
 }
 
 
@@ -53,9 +54,9 @@ def _of_models(models: Models) -> Iterator[Statement]:
 def _of_cameras(cameras: LiveCameras, board: Board) -> Iterator[Statement]:
     if cameras.failure:
         yield Statement("error", f"The cameras have stopped and are opened again. {cameras.failure}")
-    for name, event in board.troubles().items():
+    for event in board.troubles():
         since = duration(time.time() - event.at)
-        text = f"{name or 'The camera'} {_WORDS[event.kind]}, for {since}."
+        text = f"{event.camera or 'The camera'} {_WORDS[event.kind]}, for {since}."
         yield Statement("error", text + (f" {event.reason}" if event.reason else ""))
     failover = board.failover()
     if failover is not None and time.time() - failover.at < _RECENT_S:

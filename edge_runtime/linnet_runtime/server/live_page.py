@@ -123,7 +123,7 @@ class LivePage:
                     "name": settings.name,
                     "regions": [_region_state(region) for region in settings.region],
                     "threshold": settings.decision.threshold,
-                    "trouble": settings.name in board.troubles(),
+                    "trouble": any(event.camera == settings.name for event in board.troubles()),
                 }
                 for settings in cameras.settings
             ],

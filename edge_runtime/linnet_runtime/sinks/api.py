@@ -23,7 +23,11 @@ class OutputLost(SinkError):  # noqa: N818  # see above
 
 
 class Sink(Protocol):
-    """Receives what a pipeline gives. All calls come from one thread, which only this sink uses: they may block."""
+    """Receives what a pipeline gives. All calls come from one thread, which only this sink uses: they may block.
+
+    A sink that waits for a receiver may have a method ``finish(seconds)`` too. It is called once, from another thread,
+    when the run ends: what ``write`` and ``close`` have to wait for must then take no longer, all together.
+    """
 
     @property
     def name(self) -> str:

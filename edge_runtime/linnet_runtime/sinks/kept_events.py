@@ -1,4 +1,4 @@
-"""A file for the events that a sink cannot deliver now: they survive the end of the program."""
+"""A file for the events of a sink: they survive the end of the program, also where it is killed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from linnet_runtime.results import Event
 logger = logging.getLogger("linnet")
 
 _LINE_BYTES = 4096
+_MOST_DELIVERED = 16  # events in the file that need not be there any more: it is not written anew for each
+
+Numbered = tuple[int, Event]
+"""An event with its number; numbers grow."""
 
 
 class KeptEvents:
@@ -22,11 +26,13 @@ class KeptEvents:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._written: list[Event] = []
-        self._failing = False
+        self._written: list[int] = []  # the numbers of the file's lines
+        self._exists = self._failing = False
 
     def load(self, most: int) -> list[Event]:
-        """The newest ``most`` events of the file. A line that is not an event is left out with a warning."""
+        """The newest ``most`` events of the file; their numbers begin with 1. A line that is not an event is left out
+        with a warning.
+        """
         try:
             lines = read_regular(self.path, most * _LINE_BYTES).splitlines()
         except FileNotFoundError:
@@ -34,31 +40,41 @@ class KeptEvents:
         except OSError as error:
             logger.warning("events of the last run are lost: %s: %s", self.path, error.strerror)
             return []
-        events = [event for line in lines if (event := self._event(line)) is not None]
-        self._written = events[-most:]
-        return list(self._written)
+        self._exists = True
+        events = [event for line in lines if (event := self._event(line)) is not None][-most:]
+        self._written = list(range(1, len(events) + 1))
+        return events
 
-    def keep(self, events: Sequence[Event]) -> bool:
-        """Makes the file hold these events, and removes it where there are none. Returns False where it cannot be
-        written; a warning has the reason.
+    def keep(self, events: Sequence[Numbered], *, only: bool = False) -> bool:
+        """Makes the file hold these events, and removes it where there are none. A few that were delivered may stay in
+        it, unless it is to hold ``only`` these.
+
+        Returns:
+            False where the file cannot be written; a warning has the reason.
         """
-        known = len(self._written)
-        if known == len(events) and all(map(_is, self._written, events)):
-            return True
+        known = set(self._written)
+        new = [event for event in events if event[0] not in known]
+        delivered = len(known) + len(new) - len(events)
         try:
             if not events:
-                self.path.unlink(missing_ok=True)
-            elif known and known < len(events) and all(map(_is, self._written, events[:known])):
-                with self.path.open("ab") as file:
-                    file.write(_lines(events[known:]))
-            else:
+                if self._exists:
+                    self.path.unlink(missing_ok=True)
+                self._exists, self._written = False, []
+                return True
+            self._exists = True
+            if not known or delivered > (0 if only else len(events) + _MOST_DELIVERED):
                 write_whole(self.path, _lines(events))
+                self._written = [number for number, _ in events]
+            elif new:
+                with self.path.open("ab") as file:
+                    file.write(_lines(new))
+                self._written += [number for number, _ in new]
         except OSError as error:
             if not self._failing:
                 logger.warning("events are not kept on disk: %s: %s", self.path, error.strerror)
             self._failing, self._written = True, []
             return False
-        self._failing, self._written = False, list(events)
+        self._failing = False
         return True
 
     def _event(self, line: bytes) -> Event | None:
@@ -69,9 +85,5 @@ class KeptEvents:
         return None
 
 
-def _is(one: Event, other: Event) -> bool:
-    return one is other
-
-
-def _lines(events: Sequence[Event]) -> bytes:
-    return b"".join(msgspec.json.encode(event.to_json()) + b"\n" for event in events)
+def _lines(events: Sequence[Numbered]) -> bytes:
+    return b"".join(msgspec.json.encode(event.to_json()) + b"\n" for _, event in events)

@@ -65,6 +65,11 @@ class Mqtt:
         """Publishes an event, and a result where its label is new or the last one is old enough."""
         return self._write_event(item) if isinstance(item, Event) else self._write_result(item)
 
+    def finish(self, seconds: float) -> None:
+        """What the broker does not acknowledge within that time, all together, counts as not delivered."""
+        for connection in self._connections.values():
+            connection.finish(seconds)
+
     def close(self) -> None:
         """Says ``offline`` for each camera, and disconnects."""
         for camera, connection in self._connections.items():

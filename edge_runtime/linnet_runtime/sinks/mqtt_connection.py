@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +101,7 @@ class Connection:
         self._connected = self._refused = False
         self._session = 0  # connections so far
         self._acknowledged: set[int] = set()
+        self._ends_at = math.inf  # on the monotonic clock
         self._reason = "no answer yet"
         client = self._client = Client(CallbackAPIVersion.VERSION2, client_id=f"{name}-{secrets.token_hex(3)}")
         client.connect_timeout = _CONNECT_S
@@ -130,15 +133,24 @@ class Connection:
                 raise SinkAway(self._broker.url, got=self._reason)
         number = self._client.publish(topic, payload, qos=1, retain=retain).mid
         with self._changed:
-            self._changed.wait_for(
-                lambda: number in self._acknowledged or self._session != session or not self._connected, _ACKNOWLEDGE_S
-            )
+            give_up = time.monotonic() + _ACKNOWLEDGE_S
+            while not (number in self._acknowledged or self._session != session or not self._connected):
+                left_s = min(give_up, self._ends_at) - time.monotonic()
+                if left_s <= 0:
+                    break
+                self._changed.wait(left_s)
             if number not in self._acknowledged:
                 raise SinkAway(self._broker.url, got=self._reason if not self._connected else "no acknowledgement")
 
     def send(self, topic: str, payload: str | bytes) -> None:
         """Publishes a retained message without waiting. For ``on_connected``: the same happens at each connection."""
         self._client.publish(topic, payload, qos=1, retain=True)
+
+    def finish(self, seconds: float) -> None:
+        """No acknowledgement is waited for any longer than that. Any thread may call it."""
+        with self._changed:
+            self._ends_at = time.monotonic() + seconds
+            self._changed.notify_all()
 
     def disconnect(self) -> None:
         """Ends the connection, without the will. ``join`` waits for the thread."""

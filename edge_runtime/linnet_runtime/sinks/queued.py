@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from linnet_devices.closable import Closable
@@ -59,7 +59,7 @@ class QueuedSink(Closable):
             results: the most results in the queue.
             events: the most events in the queue.
             wait: ``put`` waits for room instead of losing a result: for files, where every frame matters.
-            kept_events: the file for events that cannot be delivered now.
+            kept_events: the file for events that are not delivered yet.
             retry_s: seconds between two tries to deliver an event.
         """
         self.name = sink.name
@@ -74,7 +74,8 @@ class QueuedSink(Closable):
         self._number = 0
         self._ends_at: float | None = None
         self._lost_output: BaseException | None = None
-        self._failing = self._on_disk = self._writing = self._abandoned = False
+        self._failing = self._on_disk = self._ended = False
+        self._writing: tuple[int, Result | Event] | None = None
         if kept_events is not None:
             for event in kept_events.load(self._most_events):
                 self._append(event)
@@ -112,18 +113,16 @@ class QueuedSink(Closable):
             if self._ends_at is None:
                 self._ends_at = time.monotonic() + seconds
             self._changed.notify_all()
+        hurry: Callable[[float], object] | None = getattr(self._sink, "finish", None)
+        if hurry is not None:
+            hurry(seconds)
 
     def _release(self) -> None:
         self.finish()
         self._thread.join(max(0.0, (self._ends_at or 0.0) - time.monotonic()) + _GRACE_S)
         with self._changed:
-            if self._thread.is_alive():  # it hangs in the sink: nothing can end a thread in Python
-                rest = len(self._results) + len(self._events) + self._writing
-                logger.warning("the sink %s was not closed in time: %d results and events are lost", self.name, rest)
-                self.dropped += rest
-                self._abandoned = True
-                self._results.clear()
-                self._events.clear()
+            if self._thread.is_alive():
+                self._abandon()
 
     def _has_room(self) -> bool:
         room = len(self._results) < self._most_results and len(self._events) < self._most_events
@@ -147,15 +146,15 @@ class QueuedSink(Closable):
             self._take(self._results if isinstance(item, Result) else self._events)
             self.dropped += 1
 
-    def _take(self, queue: deque[tuple[int, Result]] | deque[tuple[int, Event]]) -> Result | Event:
-        item = queue.popleft()[1]
+    def _take(self, queue: deque[tuple[int, Result]] | deque[tuple[int, Event]]) -> tuple[int, Result | Event]:
+        number, item = queue.popleft()
         self._pictures -= _has_picture(item)
-        return item
+        return number, item
 
     def _run(self) -> None:
         try:
-            while (item := self._next()) is not None:
-                self._write(item)
+            while (taken := self._next()) is not None:
+                self._write(*taken)
         finally:
             self._keep_rest()
             try:
@@ -163,8 +162,8 @@ class QueuedSink(Closable):
             except Exception as error:  # a plug-in may raise anything, and the run continues
                 logger.warning("closing the sink %s: %s", self.name, _in_words(error))
 
-    def _next(self) -> Result | Event | None:
-        """Waits for the oldest item and takes it; None at the end."""
+    def _next(self) -> tuple[int, Result | Event] | None:
+        """Waits for the oldest item and takes it, with its number; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._results or self._events or self._ends_at is not None)
             # What is on disk waits for the next run, which has more time.
@@ -172,20 +171,21 @@ class QueuedSink(Closable):
             if late or self._lost_output is not None or not (self._results or self._events):
                 return None
             first = not self._events or (self._results and self._results[0][0] < self._events[0][0])
-            item = self._take(self._results if first else self._events)
-            self._writing = True
+            self._writing = self._take(self._results if first else self._events)
             self._changed.notify_all()
-            return item
+            return self._writing
 
-    def _write(self, item: Result | Event) -> None:
+    def _write(self, number: int, item: Result | Event) -> None:
         try:
+            if isinstance(item, Event):
+                self._keep((number, item))  # the process may be killed before it is delivered
             used = self._sink.write(item)
         except SinkAway as error:
             self._report(error)
             if isinstance(item, Event):
-                self._put_back(item)
-            else:
-                self._count("failed")
+                self._put_back(number, item)
+                return
+            self._count("failed")
         except OutputLost as error:
             self._count("failed")
             with self._changed:
@@ -199,42 +199,74 @@ class QueuedSink(Closable):
             if used and self._failing:
                 self._failing = self._on_disk = False
                 logger.warning("the sink %s delivers again; %d lost so far", self.name, self.failed + self.dropped)
-            if used and isinstance(item, Event) and self._kept_events is not None and not self._events:
-                self._kept_events.keep([])
+        if isinstance(item, Event) and not self._events:
+            self._keep()
 
-    def _put_back(self, event: Event) -> None:
+    def _put_back(self, number: int, event: Event) -> None:
         """Keeps an event that could not be delivered as the oldest one, and waits before the next try."""
         with self._changed:
-            self._writing = False
+            self._writing = None
+            if self._ended:
+                return
             if len(self._events) < self._most_events:
-                self._events.appendleft((0, event))
+                self._events.appendleft((number, event))
                 self._pictures += _has_picture(event)
             else:
                 self.dropped += 1  # it is the oldest
-            held = [event for _, event in self._events]
-        if self._kept_events is not None:
-            self._on_disk = self._kept_events.keep(held)
+        self._on_disk = self._keep()
         with self._changed:
             ending = self._ends_at is not None
             self._changed.wait_for(lambda: not ending and self._ends_at is not None, self._retry_s)
 
+    def _keep(self, *first: tuple[int, Event], only: bool = False) -> bool:
+        """Has the file hold the events of the queue, after ``first``. Returns False where there is no file, or where it
+        cannot be written.
+        """
+        if self._kept_events is None or self._ended:
+            return False
+        with self._changed:
+            held = [*first, *self._events]
+        return self._kept_events.keep(held, only=only)
+
     def _keep_rest(self) -> None:
         """Counts what the sink has not taken; events go into the file, where there is one."""
         with self._changed:
-            held = [event for _, event in self._events]
-            if self._kept_events is not None and self._kept_events.keep(held):
-                self.kept = len(held)
-            else:
-                self.dropped += len(held)
-            self.dropped += len(self._results)
-            self._events.clear()
-            self._results.clear()
+            if self._ended:
+                return
+            self._count_rest()
             self._changed.notify_all()
+
+    def _count_rest(self) -> None:
+        if self._keep(only=True):
+            self.kept = len(self._events)
+        else:
+            self.dropped += len(self._events)
+        self.dropped += len(self._results)
+        self._events.clear()
+        self._results.clear()
+        self._ended = True
+
+    def _abandon(self) -> None:
+        """Takes over what the thread holds, which hangs in the sink: nothing can end a thread in Python. It ends when
+        the sink returns.
+        """
+        before = self.dropped
+        if self._writing is not None:
+            number, item = self._writing
+            if isinstance(item, Event):
+                self._events.appendleft((number, item))
+            else:
+                self._results.appendleft((number, item))
+        if not self._ended:
+            self._count_rest()
+        kept = f", and {self.kept} events are kept on disk" if self.kept else ""
+        lost = self.dropped - before
+        logger.warning("the sink %s was not closed in time: %d results and events are lost%s", self.name, lost, kept)
 
     def _count(self, counter: str) -> None:
         with self._changed:
-            self._writing = False
-            if not self._abandoned:
+            self._writing = None
+            if not self._ended:
                 setattr(self, counter, getattr(self, counter) + 1)
 
     def _report(self, error: BaseException) -> None:

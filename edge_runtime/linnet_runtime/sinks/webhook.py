@@ -9,8 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import http.client
+import math
 import os
+import re
+import socket
 import ssl
+import threading
 import time
 from urllib.parse import urlsplit
 
@@ -24,7 +28,9 @@ from linnet_runtime.sources.addresses import without_secrets
 SECRET = "LINNET_WEBHOOK_SECRET"  # noqa: S105  # the variable's name
 SIGNATURE = "X-Linnet-Signature"
 _FIRST_BACKOFF_S = 0.5
+_LONGEST_LINE = 4096  # bytes of an answer in which its status must be
 _PORTS = {"http": 80, "https": 443}
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
 _TRY_LATER = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -52,6 +58,8 @@ class Webhook:
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._secret = os.environ.get(SECRET, "").encode()
+        self._ends_at = math.inf  # on the monotonic clock
+        self._ending = threading.Event()
 
     def write(self, item: Result | Event) -> bool:
         """Posts the item, and tries again after a failure.
@@ -64,8 +72,8 @@ class Webhook:
             return False
         body = msgspec.json.encode(item.to_json())
         for number in range(self._settings.tries):
-            if number:
-                time.sleep(_FIRST_BACKOFF_S * 2 ** (number - 1))
+            if number and self._ending.wait(_FIRST_BACKOFF_S * 2 ** (number - 1)):
+                break
             try:
                 status = self._post(body)
             except (OSError, http.client.HTTPException) as error:
@@ -78,12 +86,18 @@ class Webhook:
                 raise SinkError(self._shown, got=reason, expected="2xx")
         raise SinkAway(self._shown, got=reason, expected="2xx")
 
+    def finish(self, seconds: float) -> None:
+        """Nothing is tried again. A POST that is under way ends within its ``timeout_s``."""
+        self._ends_at = time.monotonic() + seconds
+        self._ending.set()
+
     def close(self) -> None:
         pass
 
     def _post(self, body: bytes) -> int:
         """One POST on a connection of its own; redirections are not followed. Returns the status."""
-        timeout_s = self._settings.timeout_s
+        give_up = time.monotonic() + self._settings.timeout_s
+        timeout_s = self._left_s(give_up)
         connection: http.client.HTTPConnection
         if self._tls is None:
             connection = http.client.HTTPConnection(*self._address, timeout=timeout_s)
@@ -94,6 +108,27 @@ class Webhook:
             headers[SIGNATURE] = "sha256=" + hmac.new(self._secret, body, hashlib.sha256).hexdigest()
         try:
             connection.request("POST", self._target, body, headers)
-            return connection.getresponse().status
+            return self._status(connection.sock, give_up)
         finally:
             connection.close()
+
+    def _status(self, answer: socket.socket, give_up: float) -> int:
+        """The status of the answer. It is read here because a server that sends a byte now and then would keep
+        ``http.client`` for ever.
+        """
+        line = b""
+        while b"\n" not in line and len(line) < _LONGEST_LINE:
+            answer.settimeout(self._left_s(give_up))
+            if not (data := answer.recv(_LONGEST_LINE)):
+                break
+            line += data
+        found = _STATUS.match(line)
+        if found is None:
+            raise http.client.BadStatusLine(repr(line[:40]))
+        return int(found[1])
+
+    def _left_s(self, give_up: float) -> float:
+        left_s = min(give_up, self._ends_at) - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("no answer in time")
+        return left_s

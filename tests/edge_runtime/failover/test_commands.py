@@ -52,6 +52,18 @@ def test_the_summary_lists_what_happened(accelerators: Accelerators, bundle_fold
     assert "its process was ended by SIGABRT" in line
 
 
+def test_what_happened_to_a_device_while_the_run_was_opened_reaches_the_sinks_before_the_results(
+    accelerators: Accelerators, small_bundle: Path
+) -> None:
+    accelerators.fail("absent")
+    done = linnet("run", small_bundle, "--device", "first,fake", "--source", "synthetic:?frames=2")
+    event, *frames, last = map(json.loads, done.stdout.splitlines())
+    assert (event["event"], event["device"]) == ("failover", "first")
+    assert event["reason"].startswith("absent: ")
+    assert [frame["device"] for frame in frames] == ["fake", "fake"]
+    assert [one["what"] for one in last["summary"]["events"]] == ["absent"]
+
+
 def test_explain_tells_why_each_device_is_taken_or_not(accelerators: Accelerators, bundle_folder: Path) -> None:
     accelerators.fail("absent")
     done = linnet("run", bundle_folder, "--source", "synthetic:", "--frames", 1, "--device", "first,cpu", "--explain")

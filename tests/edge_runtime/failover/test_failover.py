@@ -25,6 +25,7 @@ from edge_runtime.failover.streams import (
 from linnet_devices.api import DeviceUnavailable
 from linnet_runtime import Classifier
 from linnet_runtime.failover import supervisor
+from linnet_runtime.failover.rung import DeviceEvent
 from program import PATIENCE_S
 from simulated_accelerator import SLOW_S
 
@@ -148,3 +149,17 @@ def test_when_all_have_failed_for_long_the_reasons_are_the_error(
         assert [event.what for event in events_of(classifier)] == ["crash", "error"]
     assert str(error.value).startswith("device='first,second': got device first: got its process was ended by SIGABRT")
     assert str(error.value).endswith("; device second: got RuntimeError: the firmware says no")
+
+
+def test_an_event_is_heard_once_by_those_who_listen_or_by_the_first_who_does(
+    accelerators: Accelerators, small_bundle: Path
+) -> None:
+    """The cameras of a server are opened again and again on one classifier."""
+    accelerators.fail("absent")
+    with Classifier.open(small_bundle, "first,fake", limits=PATIENT) as classifier:
+        heard: list[DeviceEvent] = []
+        classifier.listen(heard.append)()
+        again: list[DeviceEvent] = []
+        classifier.listen(again.append)()
+        (event,) = events_of(classifier)
+        assert (heard, again) == ([event], [])

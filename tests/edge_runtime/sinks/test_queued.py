@@ -164,6 +164,63 @@ def test_a_file_keeps_events_for_the_next_run(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_an_event_is_on_disk_before_it_is_sent_and_stays_there_when_its_sink_hangs_to_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that is killed meanwhile keeps it. The thread that hangs does not remove the file when it goes on."""
+    path = tmp_path / "events.jsonl"
+    sink = Recorder(opened=False)
+    queued = QueuedSink(sink, kept_events=KeptEvents(path))
+    queued.put(CHANGE)
+    assert sink.entered.wait(PATIENCE_S)
+    assert len(path.read_text().splitlines()) == 1
+    queued.put(Event("leave", 2.0, "belt", previous="nut"))
+    queued.put(sample_result())
+    queued.finish(seconds=0.01)
+    queued.close()
+    assert queued.summary() == {"delivered": 0, "dropped": 1, "failed": 0, "kept": 2}
+    assert "was not closed in time: 1 results and events are lost, and 2 events are kept on disk" in caplog.text
+    sink.gate.set()
+    until(lambda: sink.closed == 1)
+    assert [event.kind for event in KeptEvents(path).load(10)] == ["change", "leave"]
+    assert queued.summary() == {"delivered": 0, "dropped": 1, "failed": 0, "kept": 2}
+
+
+def test_a_sink_that_hangs_in_closing_keeps_its_file(tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    class Hanging(Away):
+        def close(self) -> None:
+            go_on.wait(PATIENCE_S)
+
+    path = tmp_path / "events.jsonl"
+    queued = QueuedSink(Hanging(opened=False), retry_s=0.01, kept_events=KeptEvents(path))
+    queued.put(CHANGE)
+    until(path.exists)
+    queued.finish(seconds=0.01)
+    queued.close()
+    assert queued.summary() == {"delivered": 0, "dropped": 0, "failed": 0, "kept": 1}
+    assert len(path.read_text().splitlines()) == 1
+    go_on.set()
+
+
+def test_a_backlog_that_is_delivered_leaves_the_file_without_being_written_for_each(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    kept = KeptEvents(path)
+    events = [(number, Event("change", float(number))) for number in range(1, 101)]
+    written = set()
+    for first in range(100):
+        assert kept.keep(events[first:])
+        held = [event.at for event in KeptEvents(path).load(1000)]
+        assert held[-len(events[first:]) :] == [event.at for _, event in events[first:]]  # and perhaps some before them
+        written.add(len(held))
+    assert len(written) < 10
+    assert kept.keep(events[-2:], only=True)
+    assert len(path.read_text().splitlines()) == 2
+    assert kept.keep([])
+    assert not path.exists()
+
+
 def test_a_file_of_events_that_is_damaged_loses_only_what_is_damaged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

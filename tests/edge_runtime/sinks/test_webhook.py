@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import http.server
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +29,9 @@ def event(number: int) -> Event:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Answers with the statuses of ``answers``, the last one again and again; 0 hangs until ``go_on``."""
+    """Answers with the statuses of ``answers``, the last one again and again. 0 hangs until ``go_on``, and 1 sends a
+    byte now and then until that.
+    """
 
     daemon_threads = True
 
@@ -59,6 +64,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         status = answers.pop(0) if len(answers) > 1 else answers[0]
         if status == 0:
             self.server.go_on.wait(PATIENCE_S)
+            return
+        if status == 1:
+            with contextlib.suppress(ConnectionError):
+                while not self.server.go_on.wait(0.01):
+                    self.wfile.write(b"H")
             return
         self.send_response(status)
         self.send_header("Location", "http://127.0.0.1:9/")
@@ -144,6 +154,60 @@ def test_a_server_that_hangs_never_delays_the_stream_and_gets_its_events_later(s
     assert counted["delivered"] == 3
     assert counted["skipped"] + counted["dropped"] == 500
     assert [json.loads(body)["at"] for body in server.bodies] == [0, 0, 0, 0, 0, 1, 2]
+
+
+def test_a_server_that_answers_a_byte_at_a_time_has_failed_after_the_time_out(server: Server) -> None:
+    server.answers = [1, 200]
+    settings = WebhookSettings(url=server.url, timeout_s=0.2, tries=1)
+    with QueuedSink(Webhook(settings, Stream()), retry_s=0.01) as sink:
+        sink.put(event(1))
+        until(lambda: sink.delivered == 1)
+    assert len(server.bodies) == 2
+
+
+def test_at_the_end_a_server_that_hangs_is_not_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the wait before the next try nor further tries keep the thread, and what is lost is counted and said."""
+    monkeypatch.setattr(webhook, "_FIRST_BACKOFF_S", PATIENCE_S)
+    server.answers = [0]
+    sink = QueuedSink(Webhook(WebhookSettings(url=server.url, timeout_s=0.2, results=True), Stream()))
+    sink.put(event(1))
+    sink.put(sample_result())
+    until(lambda: len(server.bodies) == 1)
+    sink.finish(0.1)
+    sink.close()
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "linnet-sink-webhook"])
+    assert len(server.bodies) == 1
+    assert sink.summary() == {"delivered": 0, "dropped": 2, "failed": 0}
+    assert "the sink webhook: " in caplog.text
+
+
+_PUT_AND_WAIT = """
+import sys, threading
+from linnet_runtime.results import Event
+from linnet_runtime.sinks import SinkSettings, Stream, open_sinks
+from linnet_runtime.sinks.settings import WebhookSettings
+sinks = open_sinks(SinkSettings(webhook=WebhookSettings(url=sys.argv[1], keep_events=sys.argv[2])), Stream())
+sinks.put(Event("change", 1.0, label="nut", previous="bolt"))
+threading.Event().wait()
+"""
+
+
+def test_an_event_of_a_process_that_is_killed_while_the_server_hangs_is_delivered_by_the_next_run(
+    server: Server, tmp_path: Path
+) -> None:
+    server.answers = [0, 200]
+    kept = tmp_path / "events.jsonl"
+    with subprocess.Popen([sys.executable, "-c", _PUT_AND_WAIT, server.url, str(kept)]) as process:
+        until(lambda: len(server.bodies) == 1)
+        process.kill()
+    tables = SinkSettings(webhook=WebhookSettings(url=server.url, keep_events=str(kept)))
+    with open_sinks(tables, Stream()) as sinks:
+        until(lambda: len(server.bodies) == 2)
+    assert sinks.summary()["webhook"]["delivered"] == 1
+    assert [json.loads(body)["at"] for body in server.bodies] == [1, 1]
+    assert not kept.exists()
 
 
 def test_events_for_a_server_that_is_gone_are_in_the_file_for_the_next_run(tmp_path: Path) -> None:
