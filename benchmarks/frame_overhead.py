@@ -29,7 +29,7 @@ from linnet_convert.writers.tflite import to_tflite
 from linnet_devices import OpenOptions
 from linnet_devices.chatter import no_chatter
 from linnet_runtime import Camera, CameraSettings, Classifier, Pipeline, open_source
-from linnet_runtime.bundle import SCHEMA, Bundle, Provenance, write_bundle
+from linnet_runtime.bundle import Bundle, Provenance, write_bundle
 from linnet_runtime.preprocess import Preprocess, preprocess
 from linnet_runtime.synthetic.conveyor import conveyor_frames
 from linnet_train.models import build_model
@@ -193,7 +193,6 @@ def untrained_bundle(root: Path, alpha: float) -> Bundle:
     photos = np.random.default_rng(0).integers(0, 256, (CALIBRATION_PHOTOS, SIZE, SIZE, 3), dtype=np.uint8)
     calibrate(int8, photos)
     return Bundle(
-        schema=SCHEMA,
         name="untrained",
         labels=tuple(map(str, range(CLASSES))),
         preprocess=Preprocess(height=SIZE, width=SIZE),

@@ -22,7 +22,7 @@ from linnet_convert.proof.report import Proof, refuse_failed, write_reports
 from linnet_convert.readiness import Readiness, check_readiness
 from linnet_convert.sources.api import About, Source
 from linnet_devices.api import Format, Logits, Pixels
-from linnet_runtime.bundle import MANIFEST, SCHEMA, Artifact, Bundle, Provenance, describe_file, write_manifest
+from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, Provenance, describe_file, write_manifest
 from linnet_runtime.files import new_directory, write_whole
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.probabilities import comparable
@@ -103,8 +103,7 @@ def convert_source(
         save_canary(root / CANARY, _canary(pictures, artifacts, root))
         if logits := originals.logits():
             save_reference(root / REFERENCE, sample.pixels, logits)
-        bundle = _manifest(name, about, artifacts, root)
-        write_manifest(root, bundle)
+        bundle = write_manifest(root, _manifest(name, about, artifacts, root))
     return Conversion(out, bundle, integers, readiness)
 
 
@@ -203,7 +202,6 @@ def _canary(pictures: Pixels, artifacts: Iterable[Artifact], root: Path) -> Cana
 
 def _manifest(name: str, about: About, artifacts: tuple[Artifact, ...], root: Path) -> Bundle:
     return Bundle(
-        schema=SCHEMA,
         name=name,
         labels=about.labels,
         preprocess=about.preprocess,

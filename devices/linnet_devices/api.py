@@ -31,12 +31,17 @@ __all__ = [
     "Session",
     "Setting",
     "TensorSpec",
+    "Tier",
 ]
 
 Pixels = NDArray[np.uint8]
 Logits = NDArray[np.float32]
 Format = Literal["tflite", "onnx", "openvino"]
+"""The formats that engines on a CPU read. A vendor's compiler makes others: ``Model.format``."""
 Precision = Literal["int8", "float16", "float32"]
+Tier = Literal["hardware", "simulator", "stand-in", "emulation", "none"]
+"""What a model was run on when it was compared: the hardware, its vendor's simulator, a stand-in of Linnet's own that
+loads as the hardware's library does, or the hardware's processor emulated. ``"none"``: it was not run."""
 _SMALLEST, _LARGEST = 1e-30, 1e30  # of a scale, a mean or a standard deviation: computed in float32
 
 
@@ -101,14 +106,16 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     path: str
     """The file's absolute path."""
-    format: Format
+    format: str
+    """One of ``Format``, or of a model that was compiled for an accelerator the compiler's format."""
     precision: Precision
     input: TensorSpec
     output: TensorSpec
     weights: str | None = None
     """The absolute path of the file beside it that holds its weights: OpenVINO's ``.bin``."""
     compiled_for: str | None = None
-    """The accelerator that the model was compiled for, ``"edgetpu"``; None for one that any device may read."""
+    """The target that the model was compiled for: ``"edgetpu"``, ``"ethosu:u65-256"``. None for one that any device may
+    read."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,8 @@ class Probe:
     """What to do about it; empty where it is available."""
     details: dict[str, str] = field(default_factory=dict)
     """What was found, for people to read: the engine's version, the hardware's name."""
+    tier: Tier = "hardware"
+    """What runs the model. On a simulator a latency says nothing, and is not shown."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +211,7 @@ class Device(Protocol):
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        """The model formats that it reads."""
+        """The formats of models that it reads although they were compiled for no accelerator, best first."""
 
     @property
     def isolated(self) -> bool:
@@ -211,10 +220,8 @@ class Device(Protocol):
         """
 
     @property
-    def compiled_for(self) -> str | None:
-        """The accelerator whose compiled models it reads, ``"edgetpu"``. None where it reads only models that were
-        compiled for none.
-        """
+    def targets(self) -> tuple[str, ...]:
+        """The targets of compilers whose models it reads, best first: ``("edgetpu",)``. It prefers them to others."""
 
     def probe(self) -> Probe:
         """Checks the library, the hardware and the permission. Never raises and loads no model."""

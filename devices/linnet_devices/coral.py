@@ -20,7 +20,7 @@ _BUSES = ("pci", "usb")  # in the order of edgetpu_c.h's enum edgetpu_device_typ
 class Coral(ExternalDelegate):
     """An Edge TPU: any one, any on a bus, or the N-th on a bus, counted from 0 as in libedgetpu."""
 
-    compiled_for = "edgetpu"
+    formats = ()
 
     def __init__(self, name: str = "coral") -> None:
         found = _NAME.fullmatch(name)

@@ -22,12 +22,12 @@ class ExternalDelegate:
 
     formats: tuple[Format, ...] = ("tflite",)
     isolated = True
-    compiled_for: str | None = None
 
     def __init__(self, name: str, preset: Preset, options: dict[str, str]) -> None:
         self.name = name
         self.preset = preset
         self.options = preset.options | options
+        self.targets = preset.targets
 
     def probe(self) -> Probe:
         engine = LiteRT().probe()

@@ -18,7 +18,7 @@ class Fake:
     name = "fake"
     formats: tuple[Format, ...] = ("tflite", "onnx", "openvino")
     isolated = False
-    compiled_for: str | None = None
+    targets: tuple[str, ...] = ()
 
     def probe(self) -> Probe:
         return Probe(True, details={"engine": "simulated"})

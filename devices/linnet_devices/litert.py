@@ -34,7 +34,7 @@ class LiteRT:
     name = "cpu:litert"
     formats: tuple[Format, ...] = ("tflite",)
     isolated = False
-    compiled_for: str | None = None
+    targets: tuple[str, ...] = ()
 
     def probe(self) -> Probe:
         from importlib.metadata import version

@@ -58,7 +58,7 @@ class OpenVino:
     fix: str
     formats: tuple[Format, ...] = ("openvino",)
     isolated = True
-    compiled_for: str | None = None
+    targets: tuple[str, ...] = ()
 
     def core(self) -> openvino.Core:
         """OpenVINO with its plug-ins; a simulated device registers its own."""

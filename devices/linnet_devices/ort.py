@@ -28,7 +28,7 @@ class OnnxRuntimeCpu:
     name = "cpu:onnx"
     formats: tuple[Format, ...] = ("onnx",)
     isolated = False
-    compiled_for: str | None = None
+    targets: tuple[str, ...] = ()
 
     def probe(self) -> Probe:
         return Probe(True, details={"engine": f"onnxruntime {onnxruntime.__version__}"})
@@ -42,7 +42,7 @@ class OnnxRuntimeProvider:
 
     formats: tuple[Format, ...] = ("onnx",)
     isolated = True
-    compiled_for: str | None = None
+    targets: tuple[str, ...] = ()
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -24,6 +24,9 @@ class Preset:
     """Environment variables that are set unless they are set already."""
     model: str = "int8"
     """What kind of model it needs."""
+    targets: tuple[str, ...] = ()
+    """The targets of compilers whose models it runs, best first; it also runs int8 models that were compiled for
+    none."""
     fix: str = ""
     """How to install it."""
     source: str = ""
@@ -44,6 +47,7 @@ PRESETS = {
         hardware="Arm Ethos-U65: NXP i.MX 93",
         libraries=("libethosu_delegate.so",),
         model="int8, as it is or compiled by vela for ethos-u65-256",
+        targets=("ethosu:imx93", "ethosu:u65-256"),
         fix=_NXP_FIX,
         source="github.com/nxp-imx/tflite-ethosu-delegate-imx: external_delegate_adaptor.cc, ethosu_delegate.cc",
     ),
@@ -94,6 +98,7 @@ EDGETPU = Preset(
     hardware="Coral Edge TPU",
     libraries=(EDGETPU_LIBRARY,),
     model=f"compiled by edgetpu_compiler: it holds {EDGETPU_OP}",
+    targets=("edgetpu",),
     fix="install libedgetpu1-std (coral.ai/software) and plug the accelerator in",
     source="github.com/google-coral/libedgetpu: edgetpu_delegate_for_custom_op_tflite_plugin.cc, edgetpu_c.cc",
 )

@@ -19,7 +19,7 @@ from linnet_devices.plugin import PLUGIN_FIX, make_from_plugin
 from linnet_devices.presets import PRESETS
 
 ENTRY_POINT_GROUP = "linnet.devices"
-_MEMBERS = ("name", "formats", "isolated", "compiled_for", "probe", "open")  # of the protocol Device
+_MEMBERS = ("name", "formats", "isolated", "targets", "probe", "open")  # of the protocol Device
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,18 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar, get_args
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from linnet_devices.api import Format, LinnetError, Model, Precision, TensorSpec
+from linnet_runtime.compiled import Compiled
 from linnet_runtime.files import new_directory, open_regular, read_regular
 from linnet_runtime.preprocess import Preprocess
 
-SCHEMA = 1
+SCHEMA = 2
+"""The newest schema. A bundle is written with the oldest that has all its keys: 2 for compiled artifacts, else 1."""
 MANIFEST = "bundle.json"
 TEMPERATURES = (0.01, 100.0)
 """The range of a temperature. Beyond it the probabilities are all 0 and 1, or all equal."""
@@ -70,7 +73,8 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     path: str
     """As ``File.path``."""
-    format: Format
+    format: str
+    """One of ``linnet_devices.api.Format``; a compiled artifact has its compiler's: ``"vela"``, ``"qnn-context"``."""
     precision: Precision
     bytes: int
     sha256: str
@@ -82,6 +86,9 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What a reader needs: ``{"onnx_opset": "17"}``. ``{"delegate": "edgetpu"}`` is a model that was compiled for that
     accelerator, which nothing else reads."""
     parity: Parity | None = None
+    """None for a compiled artifact that was not run."""
+    compiled: Compiled | UnsetType = UNSET
+    """How a vendor's compiler made it; absent where none did. Since schema 2."""
 
     @property
     def is_int8(self) -> bool:
@@ -89,8 +96,8 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @property
     def compiled_for(self) -> str | None:
-        """The accelerator that it was compiled for; None for one that any device may read."""
-        return self.requires.get("delegate")
+        """The target that it was compiled for; None for one that any device may read."""
+        return self.compiled.target if self.compiled else self.requires.get("delegate")
 
     def model(self, root: Path = Path()) -> Model:
         """The model as a device opens it; ``root`` is the bundle's folder where the paths are relative to it."""
@@ -119,8 +126,8 @@ class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of ``bundle.json``."""
 
-    schema: int
-    """The version of this format, 1."""
+    schema: int = 1
+    """The version of this format, 1 or 2. ``write_manifest`` sets the oldest that has all keys."""
     name: str
     labels: tuple[str, ...]
     """The classes, in the order of the logits."""
@@ -205,6 +212,8 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
 
     require(len(bundle.labels) > 1, "$.labels", len(bundle.labels), "at least two labels")
     require(len(bundle.artifacts) > 0, "$.artifacts", "none", "at least one artifact")
+    oldest = _oldest_schema(bundle)
+    require(bundle.schema >= oldest, "$.schema", bundle.schema, f"{oldest}, whose keys the bundle has")
     low, high = TEMPERATURES
     require(low <= bundle.temperature <= high, "$.temperature", bundle.temperature, f"{low:g} to {high:g}")
     size = bundle.preprocess
@@ -221,11 +230,27 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
         require(inside and name.isprintable(), f"{where}.path", repr(name)[:_MOST_REASON], "a path inside the bundle")
     for i, artifact in enumerate(bundle.artifacts):
         where = f"$.artifacts[{i}]"
+        plain = get_args(Format)
+        known = artifact.format.isprintable() if artifact.compiled else artifact.format in plain
+        require(known, f"{where}.format", repr(artifact.format[:_MOST_REASON]), "one of " + ", ".join(plain))
+        target = artifact.compiled_for or ""
+        require(target.isprintable(), f"{where}.compiled.target", repr(target[:_MOST_REASON]), "a target's name")
         layout = artifact.input.layout
         sides = {"NHWC": (1, size.height, size.width, 3), "NCHW": (1, 3, size.height, size.width)}.get(layout)
         require(artifact.input.shape == sides, f"{where}.input.shape", list(artifact.input.shape), list(sides or ()))
         as_labelled = [length for length in artifact.output.shape if length != 1] == [len(bundle.labels)]
         require(as_labelled, f"{where}.output.shape", list(artifact.output.shape), [1, len(bundle.labels)])
+
+
+def _oldest_schema(bundle: Bundle) -> int:
+    """The oldest schema that has all keys of the bundle."""
+    return 2 if any(artifact.compiled for artifact in bundle.artifacts) else 1
+
+
+def compiled_from(bundle: Bundle, artifact: Artifact) -> Artifact | None:
+    """The artifact that a compiled one was made from; None where the bundle has another in its place, or none."""
+    wanted = artifact.compiled.source_sha256 if artifact.compiled else ""
+    return next((source for source in bundle.artifacts if source.sha256 == wanted), None)
 
 
 def _placed(root: Path, bundle: Bundle) -> Bundle:
@@ -301,8 +326,12 @@ def write_bundle(path: Path, fill: Callable[[Path], Bundle], *, overwrite: bool)
         write_manifest(directory, fill(directory))
 
 
-def write_manifest(directory: Path, bundle: Bundle) -> None:
-    """Writes ``bundle.json`` below a directory that has all files of the bundle, and checks each of them against it."""
+def write_manifest(directory: Path, bundle: Bundle) -> Bundle:
+    """Writes ``bundle.json`` below a directory that has all files of the bundle, and checks each of them against it.
+    Returns the bundle as it was written, with its schema.
+    """
+    bundle = msgspec.structs.replace(bundle, schema=_oldest_schema(bundle))
     (directory / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(bundle), indent=2) + b"\n")
     for file in files_of(open_bundle(directory)):
         check_file(file)
+    return bundle

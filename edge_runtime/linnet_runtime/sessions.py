@@ -7,13 +7,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from functools import partial
 from typing import Literal
 
-from linnet_devices.api import Device, DeviceUnavailable, Format, Model, OpenOptions, Session, Setting
+from linnet_devices.api import Device, DeviceUnavailable, Model, OpenOptions, Session, Setting
 from linnet_devices.isolated import OPEN_S, RUN_S, IsolatedSession
 from linnet_devices.registry import expand, load_device
 from linnet_devices.session import check_placement
-from linnet_runtime.bundle import Artifact, Bundle, BundleError, check_artifact
+from linnet_runtime.bundle import Artifact, Bundle, BundleError, check_artifact, compiled_from
 
 logger = logging.getLogger("linnet")
 
@@ -99,23 +100,48 @@ def open_model(
 
 
 def find_artifact(bundle: Bundle, device: Device, precision: PrecisionChoice) -> Artifact:
-    """The artifact of that precision in the first of the device's formats, or the one that was compiled for the device
-    where the bundle has it. Raises DeviceUnavailable where there is none.
+    """The artifact of that precision that was compiled for the first of the device's targets, else the one in the first
+    of its formats. A stale one, which was compiled from another model, is left out with a warning.
+
+    Raises:
+        DeviceUnavailable: there is none; the error names what the bundle has in its place.
     """
-    own = device.compiled_for
-    readable = [
-        artifact
-        for artifact in bundle.artifacts
-        if artifact.format in device.formats
-        and artifact.is_int8 == (precision == "int8")
-        and artifact.compiled_for in (None, own)
-    ]
+    wanted = [artifact for artifact in bundle.artifacts if artifact.is_int8 == (precision == "int8")]
+    readable = [artifact for artifact in wanted if reads(device, artifact)]
+    stale = [line for artifact in readable if (line := why_stale(bundle, artifact))]
+    readable = [artifact for artifact in readable if not why_stale(bundle, artifact)]
     if not readable:
-        formats = " or ".join(device.formats)
-        raise DeviceUnavailable(f"{device.name} reads {formats} and the bundle has none in {precision}")
-    return min(readable, key=lambda artifact: (artifact.compiled_for != own, device.formats.index(artifact.format)))
+        kinds = " or ".join([*device.formats, *(f"a model compiled for {target}" for target in device.targets)])
+        held = ", ".join(sorted({artifact.compiled_for for artifact in wanted if artifact.compiled_for}))
+        others = f"; its compiled models are for {held}" if held and device.targets else ""
+        none = f"{device.name} reads {kinds} and the bundle has none in {precision}{others}"
+        fix = f"linnet compile {bundle.name}.linnet --target {device.targets[0]}" if device.targets else None
+        raise DeviceUnavailable("; ".join(stale) or none, fix=fix)
+    for line in stale:
+        logger.warning("%s", line)
+    return min(readable, key=partial(_preference, device))
 
 
-def cpu_engine(model_format: Format) -> str:
+def reads(device: Device, artifact: Artifact) -> bool:
+    """Whether a device reads an artifact: one in its formats, or one that was compiled for it."""
+    if artifact.compiled_for is not None:
+        return artifact.compiled_for in device.targets
+    return artifact.format in device.formats
+
+
+def why_stale(bundle: Bundle, artifact: Artifact) -> str:
+    """Why a compiled artifact is not the bundle's model; empty where it is, or was not compiled."""
+    if not artifact.compiled or compiled_from(bundle, artifact) is not None:
+        return ""
+    return f"{artifact.path} was compiled from another model than the bundle has: it is stale"
+
+
+def _preference(device: Device, artifact: Artifact) -> tuple[bool, int]:
+    if artifact.compiled_for is not None:
+        return False, device.targets.index(artifact.compiled_for)
+    return True, list(device.formats).index(artifact.format)  # type: ignore[arg-type]  # it is one of them
+
+
+def cpu_engine(model_format: str) -> str:
     """The CPU engine that reads a format: the reference device of its models."""
     return {"tflite": "cpu:litert", "onnx": "cpu:onnx", "openvino": "cpu:openvino"}[model_format]

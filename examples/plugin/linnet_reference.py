@@ -8,7 +8,7 @@ from linnet_devices.session import EngineSession
 
 class Reference:
     name, formats = "reference", ("tflite",)
-    isolated, compiled_for = True, None
+    isolated, targets = True, ()
 
     def probe(self):
         return Probe(True)

@@ -15,7 +15,7 @@ import pytest
 
 from devices.edgetpu_model import write_compiled_model
 from devices.run_conformance import run_suite
-from linnet_devices import DeviceError, Model, OpenOptions, load_device
+from linnet_devices import DeviceError, DeviceUnavailable, Model, OpenOptions, load_device
 from linnet_devices.presets import EDGETPU_LIBRARY
 from linnet_devices.registry import probe
 from linnet_devices.testing.samples import CLASSES
@@ -216,6 +216,6 @@ def test_verify_asks_the_cpu_nothing_about_a_compiled_model(bundle_folder: Path,
     assert verdicts["passed"]
 
 
-def test_a_bundle_without_one_is_refused_by_the_device_itself(int8_model: Model) -> None:
-    """Which then says how to compile one."""
-    assert find_artifact(bundle(int8_model), load_device("coral"), "int8").model() == int8_model
+def test_a_bundle_without_one_is_refused_with_the_command_that_compiles_it(int8_model: Model) -> None:
+    with pytest.raises(DeviceUnavailable, match=r"Fix: linnet compile parts\.linnet --target edgetpu"):
+        find_artifact(bundle(int8_model), load_device("coral"), "int8")

@@ -133,7 +133,7 @@ def test_a_plugins_name_is_the_nearest_too() -> None:
     [
         ("no-start", "no licence ask the vendor"),
         ("no-class", "Missing"),
-        ("no-members", "a device without isolated, compiled_for"),
+        ("no-members", "a device without isolated, targets"),
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_is_named_in_one_line(name: str, reason: str) -> None:

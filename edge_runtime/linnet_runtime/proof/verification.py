@@ -19,7 +19,7 @@ from linnet_runtime.proof.comparison import Comparison, Share, compare
 from linnet_runtime.proof.gates import gate_words, shortcomings
 from linnet_runtime.proof.reference import Reference, load_reference
 from linnet_runtime.proof.report import Compared, ParityReport, compare_pairs
-from linnet_runtime.sessions import open_model
+from linnet_runtime.sessions import open_model, reads, why_stale
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,12 @@ def verify_bundle(
             continue
         probe = engine.probe()
         for artifact in bundle.artifacts:
-            if artifact.format not in engine.formats or artifact.compiled_for != engine.compiled_for:
+            if not reads(engine, artifact):
                 continue
             shown = str(Path(artifact.path).relative_to(path))
-            if probe.available:
+            if line := why_stale(bundle, artifact):
+                yield Verdict(shown, artifact.precision, name, failed=(line,))
+            elif probe.available:
                 yield _verify(evidence, artifact, shown, engine, options)
             else:
                 yield Verdict(shown, artifact.precision, name, skipped=f"{probe.reason}. Fix: {probe.fix}")
