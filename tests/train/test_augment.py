@@ -1,9 +1,8 @@
-"""Augmentation: what may happen to a photo in a training step, and that nothing happens to it anywhere else."""
+"""Augmentation of one photo: what may happen to it in a training step, and that nothing happens to it anywhere else."""
 
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,82 +10,15 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from jax_process import PROGRAM, jax_process
-from linnet_runtime.photos import Photos
-from linnet_train.augment.layers import augment, mix
-from linnet_train.augment.mix import MixModel, mixed_labels
-from linnet_train.augment.page import VERSIONS, write_augmentation_page
+from linnet_train.augment.layers import augment
 from linnet_train.augment.rand_augment import _equalized
 from linnet_train.augment.settings import Augmentation
-from linnet_train.recipes.recipe import CrossEntropy
-from linnet_train.training.losses import loss_function
 from networks import TINY
+from train.augmented import MIXES, SIDE, STRONG, Floats, augmenter, corner, gradient, noise, trained
 
 VIEWS = ["upright", "overhead"]
-SIDE = 16
-Floats = NDArray[np.float32]
-
-STRONG: dict[str, dict[str, Any]] = {
-    "horizontal flip": {"flip": "horizontal"},
-    "vertical flip": {"flip": "vertical"},
-    "any flip": {"flip": "any"},
-    "crop": {"crop": 0.3},
-    "rotate": {"rotate": 30.0},
-    "zoom": {"zoom": 0.3},
-    "shift": {"shift": 0.3},
-    "brightness": {"brightness": 0.3},
-    "contrast": {"contrast": 0.5},
-    "saturation": {"saturation": 0.9},
-    "hue": {"hue": 0.3},
-    "noise": {"noise": 0.1},
-    "blur": {"blur": 3.0},
-    "randaugment": {"randaugment": 3, "randaugment_magnitude": 9.0},
-    "erase": {"erase": 1.0},
-}
-
-
-def augmenter(view: str = "none", seed: int = 0, side: int = SIDE, **strengths: Any) -> keras.Model:
-    pixels = keras.Input((side, side, 3), dtype="uint8")
-    return keras.Model(pixels, augment(pixels, Augmentation(view=view, **strengths), seed))
-
-
-def trained(photos: NDArray[np.uint8], view: str = "none", seed: int = 0, **strengths: Any) -> Floats:
-    """The photos as a training step sees them."""
-    model = augmenter(view, seed, photos.shape[1], **strengths)
-    return np.asarray(model(photos, training=True))
-
-
-def mixer(side: int = SIDE, **alphas: float) -> keras.Model:
-    pixels = keras.Input((side, side, 3), dtype="uint8")
-    return keras.Model(pixels, list(mix(pixels, Augmentation(view="none", **alphas), 0)))
-
-
-def mixed(photos: NDArray[np.uint8], labels: list[int], classes: int, **alphas: float) -> tuple[Floats, Floats]:
-    """Mixed photos and their soft labels."""
-    outputs, own = mixer(**alphas)(photos, training=True)
-    return np.asarray(outputs), np.asarray(mixed_labels(np.array(labels), own, classes))
-
-
-def noise(count: int, side: int = SIDE) -> NDArray[np.uint8]:
-    return np.random.default_rng(1).integers(0, 256, (count, side, side, 3), np.uint8)
-
-
-def corner(count: int) -> NDArray[np.uint8]:
-    """Grey photos, no two of whose eight orientations are alike: red above left, green beside it, blue below it."""
-    photos = np.full((count, SIDE, SIDE, 3), 60, np.uint8)
-    third = SIDE // 3
-    photos[:, :third, :third] = (240, 60, 60)
-    photos[:, :third, third : 2 * third] = (60, 240, 60)
-    return photos
-
-
-def gradient(count: int, side: int = 64) -> NDArray[np.uint8]:
-    """Photos in which red tells the column and green the row."""
-    ramp = np.linspace(40, 200, side).astype(np.uint8)
-    photo = np.stack([np.tile(ramp, (side, 1)), np.tile(ramp[:, None], (1, side)), np.full((side, side), 90)], axis=-1)
-    return np.repeat(photo[None].astype(np.uint8), count, axis=0)
 
 
 def orientation(photo: Floats) -> int:
@@ -251,96 +183,6 @@ class TestRandAugment:
                 if np.ptp(photo[..., colour]):
                     np.testing.assert_allclose(output[..., colour], expected, atol=0.51)
         assert np.ptp(outputs[1, ..., 0]) == 0
-
-
-def flat(*values: int) -> NDArray[np.uint8]:
-    return np.stack([np.full((SIDE, SIDE, 3), value, np.uint8) for value in values])
-
-
-MIXES = {"mixup": {"mixup": 1.0}, "cutmix": {"cutmix": 1.0}, "both": {"mixup": 1.0, "cutmix": 1.0}}
-
-
-@pytest.mark.parametrize("alphas", MIXES.values(), ids=MIXES)
-class TestMix:
-    def test_the_label_is_the_share_of_the_pixels(self, alphas: dict[str, float]) -> None:
-        """Photos of one brightness each, 0 and 200 in turn: the mean of a mixed one tells its shares exactly."""
-        outputs, soft = mixed(flat(*[0, 200] * 32), [0, 1] * 32, 3, **alphas)
-        np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-6)
-        np.testing.assert_allclose(soft[:, 1], outputs.mean(axis=(1, 2, 3)) / 200, atol=1e-4)
-        assert (soft[:, 2] == 0).all()
-        assert np.ptp(soft[::2, 0]) > 0.5, "each photo in a share of its own"
-
-    def test_photos_of_one_class_keep_its_label(self, alphas: dict[str, float]) -> None:
-        _, soft = mixed(flat(10, 20, 30), [1, 1, 1], 2, **alphas)
-        np.testing.assert_allclose(soft, [[0, 1]] * 3, atol=1e-6)
-
-    def test_out_of_training_nothing_is_mixed(self, alphas: dict[str, float]) -> None:
-        outputs, own = mixer(**alphas)(flat(10, 20), training=False)
-        np.testing.assert_array_equal(outputs, flat(10, 20))
-        np.testing.assert_array_equal(own, [[1], [1]])
-
-
-def test_a_network_learns_from_soft_labels_and_is_judged_by_hard_ones() -> None:
-    """In training the loss keeps the entropy of the labels; in validation it does not."""
-    keras.utils.set_random_seed(0)
-    pixels = keras.Input((SIDE, SIDE, 3), dtype="uint8")
-    mixed_pixels, own = mix(pixels, Augmentation(view="none", **MIXES["both"]), 0)
-    logits = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(mixed_pixels / 200 - 0.5))
-    model = MixModel(pixels, [logits, own])
-    model.compile(
-        keras.optimizers.Adam(1.0),
-        loss_function(CrossEntropy(label_smoothing=0.0), np.array([32, 32])),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile=False,
-    )
-    photos = flat(*np.random.default_rng(0).permutation([0, 200] * 32).tolist())
-    labels = (photos[:, 0, 0, 0] > 100).astype(np.int64)
-    history = model.fit(photos, labels, 32, 12, validation_data=(photos, labels), verbose=0).history
-    assert history["val_accuracy"][-1] == 1
-    assert history["val_loss"][-1] < 0.7 * history["loss"][-1]
-    assert history["accuracy"][-1] > 0.8
-
-
-def test_mixup_is_a_sum_and_cutmix_a_patch() -> None:
-    photos = flat(*[0, 200] * 32)
-    levels = [
-        np.array([len(np.unique(p.round(3))) for p in mixed(photos, [0, 1] * 32, 2, **a)[0]]) for a in MIXES.values()
-    ]
-    sums, patches, either = levels
-    assert (sums == 1).all()
-    assert ((patches == 2) | (patches == 1)).all()
-    assert (patches == 2).mean() > 0.7
-    assert 0.2 < (either == 2).mean() < 0.7
-
-
-class TestPage:
-    def write(self, path: Path, **settings: Any) -> str:
-        photos = Photos(np.concatenate([flat(10, 250), noise(2)]), np.array([0, 1, 2, 0]))
-        write_augmentation_page(path, Augmentation(**settings), photos, ("dark", "light", "<b>"), 0)
-        return path.read_text()
-
-    def test_it_shows_every_photo_and_its_versions_without_any_other_file(self, tmp_path: Path) -> None:
-        page = self.write(tmp_path / "page.html", view="overhead", rotate=10.0)
-        assert page.count("data:image/jpeg;base64,") == 4 * (1 + VERSIONS)
-        assert "http" not in page
-        assert "&lt;b&gt;" in page, "a class's name is no markup"
-        for setting in ("flip <code>any", "shift <code>0.08", "rotate <code>10.0"):
-            assert setting in page.replace("&nbsp;", " ")
-        assert "mixup" not in page
-
-    def test_mixed_photos_show_their_soft_labels(self, tmp_path: Path) -> None:
-        page = self.write(tmp_path / "page.html", view="none", mixup=5.0)
-        shares = re.findall(r">dark (\d+)\u00a0%, light (\d+)\u00a0%<|>light (\d+)\u00a0%, dark (\d+)\u00a0%<", page)
-        assert shares
-        for share in shares:
-            first, second = (int(value) for value in share if value)
-            assert first >= second
-            assert 99 <= first + second <= 101
-
-    def test_a_run_has_it_before_training_begins(self, tiny_run: Path) -> None:
-        page = tiny_run / "augmentation.html"
-        assert page.stat().st_mtime <= (tiny_run / "float.keras").stat().st_mtime
-        assert "horizontal" in page.read_text()
 
 
 def test_everything_at_once_trains_on_jax_too(easy_photos: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The page of a run, report.json beside it, and the doubts that both name."""
+"""The page of a run and report.json beside it."""
 
 from __future__ import annotations
 
@@ -19,26 +19,13 @@ from linnet_runtime.proof.intervals import paired_difference
 from linnet_runtime.run_files import Config
 from linnet_train import run as run_module
 from linnet_train.data.dataset import Dataset
-from linnet_train.recipes.schedules import Constant
 from linnet_train.report import Trained, write_report
 from linnet_train.report.calibration import fit_temperature
-from linnet_train.report.doubts import Evidence, doubts_about
-from linnet_train.report.metrics import Judged, ModelFigures, model_figures
-from linnet_train.training.phases import Phase
 from networks import TINY
 from program import Program
+from train.made_history import PHASES, history
 
 CLASSES = ("<script>alert(1)", "$a$", "_b", "bolt & nut")
-PHASES = [
-    Phase(name, 2, 1e-3, Constant(), lambda model: None, quantized=name != "whole")
-    for name in ("whole", "int8, ranges moving")
-]
-
-
-def history(accuracy: float = 0.82, val_losses: tuple[float, float] = (0.8, 0.6)) -> list[dict[str, Any]]:
-    figures = {"loss": 0.5, "accuracy": accuracy, "val_accuracy": 0.8, "learning_rate": 1e-3, "seconds": 2.0}
-    rows = [(0, 1, val_losses[0]), (0, 2, val_losses[1]), (1, 1, 0.6), (1, 2, 0.6)]
-    return [{"phase": phase, "epoch": epoch, "val_loss": loss, **figures} for phase, epoch, loss in rows]
 
 
 def trained(per_class: int = 30, classes: tuple[str, ...] = CLASSES) -> Trained:
@@ -214,87 +201,6 @@ def test_a_photo_of_the_test_part_that_is_in_training_too_is_named(tmp_path: Pat
     assert [doubt["what"] for doubt in report_of(tmp_path)["doubts"] if doubt["kind"] == "copies"] == [
         f"The pixels of 1 of 120 test photos are also in training or validation: {found.photos.names[last]}."
     ]
-
-
-def figures(right: int, wrong: int, classes: int = 4, sure: float = 3.0) -> ModelFigures:
-    """Of as many photos of each class; each probability is what ``sure`` makes it."""
-    labels = np.tile(np.arange(classes), right + wrong)
-    called = labels.copy()
-    called[: wrong * classes] = (labels[: wrong * classes] + 1) % classes
-    return model_figures(
-        Judged(np.eye(classes, dtype=np.float32)[called] * sure, labels, 1.0), tuple("abcdefgh"[:classes])
-    )
-
-
-def pairs(only_int8: int, only_float: int) -> Any:
-    first = np.repeat([True, False, True, False], [only_int8, only_float, 400, 50])
-    second = np.repeat([False, True, True, False], [only_int8, only_float, 400, 50])
-    return paired_difference(first, second)
-
-
-GOOD = Evidence(
-    int8=figures(90, 10),
-    difference=pairs(9, 9),
-    validation_right=180,
-    validation_photos=200,
-    fitted=True,
-    photos=2000,
-    unreadable=2,
-    copies=(),
-    history=history(),
-    phases=PHASES,
-)
-POOR_CLASS = replace(
-    figures(90, 10), per_class=(replace(GOOD.int8.per_class[0], recall=0.3, recall_high=0.4), *GOOD.int8.per_class[1:])
-)
-UNTESTED = replace(
-    figures(90, 10), per_class=(replace(GOOD.int8.per_class[0], support=0, recall_high=None), *GOOD.int8.per_class[1:])
-)
-DOUBTS = {
-    "copies": ({"copies": ("a/1.jpg",)}, "warning"),
-    "unreadable": ({"unreadable": 50}, "warning"),
-    "few_test_photos": ({"int8": figures(21, 3)}, "warning"),
-    "small_class": ({"int8": figures(18, 1, classes=8)}, "warning"),
-    "untested_class": ({"int8": UNTESTED}, "warning"),
-    "no_better_than_guessing": ({"int8": figures(100, 300, sure=0.0)}, "warning"),
-    "unlike_parts": ({"validation_right": 120}, "warning"),
-    "poor_class": ({"int8": POOR_CLASS}, "note"),
-    "overfitting": ({"history": history(accuracy=0.95)}, "note"),
-    "best_epoch_earlier": ({"history": history(val_losses=(0.5, 0.6))}, "note"),
-    "int8_worse": ({"difference": pairs(5, 30)}, "note"),
-    "no_temperature": ({"fitted": False}, "warning"),
-    "rough_temperature": ({"validation_photos": 40, "validation_right": 36}, "warning"),
-    "probabilities": ({"int8": figures(90, 10, sure=20.0)}, "warning"),
-}
-
-
-def test_good_figures_raise_no_doubt() -> None:
-    assert doubts_about(GOOD) == []
-
-
-def test_warnings_come_before_notes() -> None:
-    all_changes = {name: value for changes, _ in DOUBTS.values() for name, value in changes.items()}
-    levels = [doubt.level for doubt in doubts_about(replace(GOOD, **all_changes))]
-    assert set(levels) == {"warning", "note"}
-    assert levels == sorted(levels, reverse=True)
-
-
-@pytest.mark.parametrize("kind", DOUBTS)
-def test_a_reason_for_doubt_is_named(kind: str) -> None:
-    changes, level = DOUBTS[kind]
-    found = {doubt.kind: doubt for doubt in doubts_about(replace(GOOD, **changes))}
-    assert found[kind].level == level
-    assert found[kind].what.endswith(".")
-    assert found[kind].fix.endswith(".")
-
-
-def test_where_the_best_weights_stayed_a_later_loss_is_no_reason_for_doubt() -> None:
-    phases = [replace(PHASES[0], patience=3), PHASES[1]]
-    assert doubts_about(replace(GOOD, history=history(val_losses=(0.5, 0.6)), phases=phases)) == []
-
-
-def test_int8_that_is_worse_by_chance_is_no_reason_for_doubt() -> None:
-    assert doubts_about(replace(GOOD, difference=pairs(8, 12))) == []
 
 
 def test_the_report_of_a_real_run(tiny_run: Path) -> None:
