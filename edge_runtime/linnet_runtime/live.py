@@ -10,12 +10,16 @@ from linnet_runtime.camera import Camera
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.live_config import LiveConfig
+from linnet_runtime.pipeline import NOTHING_COUNTED as NOTHING_OF_PIPELINE
 from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.results import Event, Result
 from linnet_runtime.sinks.api import Sink, Stream
 from linnet_runtime.sinks.queued import Sinks
 from linnet_runtime.sinks.registry import open_sinks
 from linnet_runtime.sources import open_source
+
+NOTHING_COUNTED: dict[str, object] = {**NOTHING_OF_PIPELINE, "sinks": {}}
+"""The summary of a run that was ended before anything was open."""
 
 
 def open_classifier(bundle: Path, config: LiveConfig) -> Classifier:

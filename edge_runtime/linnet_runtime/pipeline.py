@@ -18,6 +18,23 @@ from linnet_runtime.mailbox import Mailbox
 from linnet_runtime.results import Event, Result, events_of_device
 from linnet_runtime.sources.api import Frame, Source
 
+NOTHING_COUNTED: dict[str, object] = {
+    "frames_read": 0,
+    "frames_classified": 0,
+    "frames_dropped": 0,
+    "frames_skipped": 0,
+    "frames_too_old": 0,
+    "frames_damaged": 0,
+    "source_reopened": 0,
+    "last_frame_age_s": None,
+    "seconds": 0.0,
+    "fps": 0.0,
+    "age_ms": None,
+    "stages_ms": {},
+    "device": None,
+}
+"""The summary of a pipeline that was not opened."""
+
 
 class Pipeline(Closable):
     """Reads and prepares each camera's frames in a thread, and classifies them in the thread of the caller.
@@ -62,14 +79,15 @@ class Pipeline(Closable):
             for i, camera in enumerate(all_cameras):
                 self._readers.append(CameraReader(i, camera, classifier))
                 opened.callback(self._readers[i].close)
+            self._frames = [0] * len(self._readers)
+            self._deciders = [_deciders(reader.settings, classifier.bundle) for reader in self._readers]
+            self._mailbox = Mailbox[PreparedFrame, Event]([reader.keeps_all for reader in self._readers])
+            opened.callback(self._mailbox.close)
+            self._stop_listening = classifier.listen(self._note_device)
+            for reader in self._readers:
+                reader.start(self._mailbox)
+            self._opened()
             opened.pop_all()
-        self._frames = [0] * len(self._readers)
-        self._deciders = [_deciders(reader.settings, classifier.bundle) for reader in self._readers]
-        self._mailbox = Mailbox[PreparedFrame, Event]([reader.keeps_all for reader in self._readers])
-        self._stop_listening = classifier.listen(self._note_device)
-        for reader in self._readers:
-            reader.start(self._mailbox)
-        self._opened()
 
     def __iter__(self) -> Iterator[Result]:
         try:

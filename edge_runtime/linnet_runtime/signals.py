@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from linnet_runtime.starting import has_arrived, note_signal
+
 STOPPING = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -41,23 +43,53 @@ def signals_stop() -> Iterator[None]:
                 signal.signal(number, signal.SIG_DFL)
 
 
+class Ending:
+    """How ctrl-C, SIGTERM and SIGHUP end a command that runs until it is stopped: nothing has failed then."""
+
+    arrived: bool
+    """Whether one has arrived."""
+
+    def __init__(self) -> None:
+        self.arrived = has_arrived()
+        self._raises = False
+        self._end: Callable[[], object] | None = None
+
+    def may_raise(self) -> None:
+        """From now on the first signal raises ``Stopped`` in the main thread, for what takes long and must be given up.
+        It is raised at once where one has arrived. Libraries make other errors of it, so ask ``arrived`` at any.
+        """
+        self._raises = True
+        if self.arrived:
+            raise Stopped(signal.SIGTERM)
+
+    def calls(self, end: Callable[[], object] | None) -> None:
+        """From now on no signal raises, and each calls ``end``, which is called at once where one has arrived."""
+        self._raises, self._end = False, end
+        if self.arrived and end is not None:
+            end()
+
+    def take(self, number: int, _: FrameType | None) -> None:
+        """The handler."""
+        first, self.arrived = not self.arrived, True
+        if self._end is not None:
+            self._end()
+        elif first and self._raises:
+            raise Stopped(number)
+
+
 @contextlib.contextmanager
-def ended_by_signals(end: Callable[[], object]) -> Iterator[None]:
-    """Calls ``end`` on ctrl-C, SIGTERM and SIGHUP instead of raising, each time that one arrives. For a command that
-    runs until it is stopped: nothing has failed then. Once one has arrived, further ones are ignored to the end of the
-    program: it is ending.
+def ended_by_signals() -> Iterator[Ending]:
+    """Takes ctrl-C, SIGTERM and SIGHUP, which then do what ``Ending`` says. At first they are only noted.
+
+    Once one has arrived, further ones are ignored to the end of the program, and in the program itself they are in any
+    case: it is ending.
     """
-    arrived = False
-
-    def take(_number: int, _frame: FrameType | None) -> None:
-        nonlocal arrived
-        arrived = True
-        end()
-
+    ending = Ending()
     taken = [signal.SIGINT, *(number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN)]
-    before = {number: signal.signal(number, take) for number in taken}
+    before = {number: signal.signal(number, ending.take) for number in taken}
     try:
-        yield
+        yield ending
     finally:
         for number, handler in before.items():
-            signal.signal(number, signal.SIG_IGN if arrived else handler)
+            ignored = ending.arrived or handler is note_signal
+            signal.signal(number, signal.SIG_IGN if ignored else handler)

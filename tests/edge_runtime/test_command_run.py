@@ -128,8 +128,10 @@ def test_ctrl_c_and_a_services_end_end_a_live_run_with_its_summary(
 @pytest.mark.parametrize(
     ("number", "name"), [(signal.SIGINT, "ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")]
 )
-def test_a_signal_during_the_imports_is_one_line(number: signal.Signals, name: str, small_bundle: Path) -> None:
-    """The program is stopped as soon as it imports NumPy, the first of the large packages."""
+def test_a_signal_during_the_imports_is_one_line_and_of_a_live_command_its_summary(
+    number: signal.Signals, name: str, small_bundle: Path
+) -> None:
+    """The signal arrives as soon as the program imports NumPy, the first of the large packages."""
     code = (
         "import os, sys\n"
         "class Stop:\n"
@@ -140,10 +142,17 @@ def test_a_signal_during_the_imports_is_one_line(number: signal.Signals, name: s
         "from linnet_runtime.cli import main\n"
         "sys.exit(main())"
     )
-    command = [sys.executable, "-c", code, "run", str(small_bundle), "--device", "fake", "--source", "synthetic:"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code]
+    picture = ("classify", str(small_bundle), "photo.jpg", "--device", "fake")
+    done = subprocess.run([*command, *picture], capture_output=True, text=True, check=False)
     assert done.stderr == f"error: stopped by {name}\n"
     assert (done.stdout, done.returncode) == ("", 128 + number)
+    live = ("run", str(small_bundle), "--device", "fake", "--source", "synthetic:")
+    done = subprocess.run([*command, *live], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
+    frames, summary = parse(done.stdout)
+    assert frames == []
+    assert (set(summary), summary["frames_read"]) == (SUMMARY, 0)
 
 
 def test_a_reader_that_leaves_early_is_no_error(small_bundle: Path) -> None:

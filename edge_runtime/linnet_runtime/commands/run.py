@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import msgspec
 
 from linnet_devices.api import LinnetError
 from linnet_runtime.commands.live_options import configured, mistakes_at_start
-from linnet_runtime.live import Live, open_classifier
+from linnet_runtime.live import NOTHING_COUNTED, Live, open_classifier
 from linnet_runtime.live_config import LiveConfig
 from linnet_runtime.signals import ended_by_signals
 from linnet_runtime.sinks.settings import JsonLinesSettings, TerminalSettings
@@ -40,16 +41,30 @@ def run(bundle: Path | None, config: LiveConfig, watch: bool, as_json: bool, fra
     if not config.camera:
         raise click.UsageError("Missing option '--source'")
     config = _with_output(config, watch=watch, as_json=as_json)
-    with ExitStack() as stack:
-        with mistakes_at_start():
-            classifier = stack.enter_context(open_classifier(bundle, config))
-            live = stack.enter_context(Live(config, classifier, most_frames=frames))
-        stack.enter_context(ended_by_signals(live.pipeline.stop))
+    with ended_by_signals() as ending, ExitStack() as stack:
+        live: Live | None = None
+        try:
+            ending.may_raise()
+            with mistakes_at_start():
+                classifier = stack.enter_context(open_classifier(bundle, config))
+                live = stack.enter_context(Live(config, classifier, most_frames=frames))
+            ending.calls(live.pipeline.stop)
+        except BaseException:
+            ending.calls(live.pipeline.stop if live is not None else None)
+            if not ending.arrived:
+                raise
+        if live is None:
+            _print_summary(NOTHING_COUNTED)
+            return
         try:
             _run(live)
         finally:
             live.close()
-            click.echo(msgspec.json.encode({"summary": live.summary()}))
+            _print_summary(live.summary())
+
+
+def _print_summary(summary: Mapping[str, object]) -> None:
+    click.echo(msgspec.json.encode({"summary": summary}))
 
 
 def _run(live: Live) -> None:

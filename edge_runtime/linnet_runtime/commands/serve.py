@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from linnet_runtime.live import cameras_of
 from linnet_runtime.live_config import LiveConfig
 from linnet_runtime.server.app import Server
 from linnet_runtime.server.cameras import LiveCameras
+from linnet_runtime.server.metrics import NOTHING_COUNTED
 from linnet_runtime.server.models import Models, Opening
 from linnet_runtime.server.run import check_tls, listen, read_token, run_server
 from linnet_runtime.server.settings import ServeSettings
+from linnet_runtime.signals import ended_by_signals
 
 _DEFAULT = ServeSettings()
 
@@ -85,20 +88,35 @@ def serve(bundles: tuple[Path, ...], config: LiveConfig) -> None:
     """
     settings = config.serve
     opening = Opening(config.device, config.precision, config.open_options(), config.limits())
-    with ExitStack() as stack:
-        with mistakes_at_start():
-            token, tls = read_token(settings), check_tls(settings)
-            models = Models(bundles, opening, settings.queue)
-            listening = stack.enter_context(listen(settings))
-            stack.callback(models.close)
-            for model in models:
-                models.load(model)
-            cameras = stack.enter_context(LiveCameras(config, cameras_of(config)))
-            server = Server(models, settings, token, cameras)
-            cameras.start(models.classifier_of_cameras(), server.board)
-        host, port = listening.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        click.echo(msgspec.json.encode({"serving": f"{'https' if tls else 'http'}://{shown}:{port}/"}))
-        run_server(server.app(), settings, listening, server.page.end)
-        cameras.close()
-        click.echo(msgspec.json.encode({"summary": server.summary()}))
+    with ended_by_signals() as ending, ExitStack() as stack:
+        server: Server | None = None
+        try:
+            ending.may_raise()
+            with mistakes_at_start():
+                token, tls = read_token(settings), check_tls(settings)
+                models = Models(bundles, opening, settings.queue)
+                listening = stack.enter_context(listen(settings))
+                stack.callback(models.close)
+                for model in models:
+                    models.load(model)
+                cameras = stack.enter_context(LiveCameras(config, cameras_of(config)))
+                starting = Server(models, settings, token, cameras)
+                cameras.start(models.classifier_of_cameras(), starting.board)
+            server = starting
+            ending.calls(None)
+        except BaseException:
+            ending.calls(None)
+            if not ending.arrived:
+                raise
+        if server is not None and not ending.arrived:
+            _say_address(listening, tls=tls)
+            run_server(server.app(), settings, listening, ending, server.page.end)
+            cameras.close()
+        summary = server.summary() if server is not None else NOTHING_COUNTED
+        click.echo(msgspec.json.encode({"summary": summary}))
+
+
+def _say_address(listening: socket.socket, *, tls: bool) -> None:
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(msgspec.json.encode({"serving": f"{'https' if tls else 'http'}://{shown}:{port}/"}))

@@ -14,6 +14,7 @@ from linnet_runtime.classifier import Classifier
 from linnet_runtime.server.answers import Busy
 
 Answer = TypeVar("Answer")
+_CLOSING_S = 5.0
 _Job = Callable[[], None]
 
 
@@ -42,7 +43,12 @@ class Lane(Closable):
         opened: Future[Classifier] = Future()
         self._thread = threading.Thread(target=self._work, args=(opened,), name="linnet-lane", daemon=True)
         self._thread.start()
-        self.classifier = opened.result()
+        try:
+            self.classifier = opened.result()
+        except BaseException:  # a signal: the thread closes the bundle once it is open
+            self._jobs.put(None)
+            self._thread.join(_CLOSING_S)
+            raise
         self._opened()
 
     @property

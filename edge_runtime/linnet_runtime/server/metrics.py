@@ -13,6 +13,8 @@ from prometheus_client.registry import Collector
 from linnet_runtime.server.models import Models
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+NOTHING_COUNTED: dict[str, object] = {"requests": 0, "answered": 0, "refused": 0, "failed": 0}
+"""The summary of a server that did not begin to answer."""
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from linnet_devices.api import LinnetError, Setting
 from linnet_runtime.files import read_regular
 from linnet_runtime.server.settings import ServeSettings
-from linnet_runtime.signals import ended_by_signals
+from linnet_runtime.signals import Ending
 
 TOKEN_VARIABLE = "LINNET_SERVE_TOKEN"  # noqa: S105  # the variable's name
 _MOST_TOKEN_BYTES = 4096
@@ -109,8 +109,10 @@ def check_tls(settings: ServeSettings) -> bool:
     return True
 
 
-def run_server(app: Starlette, settings: ServeSettings, listening: socket.socket, on_end: Callable[[], Any]) -> None:
-    """Answers until ctrl-C, SIGTERM or SIGHUP, which call ``on_end``. Requests that are being answered are finished."""
+def run_server(
+    app: Starlette, settings: ServeSettings, listening: socket.socket, ending: Ending, on_end: Callable[[], Any]
+) -> None:
+    """Answers until a signal, which calls ``on_end``. Requests that are being answered are finished."""
     config = uvicorn.Config(
         app,
         http=_Protocol,
@@ -132,5 +134,5 @@ def run_server(app: Starlette, settings: ServeSettings, listening: socket.socket
         on_end()
         server.should_exit = True
 
-    with ended_by_signals(end):
-        server.run(sockets=[listening])
+    ending.calls(end)
+    server.run(sockets=[listening])

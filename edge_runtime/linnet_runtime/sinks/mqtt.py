@@ -55,7 +55,7 @@ class Mqtt:
                     on_connected=partial(self._announce, camera),
                     on_command=partial(self._command, camera),
                 )
-        except SinkError:
+        except BaseException:  # a signal too
             self.close()
             raise
         if not all(connection.connected for connection in self._connections.values()):
