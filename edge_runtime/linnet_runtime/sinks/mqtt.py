@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 
 from linnet_runtime.results import Event, Result
-from linnet_runtime.sinks.api import SinkAway, SinkError, Stream
+from linnet_runtime.sinks.api import SinkAway, Stream
 from linnet_runtime.sinks.home_assistant import CLASSIFY, SNAPSHOT, discovery
 from linnet_runtime.sinks.mqtt_connection import Connection, parse_broker
 from linnet_runtime.sinks.mqtt_topics import Topics
