@@ -71,6 +71,9 @@ COMMANDS = {
     "bench": Command(
         "linnet_runtime.commands.bench:bench", "", "Measure a bundle's latency on several devices, side by side."
     ),
+    "stress": Command(
+        "linnet_runtime.commands.stress:stress", "", "Measure accuracy under noise, blur, fog and other corruptions."
+    ),
     "devices": Command(
         "linnet_runtime.commands.devices:devices",
         "",

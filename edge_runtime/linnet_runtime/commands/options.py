@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from linnet_devices.api import OpenOptions
+from linnet_devices.api import LinnetError, OpenOptions
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
@@ -42,6 +43,21 @@ precision_option = click.option(
     type=click.Choice(["int8", "float"]),
     help="Which of the bundle's models to run.  [default: int8 where there is one, else float]",
 )
+
+
+def page_renderer(module: str, function: str) -> Callable[..., str]:
+    """The function that makes a page. It is asked for before the long work: Jinja2 is not installed on most devices.
+
+    Raises:
+        LinnetError: it is not installed.
+    """
+    try:
+        render: Callable[..., str] = getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as error:
+        raise LinnetError(
+            "--page", got=f"no module {error.name}", expected="the extra [report]", fix="pip install 'linnet[report]'"
+        ) from error
+    return render
 
 
 def _explain(_ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:

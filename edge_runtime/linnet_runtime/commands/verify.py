@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import msgspec
 from rich.table import Table
 
-from linnet_devices.api import LinnetError, OpenOptions, Pixels
+from linnet_devices.api import LinnetError, OpenOptions
 from linnet_runtime.bundle import BundleError, open_bundle
-from linnet_runtime.commands.options import bundle_argument, data_option, json_option, max_drop_option, threads_option
+from linnet_runtime.commands.options import (
+    bundle_argument,
+    data_option,
+    json_option,
+    max_drop_option,
+    page_renderer,
+    threads_option,
+)
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import write_whole
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.gates import gate_words
-from linnet_runtime.proof.report import ParityReport
 from linnet_runtime.proof.verification import Verdict, report_of, verify_bundle
 
 
@@ -47,7 +52,7 @@ def verify(
             raise LinnetError(flag, got="no photos", expected="photos to compare on", fix=f"--data DATA with {flag}")
     if "," in device:
         raise LinnetError("--device", got=device, expected="one device: a proof for one says nothing about the next")
-    render = _page_renderer() if page is not None else None
+    render = page_renderer("linnet_runtime.proof.page", "render_proof") if page is not None else None
     manifest = open_bundle(bundle)
     photos = load_labelled_photos(data, manifest.labels, manifest.preprocess) if data else None
     verdicts = list(verify_bundle(bundle, photos, device=device, options=OpenOptions(threads), max_drop=max_drop))
@@ -79,17 +84,6 @@ def _refuse_failed(bundle: Path, run: list[Verdict]) -> None:
             expected="something to compare each artifact with",
             fix="--data with the run that the bundle was made from, or convert again",
         )
-
-
-def _page_renderer() -> Callable[[ParityReport, Pixels], str]:
-    """Called before the long work. Raises LinnetError where Jinja2 is not installed, as on most devices."""
-    try:
-        from linnet_runtime.proof.page import render_proof
-    except ModuleNotFoundError as error:
-        raise LinnetError(
-            "--page", got=f"no module {error.name}", expected="the extra [report]", fix="pip install 'linnet[report]'"
-        ) from error
-    return render_proof
 
 
 def _row(verdict: Verdict) -> dict[str, object]:
