@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import tempfile
@@ -11,16 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from linnet_convert.choices import some_of
 from linnet_convert.clients.export import export
-from linnet_convert.clients.registry import CLIENTS, CLIENTS_SETTING
 from linnet_convert.errors import ConversionError
-from linnet_convert.facts import FORMATS
 from linnet_convert.progress import OnStep, silent
 from linnet_convert.statements import Statements, to_stated
-from linnet_devices.api import Format, OpenOptions
+from linnet_convert.targets import named_targets
+from linnet_devices.api import OpenOptions
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
-from linnet_devices.errors import Setting
 from linnet_runtime.bundle import MANIFEST, open_bundle
 from linnet_runtime.files import refuse_existing
 from linnet_runtime.labelled_photos import load_labelled_photos
@@ -79,30 +77,19 @@ def convert(
     """
     out, stated = Path(out), to_stated(**statements)
     refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
-    wanted = None if formats is None else some_of(Setting("formats"), formats, FORMATS)
-    served = some_of(CLIENTS_SETTING, clients, CLIENTS)
-    _require_tensorflow()
-    with no_chatter():  # imports TensorFlow, which takes seconds
-        from linnet_convert.conversion import convert_source
-        from linnet_convert.readiness import ACCELERATORS
-        from linnet_convert.sources.open import open_source
+    targets = named_targets(formats, check, clients)
+    _load_converter()
+    from linnet_convert.conversion import convert_source
+    from linnet_convert.sources.open import open_source
 
-    accelerators = some_of(Setting("check"), check, ACCELERATORS)
     with _as_path(model) as path:
         on_step("loading")
         source = open_source(path, stated, data=_path(data), calibrate=_path(calibrate))
-        made = _reachable(path, wanted, source.about.formats, clients=served)
+        targets.require_reachable(source.about.formats, path)
         done = convert_source(
-            source,
-            out,
-            formats=made,
-            canary_photos=canary_photos,
-            overwrite=overwrite,
-            accelerators=accelerators,
-            on_step=on_step,
-            max_drop=max_drop,
+            source, out, targets, canary_photos=canary_photos, max_drop=max_drop, overwrite=overwrite, on_step=on_step
         )
-    return replace(done, exported=tuple(export(out, served)))
+    return replace(done, exported=tuple(export(out, targets.clients)))
 
 
 def verify(
@@ -136,6 +123,13 @@ def verify(
     return tuple(verify_bundle(Path(bundle), photos, device=device, options=options, max_drop=max_drop))
 
 
+def _load_converter() -> None:
+    """Imports what converts, and with it TensorFlow, which takes seconds."""
+    _require_tensorflow()
+    with no_chatter():
+        importlib.import_module("linnet_convert.conversion")
+
+
 def _require_tensorflow() -> None:
     """The converter is TensorFlow's, whatever the model was trained on."""
     if "keras" not in sys.modules:
@@ -167,23 +161,3 @@ def _as_path(model: keras.Model | str | Path) -> Iterator[Path]:
 
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
-
-
-def _reachable(
-    path: Path, wanted: list[Format] | None, reachable: tuple[Format, ...], *, clients: list[str]
-) -> list[Format]:
-    """The formats to write. Raises ConversionError where the model cannot become one of them, or where none of them is
-    for the clients.
-    """
-    formats = list(reachable) if wanted is None else wanted
-    if out_of_reach := [format for format in formats if format not in reachable]:
-        raise ConversionError(
-            f"formats for {path}",
-            got=",".join(out_of_reach),
-            expected="some of " + ",".join(reachable) + ": it cannot become another",
-        )
-    if clients and "tflite" not in formats:
-        raise ConversionError(
-            CLIENTS_SETTING, got="formats " + ",".join(formats), expected="tflite among them, which the clients read"
-        )
-    return formats

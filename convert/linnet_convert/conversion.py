@@ -21,6 +21,7 @@ from linnet_convert.proof.parity import Sample, artifact_logits, measure_parity
 from linnet_convert.proof.report import Proof, refuse_failed, write_reports
 from linnet_convert.readiness import Readiness, check_readiness
 from linnet_convert.sources.api import About, Source
+from linnet_convert.targets import Targets
 from linnet_devices.api import Format, Logits, Pixels
 from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, Provenance, describe_file, write_manifest
 from linnet_runtime.files import new_directory, write_whole
@@ -55,27 +56,25 @@ class Conversion:
 def convert_source(
     source: Source,
     out: Path,
+    targets: Targets,
     *,
-    formats: Iterable[Format],
     canary_photos: bool,
     overwrite: bool,
     on_step: OnStep,
     max_drop: float | None = None,
-    accelerators: Iterable[str] = (),
 ) -> Conversion:
     """Writes the bundle ``out``.
 
     Args:
         source: the run, or the model made elsewhere.
         out: the bundle's directory.
-        formats: some of those that the source can become.
+        targets: formats, all of which the source can become, and accelerators whose requirements are checked. The Edge
+            TPU's compiler is run where it is installed, and the model that it compiles joins the bundle.
         canary_photos: whether validation photos may be in the bundle, as canaries and on the report's page. If not, the
             canaries are noise.
         overwrite: whether ``out`` may be replaced.
         on_step: called with each step that starts.
         max_drop: points of accuracy that an artifact may lose; None: there is no such gate. See ``shortcomings``.
-        accelerators: those of ``ACCELERATORS`` whose requirements are checked. The Edge TPU's compiler is run where it
-            is installed, and the model that it compiles joins the bundle.
 
     Raises:
         ConversionError: an artifact cannot be made, does not compute in int8 though it should, or does not agree with
@@ -84,7 +83,7 @@ def convert_source(
     name, about = out.name.removesuffix(".linnet"), source.about
     sample = _sample(about)
     with new_directory(out, overwrite=overwrite, marker=MANIFEST) as root:
-        artifacts, layers = _write_artifacts(source, set(formats), sample, root, on_step)
+        artifacts, layers = _write_artifacts(source, set(targets.among(about.formats)), sample, root, on_step)
         on_step("asking the engines what is in integers")
         integers = _integer_reports(artifacts, root)
         on_step(f"running {about.name} on photos")
@@ -96,7 +95,7 @@ def convert_source(
         on_step("reports")
         proof = Proof(parity, integers, layers, _calibration_report(source))
         write_reports(root, proof, sample.pixels if canary_photos and about.validation is not None else None)
-        readiness, compiled = _check_accelerators(accelerators, artifacts, root, on_step)
+        readiness, compiled = _check_accelerators(targets.accelerators, artifacts, root, on_step)
         artifacts += compiled
         on_step("canaries")
         pictures = sample.pixels[:PICTURES] if canary_photos else _noise(about.preprocess)

@@ -7,11 +7,11 @@ not in the tables.
 from __future__ import annotations
 
 import glob
-import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import resolve_name
 
 from linnet_devices.api import Device, DeviceError, DeviceUnavailable, Probe, Setting
 from linnet_devices.errors import nearest
@@ -125,9 +125,8 @@ def load_device(name: str) -> Device:
     entry = DEVICES.get(name) or FAMILIES.get(family)
     if entry is None:
         return _load_plugin(name)
-    module, _, attribute = entry.target.partition(":")
     try:
-        factory: Callable[..., Device] = getattr(importlib.import_module(module), attribute)
+        factory: Callable[..., Device] = resolve_name(entry.target)
     except ImportError as error:
         raise DeviceUnavailable(f"device {name}", got=str(error), fix=entry.hint) from error
     return factory() if name in DEVICES else factory(name)

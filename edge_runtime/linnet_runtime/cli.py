@@ -12,7 +12,6 @@ catch_signals()  # before the other imports, which take a while
 
 import _thread
 import contextlib
-import importlib
 import logging
 import os
 import signal
@@ -21,6 +20,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from pkgutil import resolve_name
 from typing import Any
 
 import click
@@ -112,9 +112,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[name].target.partition(":")
         with _extra_named(lambda: name):
-            command: click.Command = getattr(importlib.import_module(module), attribute)
+            command: click.Command = resolve_name(COMMANDS[name].target)
         return command
 
     def resolve_command(

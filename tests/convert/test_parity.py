@@ -21,6 +21,7 @@ from linnet_convert.proof.parity import Original, Originals, Sample, artifact_lo
 from linnet_convert.proof.report import refuse_failed
 from linnet_convert.sources.api import About
 from linnet_convert.sources.run import RunSource
+from linnet_convert.targets import Targets
 from linnet_runtime.bundle import Artifact, Bundle, open_bundle
 from linnet_runtime.photos import Photos
 from linnet_runtime.preprocess import Preprocess, preprocess
@@ -78,7 +79,7 @@ def photos(source: RunSource) -> Photos:
 @pytest.fixture(scope="module")
 def bundle(source: RunSource, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     out = tmp_path_factory.mktemp("bundles") / "random.linnet"
-    convert_source(source, out, formats=FORMATS, canary_photos=True, overwrite=False, on_step=silent)
+    convert_source(source, out, Targets(), canary_photos=True, overwrite=False, on_step=silent)
     return open_bundle(out)
 
 
@@ -268,7 +269,12 @@ def test_a_failure_leaves_no_bundle(source: RunSource, tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         convert_source(
-            source, tmp_path / "x.linnet", formats=["tflite"], canary_photos=True, overwrite=False, on_step=on_step
+            source,
+            tmp_path / "x.linnet",
+            Targets(("tflite",)),
+            canary_photos=True,
+            overwrite=False,
+            on_step=on_step,
         )
     assert stopped.steps[0] == "TensorFlow Lite, int8"
     assert not list(tmp_path.iterdir())

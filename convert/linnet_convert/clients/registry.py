@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from pkgutil import resolve_name
 
 from linnet_convert.clients.api import Client
 from linnet_devices.errors import Setting
@@ -17,6 +17,5 @@ CLIENTS_SETTING = Setting("clients", flag="for")
 
 def load_client(name: str) -> Client:
     """The client of a name in ``CLIENTS``."""
-    module, _, attribute = CLIENTS[name].partition(":")
-    client: Client = getattr(importlib.import_module(module), attribute)()
+    client: Client = resolve_name(CLIENTS[name])()
     return client

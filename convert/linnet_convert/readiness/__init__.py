@@ -6,18 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from pkgutil import resolve_name
 
 from linnet_convert.readiness.api import Readiness, Requirement
-from linnet_convert.readiness.edgetpu import check_edgetpu
 from linnet_convert.readiness.edgetpu_compiler import compile_for_edgetpu, has_compiler
-from linnet_convert.readiness.npu import check_npu
 from linnet_runtime.bundle import Artifact
 
 __all__ = ["ACCELERATORS", "Readiness", "Requirement", "check_readiness"]
 
-_CHECKS: dict[str, tuple[str, Callable[[Path], list[Requirement]]]] = {
-    "edgetpu": ("tflite", check_edgetpu),
-    "npu": ("openvino", check_npu),
+# From an accelerator to the format that its compiler reads, and to the check of its requirements, imported on use.
+_CHECKS = {
+    "edgetpu": ("tflite", "linnet_convert.readiness.edgetpu:check_edgetpu"),
+    "npu": ("openvino", "linnet_convert.readiness.npu:check_npu"),
 }
 ACCELERATORS = tuple(_CHECKS)
 
@@ -38,7 +38,8 @@ def check_readiness(
     Raises:
         ConversionError: the compiler refuses a model that meets all requirements.
     """
-    form, check = _CHECKS[accelerator]
+    form, target = _CHECKS[accelerator]
+    check: Callable[[Path], list[Requirement]] = resolve_name(target)
     for artifact in artifacts:
         if artifact.format == form and artifact.is_int8 and artifact.compiled_for in (None, accelerator):
             readiness = Readiness(accelerator, artifact.path, tuple(check(root / artifact.path)))

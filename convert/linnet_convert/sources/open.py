@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from pathlib import Path
+from pkgutil import resolve_name
 
 from linnet_convert.calibration import load_calibration
 from linnet_convert.errors import ConversionError
@@ -85,9 +85,8 @@ def _open_file(path: Path, kind: Kind, stated: Stated, data: Path | None, calibr
         logger.warning("%s: %s", path, warning)
     validation = load_labelled_photos(data, used.labels, used.preprocess) if data else None
     calibration = load_calibration(calibrate, used.labels, used.preprocess) if calibrate else None
-    module, _, name = _SOURCES[kind].partition(":")
     with no_chatter():
-        source: type[FileSource] = getattr(importlib.import_module(module), name)
+        source: type[FileSource] = resolve_name(_SOURCES[kind])
     return source(path, facts, used, validation, calibration)
 
 

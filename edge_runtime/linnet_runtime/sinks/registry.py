@@ -6,12 +6,12 @@ configuration, a dict, and with the ``Stream``. The group is read only where a t
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from linnet_devices.errors import nearest
@@ -96,9 +96,8 @@ def _queued(settings: SinkSettings, stream: Stream) -> Iterator[QueuedSink]:
 
 
 def _load(name: str, entry: Entry, settings: object, stream: Stream) -> Sink:
-    module, _, attribute = entry.target.partition(":")
     try:
-        factory = getattr(importlib.import_module(module), attribute)
+        factory = resolve_name(entry.target)
     except ImportError as error:
         raise SinkError(f"sink {name}", got=str(error), fix=entry.hint) from error
     sink: Sink = factory(settings, stream)

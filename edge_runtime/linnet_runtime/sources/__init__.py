@@ -16,10 +16,10 @@ only for a scheme that is not in the table.
 from __future__ import annotations
 
 import glob
-import importlib
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from pkgutil import resolve_name
 
 from linnet_devices.errors import Setting, nearest
 from linnet_devices.plugin import make_from_plugin
@@ -65,8 +65,7 @@ def open_source(uri: str, *, paced: bool = False) -> Source:
         return plugin
     if paced and target == _VIDEO:
         target = _PACED_VIDEO
-    module, _, function = target.partition(":")
-    opener: Callable[[str], Source] = getattr(importlib.import_module(module), function)
+    opener: Callable[[str], Source] = resolve_name(target)
     return opener(uri)
 
 
