@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
@@ -69,6 +69,7 @@ class Pipeline(Closable):
         self._most_frames = most_frames
         self._readers: list[CameraReader] = []
         self._too_old = 0
+        self._thresholds: deque[tuple[str, float]] = deque()  # changes that the next frame makes
         self._ages = LatencySketch()
         self._stages: dict[str, LatencySketch] = defaultdict(LatencySketch)
         self._recent: dict[str, RecentLatency] = defaultdict(RecentLatency)
@@ -149,6 +150,12 @@ class Pipeline(Closable):
             if reader.settings.name == camera:
                 reader.request()
 
+    def change_threshold(self, threshold: float, camera: str = "") -> None:
+        """Changes the decisions' ``threshold`` of the camera of that name, from the next frame on. Any thread may call
+        it.
+        """
+        self._thresholds.append((camera, threshold))
+
     def newest_frame(self, camera: str = "") -> Frame | None:
         """The newest whole frame of the camera of that name, before rotation. Any thread may call it."""
         return next((reader.newest for reader in self._readers if reader.settings.name == camera), None)
@@ -159,6 +166,10 @@ class Pipeline(Closable):
 
     def _classify(self, prepared: PreparedFrame) -> Iterator[Result]:
         """The results of a frame, until it is too old."""
+        while self._thresholds:
+            name, threshold = self._thresholds.popleft()
+            for decider in self._deciders_of(name):
+                decider.change_threshold(threshold)
         camera = prepared.camera
         number = self._frames[camera] + 1
         for part in prepared.parts:
@@ -235,10 +246,12 @@ class Pipeline(Closable):
 
     def _forget(self, camera: str) -> None:
         """What a camera showed before it was lost does not count towards its next decision."""
-        for reader, deciders in zip(self._readers, self._deciders, strict=True):
-            if reader.settings.name == camera:
-                for decider in deciders:
-                    decider.reset()
+        for decider in self._deciders_of(camera):
+            decider.reset()
+
+    def _deciders_of(self, camera: str) -> list[Decider]:
+        of_readers = zip(self._readers, self._deciders, strict=True)
+        return [decider for reader, deciders in of_readers if reader.settings.name == camera for decider in deciders]
 
     def _release(self) -> None:
         self._stop_listening()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from edge_runtime.network_camera import Answer, network_camera, part
 from edge_runtime.server_process import RunningServer, serving
 from edge_runtime.simulated_camera import frame_of
 from edge_runtime.small_bundle import LABELS, write_small_bundle
@@ -108,6 +111,36 @@ def test_a_camera_waits_while_the_model_is_unloaded(server: RunningServer) -> No
 )
 def test_settings_are_changed_or_refused(server: RunningServer, content: object, status: int) -> None:
     assert server.post("/live/settings", content).status == status
+
+
+def test_a_threshold_changes_while_its_camera_stays_open(small_bundle: Path) -> None:
+    """Some cameras take seconds to open, or serve one client at a time."""
+    connections, done = [], threading.Event()
+    unsure = [cv2.imencode(".jpg", np.full((192, 192, 3), gray, np.uint8))[1].tobytes() for gray in (80, 90)]
+
+    def camera(answer: Answer, number: int) -> None:
+        connections.append(number)
+
+        def parts() -> Iterator[bytes]:
+            for i in itertools.count():
+                yield part(unsure[i % 2])
+                if done.wait(0.02):
+                    return
+
+        answer.stream(parts())
+
+    with network_camera(camera) as address:
+        try:
+            source = ("--source", f"http://{address}/?timeout={PATIENCE_S}")
+            with serving(small_bundle, "--device", "fake", *source) as server, states_of(server) as states:
+                before = first(states, lambda state: state["results"] and state["results"][0]["label"] in LABELS)
+                assert server.post("/live/settings", {"camera": "", "threshold": 0.9}).status == 200
+                after = first(states, lambda state: state["results"][0]["label"] == "unknown")
+        finally:
+            done.set()
+    assert after["cameras"][0]["threshold"] == 0.9
+    assert after["counters"]["frames_read"] > before["counters"]["frames_read"]
+    assert connections == [1]
 
 
 def test_metrics_have_the_server_and_its_cameras(server: RunningServer) -> None:

@@ -115,6 +115,14 @@ class Decider:
         self._own_since = np.full(choices, np.nan)  # when the latest row of results with it began
         self._delays_ms = np.zeros(choices)
 
+    def change_threshold(self, threshold: float) -> None:
+        """Changes the settings' ``threshold``, from the next result on. Votes begin anew: they were cast with the old
+        one.
+        """
+        self._rules.change_threshold(threshold)
+        if self._votes is not None:
+            self._votes.reset()
+
     def decide(self, classification: Classification, frame: Frame) -> Decision:
         """Takes a result into account.
 

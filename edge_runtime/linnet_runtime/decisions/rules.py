@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,9 +30,14 @@ class Rules:
             [label in (settings.allow or labels) and label not in settings.deny for label in labels]
         )
         self._some_denied = not self.allowed.all()
-        self._thresholds = np.array([settings.thresholds.get(label, settings.threshold) for label in labels])
+        self._set_thresholds()
         # A class that is itself called "unknown" means the same.
         self._same = np.array([label == UNKNOWN for label in labels])
+
+    def change_threshold(self, threshold: float) -> None:
+        """Changes the threshold of the labels that have none of their own."""
+        self.settings = msgspec.structs.replace(self.settings, threshold=threshold)
+        self._set_thresholds()
 
     def counting(self, score: Array, p: Array) -> NDArray[np.bool_]:
         """The labels that count by themselves: bool [labels]."""
@@ -51,6 +57,10 @@ class Rules:
             best.append((self.names[i], float(q[i])))
             left[i] = -1.0
         return tuple(best)
+
+    def _set_thresholds(self) -> None:
+        of_label, threshold = self.settings.thresholds, self.settings.threshold
+        self._thresholds = np.array([of_label.get(label, threshold) for label in self.names[:-1]])
 
     def closest(self, q: Array) -> tuple[str | None, float]:
         """The most probable allowed label, and its probability; None where it is a class called "unknown", or where all

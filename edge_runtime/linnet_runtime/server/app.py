@@ -57,7 +57,7 @@ class Server:
         self.versions = Versions(models, self._changed)
         self.metrics = ServerMetrics(models)
         self.bodies = Bodies(int(settings.max_body_mb * MEBI), settings.timeout_s)
-        self.page = LivePage(models, self.versions, cameras, self.board, self.bodies, self._restart_cameras)
+        self.page = LivePage(models, self.versions, cameras, self.board, self.bodies)
         self._cameras = cameras
         self._restarting = asyncio.Lock()
         self._settings = settings

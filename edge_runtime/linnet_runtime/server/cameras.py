@@ -1,4 +1,4 @@
-"""The cameras of a server: a pipeline in a thread, which is opened again when the model or a setting changes."""
+"""The cameras of a server: a pipeline in a thread, which is opened again when the model changes."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ class LiveCameras(Closable):
         self._thread = self._classifier = None
 
     def restart(self, classifier: Classifier) -> None:
-        """Opens the cameras again, with another classifier or other settings; where that fails, again and again."""
+        """Opens the cameras again, with another classifier; where that fails, again and again."""
         self.stop()
         if self._cameras:
             self._begin(classifier, None)
 
     def change_threshold(self, camera: str, threshold: float) -> None:
-        """Changes the probability below which a camera's label is unknown; ``restart`` applies it.
+        """Changes the probability below which a camera's label is unknown. The camera stays open.
 
         Raises:
             NotFound: there is no camera of that name.
@@ -100,6 +100,9 @@ class LiveCameras(Closable):
         i = self.settings.index(settings)
         decision = msgspec.structs.replace(settings.decision, threshold=threshold)
         self._cameras[i] = replace(self._cameras[i], settings=msgspec.structs.replace(settings, decision=decision))
+        pipeline = self._pipeline
+        if pipeline is not None:
+            pipeline.change_threshold(threshold, camera)
 
     def find(self, camera: str) -> CameraSettings:
         """The settings of a camera by its name. Raises NotFound."""
@@ -158,6 +161,8 @@ class LiveCameras(Closable):
             try:
                 with pipeline or self._open_pipeline(classifier) as opened:
                     self._pipeline = opened
+                    for settings in self.settings:  # changed while the pipeline was opened
+                        opened.change_threshold(settings.decision.threshold, settings.name)
                     self.failure = ""
                     if not self._stop.is_set():
                         opened.run()

@@ -12,7 +12,7 @@ import hashlib
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from importlib import resources
 from typing import Annotated, Any
 
@@ -61,12 +61,9 @@ class LivePage:
         cameras: LiveCameras,
         board: Board,
         bodies: Bodies,
-        restart_cameras: Callable[[], Awaitable[None]],
     ) -> None:
-        """``restart_cameras`` is awaited when a camera's setting has changed."""
         self._models, self._versions = models, versions
         self._cameras, self._board, self._bodies = cameras, board, bodies
-        self._restart_cameras = restart_cameras
         self._streams = 0
         self._pictures: dict[str, tuple[float, bytes]] = {}
         self._encoding = asyncio.Lock()
@@ -170,7 +167,6 @@ class LivePage:
             await self._versions.load(self._models.find(change.model), change.device)
         elif change.camera is not None and change.threshold is not None:
             self._cameras.change_threshold(change.camera, change.threshold)
-            await self._restart_cameras()
         else:
             raise HttpError(
                 "the request's JSON", got="no setting", expected="camera and threshold, or model and device"

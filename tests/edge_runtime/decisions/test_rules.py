@@ -7,7 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from edge_runtime.decisions.deciding import CLOSED, LABELS, OPEN, classification, decider, kinds, labels, run, sure
+from edge_runtime.decisions.deciding import (
+    CLOSED,
+    LABELS,
+    OPEN,
+    STEP_S,
+    classification,
+    decider,
+    kinds,
+    labels,
+    run,
+    sure,
+)
 from linnet_devices.errors import LinnetError
 from linnet_runtime.decisions.decider import Decider
 from linnet_runtime.decisions.settings import DecisionSettings
@@ -22,6 +33,25 @@ def test_below_the_threshold_the_label_is_unknown_and_the_most_probable_label_is
 def test_a_label_with_a_threshold_of_its_own_needs_that_one() -> None:
     deciding = decider(threshold=0.7, thresholds={"open": 0.5})
     assert labels(run(deciding, [sure(OPEN, 0.6), sure(CLOSED, 0.6)])) == ["open", "unknown"]
+
+
+def test_a_changed_threshold_holds_from_the_next_result_on_and_not_for_labels_with_their_own() -> None:
+    deciding = decider(threshold=0.5, thresholds={"closed": 0.55})
+    assert labels(run(deciding, [sure(OPEN, 0.6), sure(CLOSED, 0.6)])) == ["open", "closed"]
+    deciding.change_threshold(0.7)
+    assert labels(run(deciding, [sure(OPEN, 0.6), sure(CLOSED, 0.6)], start=1.0)) == ["unknown", "closed"]
+
+
+def test_votes_under_the_old_threshold_do_not_count_under_a_changed_one() -> None:
+    results = [sure(OPEN, 0.6), sure(OPEN, 0.8), sure(CLOSED, 0.6)] * 5
+    changed, fresh = (decider(smoothing="vote", window_s=0.45, threshold=threshold) for threshold in (0.5, 0.7))
+    run(changed, results)
+    changed.change_threshold(0.7)
+    start = len(results) * STEP_S
+    after = run(changed, results, start)
+    assert [(one.label, one.probability) for one in after] == [
+        (one.label, one.probability) for one in run(fresh, results, start)
+    ]
 
 
 def test_a_denied_label_is_passed_over_and_its_probability_is_not_shared_out() -> None:
