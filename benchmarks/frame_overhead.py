@@ -29,7 +29,8 @@ from linnet_convert.writers.tflite import to_tflite
 from linnet_devices import OpenOptions
 from linnet_devices.chatter import no_chatter
 from linnet_runtime import Camera, CameraSettings, Classifier, Pipeline, open_source
-from linnet_runtime.bundle import Bundle, Provenance, write_bundle
+from linnet_runtime.bundle import Bundle, Provenance
+from linnet_runtime.bundle_files import write_bundle
 from linnet_runtime.preprocess import Preprocess, preprocess
 from linnet_runtime.synthetic.conveyor import conveyor_frames
 from linnet_train.models import build_model

@@ -19,7 +19,8 @@ from frame_overhead import SIZE, untrained_bundle
 from linnet_devices import OpenOptions, load_device
 from linnet_devices.chatter import no_chatter
 from linnet_devices.isolated import IsolatedSession
-from linnet_runtime.bundle import open_bundle, write_bundle
+from linnet_runtime.bundle import open_bundle
+from linnet_runtime.bundle_files import write_bundle
 
 DEVICES = ("cpu:litert", "fake")
 OPTIONS = OpenOptions(threads=1)

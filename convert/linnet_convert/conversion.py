@@ -23,7 +23,8 @@ from linnet_convert.readiness import Readiness, check_readiness
 from linnet_convert.sources.api import About, Source
 from linnet_convert.targets import Targets
 from linnet_devices.api import Format, Logits, Pixels
-from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, Provenance, describe_file, write_manifest
+from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, Provenance
+from linnet_runtime.bundle_files import describe_file, write_manifest
 from linnet_runtime.files import new_directory, write_whole
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.probabilities import comparable

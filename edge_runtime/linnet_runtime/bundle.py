@@ -6,18 +6,15 @@ and nothing in it is executed. A reader refuses keys that it does not know and s
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, TypeVar, get_args
+from typing import TypeVar, get_args
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from linnet_devices.api import Format, LinnetError, Model, Precision, TensorSpec
 from linnet_runtime.compiled import Compiled
-from linnet_runtime.files import new_directory, open_regular, read_regular
+from linnet_runtime.files import read_regular
 from linnet_runtime.preprocess import Preprocess
 
 SCHEMA = 2
@@ -29,7 +26,6 @@ MOST_SIDE = 8192
 """The largest height and width of a model's input, in pixels."""
 _MOST_MANIFEST_BYTES = 10_000_000
 _MOST_REASON = 300  # characters; a value may be as long as the file
-_CHUNK_BYTES = 1 << 20
 _Kind = TypeVar("_Kind")
 
 
@@ -89,6 +85,11 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """None for a compiled artifact that was not run."""
     compiled: Compiled | UnsetType = UNSET
     """How a vendor's compiler made it; absent where none did. Since schema 2."""
+
+    @property
+    def file(self) -> File:
+        """Its own file, without that of the weights."""
+        return File(path=self.path, bytes=self.bytes, sha256=self.sha256)
 
     @property
     def is_int8(self) -> bool:
@@ -212,7 +213,7 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
 
     require(len(bundle.labels) > 1, "$.labels", len(bundle.labels), "at least two labels")
     require(len(bundle.artifacts) > 0, "$.artifacts", "none", "at least one artifact")
-    oldest = _oldest_schema(bundle)
+    oldest = oldest_schema(bundle)
     require(bundle.schema >= oldest, "$.schema", bundle.schema, f"{oldest}, whose keys the bundle has")
     low, high = TEMPERATURES
     require(low <= bundle.temperature <= high, "$.temperature", bundle.temperature, f"{low:g} to {high:g}")
@@ -221,7 +222,7 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
     require(fits, "$.preprocess", f"{size.height}x{size.width}", f"1x1 to {MOST_SIDE}x{MOST_SIDE} pixels")
     files = {"$.canary": bundle.canary, "$.reference": bundle.reference}
     for i, artifact in enumerate(bundle.artifacts):
-        files |= {f"$.artifacts[{i}]": file_of(artifact), f"$.artifacts[{i}].weights": artifact.weights}
+        files |= {f"$.artifacts[{i}]": artifact.file, f"$.artifacts[{i}].weights": artifact.weights}
     for where, file in files.items():
         name = file.path if file else "-"
         parts = PurePosixPath(name).parts
@@ -242,7 +243,7 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
         require(as_labelled, f"{where}.output.shape", list(artifact.output.shape), [1, len(bundle.labels)])
 
 
-def _oldest_schema(bundle: Bundle) -> int:
+def oldest_schema(bundle: Bundle) -> int:
     """The oldest schema that has all keys of the bundle."""
     return 2 if any(artifact.compiled for artifact in bundle.artifacts) else 1
 
@@ -264,74 +265,3 @@ def _placed(root: Path, bundle: Bundle) -> Bundle:
     return msgspec.structs.replace(
         bundle, artifacts=artifacts, canary=file(bundle.canary), reference=file(bundle.reference)
     )
-
-
-def files_of(bundle: Bundle) -> list[File]:
-    """Every file that a bundle names."""
-    files = [file for artifact in bundle.artifacts for file in (file_of(artifact), artifact.weights)]
-    return [file for file in (*files, bundle.canary, bundle.reference) if file is not None]
-
-
-def file_of(artifact: Artifact) -> File:
-    """An artifact's own file."""
-    return File(path=artifact.path, bytes=artifact.bytes, sha256=artifact.sha256)
-
-
-def check_artifact(artifact: Artifact) -> None:
-    """``check_file`` for the files of an artifact."""
-    check_file(file_of(artifact))
-    if artifact.weights is not None:
-        check_file(artifact.weights)
-
-
-def check_file(file: File) -> None:
-    """Compares the size and then the SHA-256 of a file with those in the manifest. Raises BundleError."""
-    fix = "copy the bundle again, or convert again"
-    try:
-        with open_regular(Path(file.path)) as data:
-            size = os.fstat(data.fileno()).st_size
-            if size != file.bytes:
-                raise BundleError(file.path, got=f"{size} bytes", expected=f"{file.bytes} bytes", fix=fix)
-            sha256 = _sha256(data, size)
-    except OSError as error:
-        raise BundleError(file.path, got=error.strerror, expected=f"a file of {file.bytes} bytes") from error
-    if sha256 != file.sha256:
-        raise BundleError(file.path, got=f"sha256 {sha256[:12]}…", expected=f"sha256 {file.sha256[:12]}…", fix=fix)
-
-
-def describe_file(path: Path, root: Path) -> File:
-    """The entry of a file below the bundle's directory ``root``."""
-    with open_regular(path) as data:
-        size = os.fstat(data.fileno()).st_size
-        return File(path=path.relative_to(root).as_posix(), bytes=size, sha256=_sha256(data, size))
-
-
-def _sha256(file: BinaryIO, size: int) -> str:
-    """The digest of the first ``size`` bytes: a file that grows meanwhile is not read for ever."""
-    digest = hashlib.sha256()
-    while chunk := file.read(min(_CHUNK_BYTES, size)):
-        digest.update(chunk)
-        size -= len(chunk)
-    return digest.hexdigest()
-
-
-def write_bundle(path: Path, fill: Callable[[Path], Bundle], *, overwrite: bool) -> None:
-    """Writes a bundle whole or not at all: ``fill`` puts the files into a new directory and returns the manifest, and
-    the directory is renamed to ``path`` when all of it is on the disk.
-
-    Raises:
-        LinnetError: ``path`` exists and ``overwrite`` is False.
-    """
-    with new_directory(path, overwrite=overwrite, marker=MANIFEST) as directory:
-        write_manifest(directory, fill(directory))
-
-
-def write_manifest(directory: Path, bundle: Bundle) -> Bundle:
-    """Writes ``bundle.json`` below a directory that has all files of the bundle, and checks each of them against it.
-    Returns the bundle as it was written, with its schema.
-    """
-    bundle = msgspec.structs.replace(bundle, schema=_oldest_schema(bundle))
-    (directory / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(bundle), indent=2) + b"\n")
-    for file in files_of(open_bundle(directory)):
-        check_file(file)
-    return bundle

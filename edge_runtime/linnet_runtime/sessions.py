@@ -14,7 +14,8 @@ from linnet_devices.api import Device, DeviceUnavailable, Model, OpenOptions, Se
 from linnet_devices.isolated import OPEN_S, RUN_S, IsolatedSession
 from linnet_devices.registry import expand, load_device
 from linnet_devices.session import check_placement
-from linnet_runtime.bundle import Artifact, Bundle, BundleError, check_artifact, compiled_from
+from linnet_runtime.bundle import Artifact, Bundle, BundleError, compiled_from
+from linnet_runtime.bundle_files import check_artifact
 
 logger = logging.getLogger("linnet")
 

@@ -25,7 +25,8 @@ from linnet_convert.clients.scores import write_scoring_model
 from linnet_convert.readers.tflite_graph import read_graph
 from linnet_convert.writers.artifacts import describe_artifact
 from linnet_devices.testing.samples import HEIGHT, WIDTH, load_models, pattern_pictures
-from linnet_runtime.bundle import Bundle, Provenance, open_bundle, write_bundle
+from linnet_runtime.bundle import Bundle, Provenance, open_bundle
+from linnet_runtime.bundle_files import write_bundle
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.probabilities import probabilities

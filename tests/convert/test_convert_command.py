@@ -19,7 +19,8 @@ import keras
 import numpy as np
 import pytest
 
-from linnet_runtime.bundle import check_file, files_of, open_bundle
+from linnet_runtime.bundle import open_bundle
+from linnet_runtime.bundle_files import check_file, files_of
 from linnet_runtime.proof.canary import load_canary
 from linnet_runtime.run_files import load_run_photos
 from linnet_train.quantization import FakeQuantize

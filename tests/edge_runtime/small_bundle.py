@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from linnet_devices.api import TensorSpec
-from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, Provenance, describe_file, write_bundle
+from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, Provenance
+from linnet_runtime.bundle_files import describe_file, write_bundle
 from linnet_runtime.preprocess import Preprocess
 
 LABELS = ("bolt", "nut", "washer")

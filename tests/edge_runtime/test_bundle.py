@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from edge_runtime.small_bundle import LABELS, MODEL, SIDE, WEIGHTS, edit_manifest
-from linnet_runtime.bundle import MANIFEST, BundleError, check_file, files_of, open_bundle
+from linnet_runtime.bundle import MANIFEST, BundleError, open_bundle
+from linnet_runtime.bundle_files import check_file, files_of
 from linnet_runtime.classifier import Classifier
 from program import PATIENCE_S, linnet, one_line_error
 

@@ -14,14 +14,15 @@ import pytest
 from edge_runtime.small_bundle import LABELS, MODEL, manifest_of, write_small_bundle
 from linnet_devices.errors import LinnetError
 from linnet_runtime import rename
-from linnet_runtime.bundle import Bundle, BundleError, check_file, files_of, open_bundle, write_bundle
+from linnet_runtime.bundle import Bundle, BundleError, open_bundle
+from linnet_runtime.bundle_files import check_file, files_of, write_bundle
 from linnet_runtime.owned_directory import own_temporary_folder
 
 # Fills half a bundle, says so, and waits to be killed.
 HALF = """
 import sys
 from pathlib import Path
-from linnet_runtime.bundle import write_bundle
+from linnet_runtime.bundle_files import write_bundle
 
 def fill(directory):
     (directory / "model.int8.tflite").write_bytes(b"half")

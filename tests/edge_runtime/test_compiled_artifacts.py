@@ -12,7 +12,8 @@ import pytest
 
 from edge_runtime.small_bundle import MODEL, edit_manifest, manifest_of
 from linnet_devices.api import DeviceUnavailable, OpenOptions, Probe
-from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, BundleError, describe_file, open_bundle, write_bundle
+from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, BundleError, open_bundle
+from linnet_runtime.bundle_files import describe_file, write_bundle
 from linnet_runtime.compiled import Compiled
 from linnet_runtime.proof.verification import verify_bundle
 from linnet_runtime.sessions import find_artifact

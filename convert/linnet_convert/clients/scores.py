@@ -17,7 +17,8 @@ from ai_edge_litert import schema_py_generated as schema
 from linnet_convert.errors import ConversionError
 from linnet_convert.metadata import tflite as metadata
 from linnet_devices.api import TensorSpec
-from linnet_runtime.bundle import Artifact, Bundle, check_artifact
+from linnet_runtime.bundle import Artifact, Bundle
+from linnet_runtime.bundle_files import check_artifact
 
 _SCORE = 1 / 256  # TensorFlow Lite fixes the step of a softmax
 _WITH_HALF_PIXEL_CENTERS = 3  # the version of RESIZE_BILINEAR

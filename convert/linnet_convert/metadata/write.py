@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from linnet_convert.metadata import model_info, tflite
-from linnet_runtime.bundle import Artifact, describe_file
+from linnet_runtime.bundle import Artifact
+from linnet_runtime.bundle_files import describe_file
 from linnet_runtime.preprocess import Preprocess
 
 _WRITERS = {"tflite": tflite.write_tflite, "onnx": model_info.write_onnx, "openvino": model_info.write_openvino}

@@ -11,7 +11,8 @@ import numpy as np
 
 from linnet_convert.readers.tflite_graph import Graph, Tensor
 from linnet_devices.api import Format, Precision, TensorSpec
-from linnet_runtime.bundle import Artifact, describe_file
+from linnet_runtime.bundle import Artifact
+from linnet_runtime.bundle_files import describe_file
 
 _STEMS: dict[Precision, str] = {"int8": "int8", "float16": "fp16", "float32": "fp32"}
 

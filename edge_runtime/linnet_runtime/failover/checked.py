@@ -12,7 +12,8 @@ from linnet_devices.api import DeviceError, Logits, OpenOptions, Pixels, Session
 from linnet_devices.isolated import OPEN_S
 from linnet_devices.registry import load_device
 from linnet_devices.session import InputAdapter
-from linnet_runtime.bundle import Bundle, check_artifact
+from linnet_runtime.bundle import Bundle
+from linnet_runtime.bundle_files import check_artifact
 from linnet_runtime.proof.canary import ALL, Canary, check_canary
 from linnet_runtime.sessions import PrecisionChoice, find_artifact, is_isolated, open_model, open_session
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import Logits, Pixels, Session
-from linnet_runtime.bundle import Bundle, BundleError, check_file
+from linnet_runtime.bundle import Bundle, BundleError
+from linnet_runtime.bundle_files import check_file
 from linnet_runtime.npz import NpzError, numbers, read_npz
 from linnet_runtime.probabilities import comparable
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from linnet_devices.api import Device, DeviceUnavailable, Logits, OpenOptions
 from linnet_devices.registry import expand, load_device
-from linnet_runtime.bundle import Artifact, Bundle, check_file, files_of, open_bundle
+from linnet_runtime.bundle import Artifact, Bundle, open_bundle
+from linnet_runtime.bundle_files import check_file, files_of
 from linnet_runtime.photos import Photos
 from linnet_runtime.probabilities import comparable
 from linnet_runtime.proof.canary import Canary, CanaryResult, canary_name, check_canary, load_canary

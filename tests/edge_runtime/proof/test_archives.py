@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from edge_runtime.proof.known_logits import CANARY, KNOWN, NAMES, PIXELS
-from linnet_runtime.bundle import Bundle, BundleError, File, Provenance, describe_file
+from linnet_runtime.bundle import Bundle, BundleError, File, Provenance
+from linnet_runtime.bundle_files import describe_file
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.proof.canary import load_canary, save_canary
 from linnet_runtime.proof.reference import load_reference, photo_digests, save_reference

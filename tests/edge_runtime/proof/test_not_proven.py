@@ -12,7 +12,7 @@ import pytest
 
 from edge_runtime.small_bundle import LABELS, MODEL, SIDE, edit_manifest
 from linnet_devices.api import Logits, Pixels
-from linnet_runtime.bundle import describe_file
+from linnet_runtime.bundle_files import describe_file
 from linnet_runtime.preprocess import Preprocess, preprocess
 from linnet_runtime.proof.canary import CANARY, Canary, save_canary
 from linnet_runtime.proof.reference import REFERENCE, save_reference
