@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from linnet_convert.clients.export import export
+from linnet_convert.compilers.bundle import compile_bundle, compilers_of
 from linnet_convert.errors import ConversionError
 from linnet_convert.progress import OnStep, silent
 from linnet_convert.statements import Statements, to_stated
 from linnet_convert.targets import named_targets
 from linnet_devices.api import OpenOptions
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
-from linnet_runtime.bundle import MANIFEST, open_bundle
+from linnet_devices.errors import Setting
+from linnet_runtime.bundle import MANIFEST, open_bundle, read_manifest
 from linnet_runtime.files import refuse_existing
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.verification import Verdict, verify_bundle
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
     from linnet_convert.conversion import Conversion
 
+_COMPILE_SETTING = Setting("compile_for", flag="compile")
+
 
 def convert(
     model: keras.Model | str | Path,
@@ -41,6 +45,7 @@ def convert(
     formats: Iterable[str] | None = None,
     check: Iterable[str] = (),
     clients: Iterable[str] = (),
+    compile_for: Iterable[str] = (),
     canary_photos: bool = True,
     max_drop: float | None = None,
     overwrite: bool = False,
@@ -63,6 +68,7 @@ def convert(
         check: accelerators whose requirements are checked: "edgetpu", "npu". A model that meets those of "edgetpu" is
             compiled where the Edge TPU's compiler is installed.
         clients: programs of others that get files in the bundle: "mediapipe", "frigate", "pycoral".
+        compile_for: targets of vendors' compilers, whose models join the bundle: "ethosu:u65-256".
         canary_photos: False keeps photos out of the bundle: noise takes their place in its canaries.
         max_drop: refuse an artifact that may lose more than so many points of top-1 accuracy; needs ``data``.
         overwrite: replace an existing bundle.
@@ -72,12 +78,14 @@ def convert(
 
     Raises:
         ConversionError: the model cannot be read or converted, something about it is not stated, or an artifact does
-            not agree with it. No bundle is written. A client that cannot use the bundle is an error after it is.
+            not agree with it. No bundle is written. A client that cannot use the bundle, and a compiler that fails,
+            are errors after it is.
         LinnetError: photos cannot be read, or ``out`` exists.
     """
     out, stated = Path(out), to_stated(**statements)
     refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
     targets = named_targets(formats, check, clients)
+    compilers = compilers_of(compile_for, setting=_COMPILE_SETTING)
     _load_converter()
     from linnet_convert.conversion import convert_source
     from linnet_convert.sources.open import open_source
@@ -89,7 +97,11 @@ def convert(
         done = convert_source(
             source, out, targets, canary_photos=canary_photos, max_drop=max_drop, overwrite=overwrite, on_step=on_step
         )
-    return replace(done, exported=tuple(export(out, targets.clients)))
+    done = replace(done, exported=tuple(export(out, targets.clients)))
+    if not compilers:
+        return done
+    compiled = compile_bundle(out, compilers, on_step=on_step)
+    return replace(done, compiled=compiled, bundle=read_manifest(out))
 
 
 def verify(

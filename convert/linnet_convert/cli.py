@@ -15,6 +15,8 @@ from rich.table import Table
 import linnet_convert
 from linnet_convert.choices import split_names
 from linnet_convert.clients.command import CLIENT_NAMES, as_rows, show
+from linnet_convert.compilers.command import as_rows as compiled_rows
+from linnet_convert.compilers.command import show_compiled
 from linnet_convert.options import model_options
 from linnet_devices.api import LinnetError
 from linnet_runtime.bundle import Artifact
@@ -47,6 +49,12 @@ if TYPE_CHECKING:
     help="Also write files for other people's clients into the bundle, as linnet export does: "
     f"one or more of {CLIENT_NAMES}, separated by commas.",
 )
+@click.option(
+    "--compile",
+    "compile_for",
+    metavar="TARGET,...",
+    help="Also compile the model for these accelerators, as linnet compile does, such as ethosu:u65-256.",
+)
 @click.option("--no-canary-photos", is_flag=True, help="Keep photos out of the bundle: its canaries are noise.")
 @max_drop_option
 @overwrite_option
@@ -58,6 +66,7 @@ def convert(
     formats: str | None,
     check: str | None,
     clients: str | None,
+    compile_for: str | None,
     no_canary_photos: bool,
     overwrite: bool,
     as_json: bool,
@@ -73,6 +82,7 @@ def convert(
             formats=None if formats is None else split_names(formats),
             check=() if check is None else split_names(check),
             clients=() if clients is None else split_names(clients),
+            compile_for=() if compile_for is None else split_names(compile_for),
             canary_photos=not no_canary_photos,
             overwrite=overwrite,
             on_step=status.update,
@@ -103,6 +113,7 @@ def _show(converted: Conversion, *, as_json: bool) -> None:
             "artifacts": rows,
             "checks": converted.readiness,
             "exported": as_rows(converted.exported),
+            "compiled": compiled_rows(converted.compiled),
             "independent": independent,
         }
         click.echo(msgspec.json.encode(said))
@@ -115,6 +126,8 @@ def _show(converted: Conversion, *, as_json: bool) -> None:
             print_table(_requirements(readiness))
         if converted.exported:
             show(converted.exported)
+        if converted.compiled:
+            show_compiled(converted.compiled)
 
 
 def _requirements(readiness: Readiness) -> Table:

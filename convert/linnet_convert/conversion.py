@@ -52,6 +52,8 @@ class Conversion:
     """Whether the accelerators that were asked about will take it."""
     exported: tuple[Exported, ...] = ()
     """What was written for other people's clients."""
+    compiled: tuple[Artifact, ...] = ()
+    """What vendors' compilers made."""
 
 
 def convert_source(

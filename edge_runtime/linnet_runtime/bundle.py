@@ -153,6 +153,11 @@ def open_bundle(path: Path, *, absolute: bool = False) -> Bundle:
     Raises:
         BundleError: with the JSON path of what is wrong, what was found and what was expected.
     """
+    return _placed(path.absolute() if absolute else path, read_manifest(path))
+
+
+def read_manifest(path: Path) -> Bundle:
+    """As ``open_bundle``, with the paths that ``bundle.json`` has: relative to the bundle's folder."""
     manifest = path / MANIFEST
     try:
         data = read_regular(manifest, _MOST_MANIFEST_BYTES)
@@ -165,7 +170,7 @@ def open_bundle(path: Path, *, absolute: bool = False) -> Bundle:
         )
     bundle = _decode(manifest, data, Bundle)
     _check_contents(manifest, bundle)
-    return _placed(path.absolute() if absolute else path, bundle)
+    return bundle
 
 
 def _no_bundle(path: Path, error: OSError) -> BundleError:
@@ -251,7 +256,8 @@ def oldest_schema(bundle: Bundle) -> int:
 def compiled_from(bundle: Bundle, artifact: Artifact) -> Artifact | None:
     """The artifact that a compiled one was made from; None where the bundle has another in its place, or none."""
     wanted = artifact.compiled.source_sha256 if artifact.compiled else ""
-    return next((source for source in bundle.artifacts if source.sha256 == wanted), None)
+    plain = (source for source in bundle.artifacts if source.compiled_for is None)
+    return next((source for source in plain if source.sha256 == wanted), None)
 
 
 def _placed(root: Path, bundle: Bundle) -> Bundle:

@@ -59,6 +59,11 @@ COMMANDS = {
         "litert",
         "Write files for MediaPipe, Frigate or pycoral into a bundle.",
     ),
+    "compile": Command(
+        "linnet_convert.compilers.command:compile_for",
+        "",
+        "Compile a bundle's model for accelerators, with their vendors' tools.",
+    ),
     "verify": Command("linnet_runtime.commands.verify:verify", "", "Check a bundle's hashes, canaries and parity."),
     "classify": Command("linnet_runtime.commands.classify:classify", "", "Label pictures."),
     "run": Command("linnet_runtime.commands.run:run", "", "Label the frames of a camera, a stream or a video, live."),

@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
+from linnet_convert.compilers.edgetpu import read_log
 from linnet_convert.readiness.api import Requirement
 from linnet_convert.readiness.edgetpu import check_edgetpu
-from linnet_convert.readiness.edgetpu_compiler import read_log
 from linnet_convert.readiness.npu import check_npu
 from linnet_runtime.bundle import open_bundle
 from program import DATA, Program, needs_data, one_line_error

@@ -9,7 +9,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from linnet_convert.readiness.api import Readiness, Requirement
-from linnet_convert.readiness.edgetpu_compiler import compile_for_edgetpu, has_compiler
+from linnet_convert.readiness.edgetpu_compiler import as_requirement, compile_for_edgetpu, has_compiler
 from linnet_runtime.bundle import Artifact
 
 __all__ = ["ACCELERATORS", "Readiness", "Requirement", "check_readiness"]
@@ -47,6 +47,6 @@ def check_readiness(
             if not compilable or not has_compiler():
                 return readiness, ()
             compiled, compilation = compile_for_edgetpu(artifact, root)
-            return readiness.with_requirement(compilation.requirement()), (compiled,)
+            return readiness.with_requirement(as_requirement(compilation)), (compiled,)
     missing = Requirement("an int8 model", "not met", f"the bundle has none in {form}")
     return Readiness(accelerator, None, (missing,)), ()
