@@ -15,16 +15,8 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.progress import OnStep
 from linnet_devices.api import Format
 from linnet_devices.errors import Setting
-from linnet_runtime.bundle import (
-    MANIFEST,
-    Artifact,
-    Bundle,
-    check_artifact,
-    describe_file,
-    open_bundle,
-    read_manifest,
-    write_manifest,
-)
+from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, open_bundle, read_manifest
+from linnet_runtime.bundle_files import check_artifact, describe_file, write_manifest
 from linnet_runtime.compiled import Compiled
 from linnet_runtime.files import new_directory
 from linnet_runtime.proof.canary import Canary, load_canary, save_canary

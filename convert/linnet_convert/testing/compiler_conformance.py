@@ -26,18 +26,8 @@ from linnet_convert.compilers.registry import compiler_of, load_compiler
 from linnet_convert.errors import ConversionError
 from linnet_devices.api import Format, Model
 from linnet_devices.testing.samples import CLASSES, HEIGHT, WIDTH, load_models
-from linnet_runtime.bundle import (
-    MANIFEST,
-    Artifact,
-    Bundle,
-    Provenance,
-    check_file,
-    compiled_from,
-    describe_file,
-    files_of,
-    open_bundle,
-    write_bundle,
-)
+from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, Provenance, compiled_from, open_bundle
+from linnet_runtime.bundle_files import check_file, describe_file, files_of, write_bundle
 from linnet_runtime.preprocess import Preprocess
 
 
