@@ -47,6 +47,9 @@ COMMANDS = {
         "linnet_runtime.commands.demo:demo", "all", "Try the whole toolkit on rendered photos, without a download."
     ),
     "data": Command("linnet_train.commands.data:data", "report", "Check a folder of photos before training on it."),
+    "baseline": Command(
+        "linnet_train.commands.baseline:baseline", "training", "Measure what classical features get without a network."
+    ),
     "models": Command(
         "linnet_train.commands.models:models", "train", "List the networks: parameters, multiply-adds, int8 size."
     ),
