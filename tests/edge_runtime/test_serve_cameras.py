@@ -149,6 +149,7 @@ def test_metrics_have_the_server_and_its_cameras(server: RunningServer) -> None:
     families = {family.name: family for family in text_string_to_metric_families(server.get("/metrics").body.decode())}
     assert families["linnet_serve_model_ready"].samples[0].value == 1
     assert families["linnet_frames_read"].samples[0].value >= 1
+    assert families["linnet_placement_ratio"].samples[0].value == 1
     assert sum(sample.value for sample in families["linnet_results"].samples if sample.name.endswith("_total")) >= 1
 
 

@@ -45,6 +45,8 @@ class SupervisedSession(Closable):
         self.events: deque[DeviceEvent] = deque(maxlen=_MOST_EVENTS)
         self.frames_repeated = self.frames_recalled = 0
         self.frames_by_device: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()  # in use, by the name in the ladder
+        self.restarts: Counter[str] = Counter()
         self._name = name
         self._rungs = rungs
         self._started = False
@@ -137,14 +139,16 @@ class SupervisedSession(Closable):
         return "" if rung.session or rung.opening else rung.reason
 
     def summary(self) -> dict[str, object]:
-        """The events, how many frames a second device had to answer, how many may be wrong, and how many each device
-        answered.
+        """The events, how many frames a second device had to answer, how many may be wrong, how many each device
+        answered, and how often each failed and was opened again.
         """
         return {
             "events": [asdict(event) for event in self.events],
             "frames_repeated": self.frames_repeated,
             "frames_recalled": self.frames_recalled,
             "frames_by_device": dict(self.frames_by_device),
+            "device_failures": dict(self.failures),
+            "device_restarts": dict(self.restarts),
         }
 
     def _release(self) -> None:
@@ -217,6 +221,7 @@ class SupervisedSession(Closable):
                 self._failed.append(rung.session)
             event = rung.down(error)
             self._changed.notify_all()
+        self.failures[rung.name] += 1
         self.frames_recalled += event.frames
         self._unanswered.append(event)
 
@@ -254,6 +259,7 @@ class SupervisedSession(Closable):
             rung.up(session)
             self._changed.notify_all()
         if missed:
+            self.restarts[rung.name] += 1
             self._record(DeviceEvent(rung.name, "back", session.verdict, time.time()))
             logger.warning("%s is back: %s", rung.name, session.verdict)
         else:

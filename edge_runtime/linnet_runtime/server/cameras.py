@@ -56,7 +56,7 @@ class LiveCameras(Closable):
             labels=labels,
             bundle=bundle,
             cameras={one.name: one.region_names for one in self.settings},
-            statistics=self.summary,
+            statistics=self._statistics,
             request=self.request,
         )
 
@@ -127,6 +127,12 @@ class LiveCameras(Closable):
             "pipeline_restarts": self.restarts,
             "sinks": sinks.summary() if sinks else {},
         }
+
+    def _statistics(self) -> Mapping[str, Any]:
+        """The summary, and the share of the model's operations that run on the device."""
+        classifier = self._classifier
+        placement = {"placement": classifier.session.placement.share} if classifier else {}
+        return {**self.summary(), **placement}
 
     def recent(self) -> Mapping[str, Any]:
         """The times of the last minute; empty while no pipeline is open."""

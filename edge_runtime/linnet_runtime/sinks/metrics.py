@@ -31,7 +31,14 @@ _COUNTERS = (
     ("frames_too_old", "linnet_frames_too_old", "Frames and results that were dropped because they were too old"),
     ("frames_damaged", "linnet_frames_damaged", "Frames that could not be used"),
     ("frames_repeated", "linnet_frames_repeated", "Frames that a second device had to classify"),
+    ("frames_recalled", "linnet_frames_recalled", "Frames whose results were recalled: a device may have been wrong"),
     ("source_reopened", "linnet_source_reopened", "Times that a camera was lost and opened again"),
+)
+
+_DEVICE_COUNTERS = (
+    ("frames_by_device", "linnet_device_frames", "Frames that each device answered"),
+    ("device_failures", "linnet_device_failures", "Times that a device failed in use, and another one took over"),
+    ("device_restarts", "linnet_device_restarts", "Times that a device that was out was opened and used again"),
 )
 
 
@@ -153,10 +160,11 @@ def _devices(statistics: Mapping[str, Any]) -> Iterator[Metric]:
     yield current
     if (share := statistics.get("placement")) is not None:
         yield GaugeMetricFamily("linnet_placement_ratio", "Share of the operations that run on the device", share)
-    frames = CounterMetricFamily("linnet_device_frames", "Frames that each device answered", labels=["device"])
-    for device, count in statistics.get("frames_by_device", {}).items():
-        frames.add_metric([str(device)], count)
-    yield frames
+    for key, name, what in _DEVICE_COUNTERS:
+        counter = CounterMetricFamily(name, what, labels=["device"])
+        for device, count in statistics.get(key, {}).items():
+            counter.add_metric([str(device)], count)
+        yield counter
 
 
 def _sinks(sinks: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:

@@ -68,6 +68,8 @@ def test_a_stream_goes_on_and_the_accelerator_comes_back(
     assert (last.device, last.what) == ("first", "back")
     assert summary["frames_repeated"] == repeated
     assert sum(summary["frames_by_device"].values()) == FRAMES
+    assert summary["device_failures"] == ({} if fault == "absent" else {"first": 1})
+    assert summary["device_restarts"] == {"first": 1}
     wrong = wrong_frames(results, bundle_folder)
     # Wrong answers are found by the next canary, and no later.
     assert wrong == (list(range(FAILS + 1, CHECK_EVERY + 1)) if fault == "garbage" else [])

@@ -30,7 +30,10 @@ STATISTICS: dict[str, Any] = {
     "device": "coral:usb:0",
     "placement": 0.98,
     "frames_by_device": {"coral:usb:0": 90, "cpu:litert": 10},
+    "device_failures": {"coral:usb:0": 3},
+    "device_restarts": {"coral:usb:0": 2},
     "frames_repeated": 1,
+    "frames_recalled": 7,
     "sinks": {"mqtt": {"delivered": 90, "dropped": 10, "failed": 0}},
 }
 
@@ -79,12 +82,15 @@ def test_a_scrape_has_the_results_the_runs_counters_and_the_sinks() -> None:
         "linnet_frames_dropped": 18,
         "linnet_frames_too_old": 2,
         "linnet_frames_repeated": 1,
+        "linnet_frames_recalled": 7,
     }
     assert values(families["linnet_source_reopened"], "_total") == {(): 3}
     assert values(families["linnet_last_frame_age_seconds"]) == {(): 0.25}
     assert values(families["linnet_device_info"]) == {("coral:usb:0",): 1}
     assert values(families["linnet_placement_ratio"]) == {(): 0.98}
     assert values(families["linnet_device_frames"], "_total")[("cpu:litert",)] == 10
+    assert values(families["linnet_device_failures"], "_total") == {("coral:usb:0",): 3}
+    assert values(families["linnet_device_restarts"], "_total") == {("coral:usb:0",): 2}
     assert values(families["linnet_sink_items"], "_total")[("dropped", "mqtt")] == 10
     assert "process_resident_memory_bytes" in families
 
