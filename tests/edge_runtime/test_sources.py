@@ -173,6 +173,24 @@ def test_so_many_frames_of_the_conveyor_are_a_clip() -> None:
     assert len(read_all(source)) == 3
 
 
+def test_a_paced_clip_of_the_conveyor_gives_no_frame_before_it_is_due() -> None:
+    source = open_source("synthetic:?frames=4&fps=20", paced=True)
+    assert (source.live, source.every_frame) == (False, True)
+    first, *_, last = read_all(source)
+    assert last.captured_monotonic - first.captured_monotonic >= 2 / 20  # the second may come at once after a late first
+
+
+@pytest.mark.parametrize("name", ["", "*.png", "0.png"])
+def test_the_newest_of_pictures_is_refused_because_most_would_be_dropped(
+    name: str, small_bundle: Path, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((12, 12, 3), np.uint8))
+    source = ("--source", tmp_path / name, "--policy", "newest")
+    line = one_line_error(linnet("run", small_bundle, "--device", "fake", *source, status=2))
+    assert "got pictures, which have no times, expected a camera or a video, where only the newest frames" in line
+    assert line.endswith("Fix: --policy every")
+
+
 def test_gstreamer_is_one_line_where_opencv_has_none_and_a_camera_where_it_has() -> None:
     uri = "gst:videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48"
     if _is_built_in():

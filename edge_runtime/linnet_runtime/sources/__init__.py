@@ -43,7 +43,10 @@ _SCHEMES = {
 ENTRY_POINT_GROUP = "linnet.sources"
 _MEMBERS = ("live", "every_frame", "skipped", "read", "close")  # of the protocol Source
 _VIDEO = "linnet_runtime.sources.video_file:open_video"
-_PACED_VIDEO = "linnet_runtime.sources.video_file:open_paced_video"
+_PACED = {
+    _VIDEO: "linnet_runtime.sources.video_file:open_paced_video",
+    _SCHEMES["synthetic"]: "linnet_runtime.sources.conveyor:open_paced_conveyor",
+}
 _PICTURES = "linnet_runtime.sources.pictures:open_pictures"
 _EXPECTED = "a file, a folder, a camera's number, rtsp://, http://, picamera2://, gst:, watch: or synthetic:"
 
@@ -53,18 +56,25 @@ def open_source(uri: str, *, paced: bool = False) -> Source:
 
     Args:
         uri: the source; see the module.
-        paced: a video file gives its frames at the times of its timestamps, as a camera would, and not as fast as they
-            are used. Other sources are the same.
+        paced: a file gives its frames when they are due, as a camera would, and not as fast as they are used. Live
+            sources are the same.
 
     Raises:
-        SourceError: it does not exist, cannot be opened or gives no frame; the line has the reason.
+        SourceError: it does not exist, cannot be opened or gives no frame, or it consists of pictures, which have no
+            times, and is to be ``paced``; the line has the reason.
     """
     target = _target(uri)
     if isinstance(target, EntryPoint):
         plugin: Source = make_from_plugin(target, "source", _MEMBERS, SourceError, uri)
         return plugin
-    if paced and target == _VIDEO:
-        target = _PACED_VIDEO
+    if paced and target == _PICTURES:
+        raise SourceError(
+            uri,
+            got="pictures, which have no times",
+            expected="a camera or a video, where only the newest frames are classified",
+            fix=Setting("policy", "every"),
+        )
+    target = _PACED.get(target, target) if paced else target
     opener: Callable[[str], Source] = resolve_name(target)
     return opener(uri)
 
