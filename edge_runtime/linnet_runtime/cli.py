@@ -27,7 +27,12 @@ import click
 
 from linnet_devices.errors import LinnetError, nearest, printable
 from linnet_runtime.signals import Stopped, signals_stop
-from linnet_runtime.standard_streams import discard_unwritten_output, open_closed_streams, reader_has_gone
+from linnet_runtime.standard_streams import (
+    StandardErrorHandler,
+    discard_unwritten_output,
+    open_closed_streams,
+    reader_has_gone,
+)
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
     open_closed_streams()
     if sys.unraisablehook is sys.__unraisablehook__:  # neither a debugger's nor a test's
         sys.unraisablehook = _interrupt_again
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, handlers=[StandardErrorHandler()])
     try:
         release_signals()
         arguments = sys.argv[1:] if arguments is None else arguments

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import sys
+from typing import TextIO
+
+
+class StandardErrorHandler(logging.StreamHandler[TextIO]):
+    """Writes log lines to standard error as it is at that moment: a view on the terminal takes its place, so that lines
+    appear above the view.
+    """
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
 
 
 def open_closed_streams() -> None:

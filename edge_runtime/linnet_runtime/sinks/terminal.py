@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -42,7 +43,11 @@ class Terminal:
         self._seen: dict[tuple[str, str], _Seen] = {}
         self._events: deque[Event] = deque(maxlen=_EVENTS)
         self._live = Live(
-            console=console or Console(), get_renderable=self.view, refresh_per_second=_UPDATES, transient=False
+            console=console or Console(),
+            get_renderable=self.view,
+            refresh_per_second=_UPDATES,
+            transient=False,
+            redirect_stderr=sys.stderr.isatty(),  # warnings appear above the view, unless a file takes them
         )
         self._live.start()
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from edge_runtime.network_camera import Answer, jpeg, network_camera, part
 from linnet_runtime.results import Event
 from linnet_runtime.sinks import QueuedSink, Stream, terminal
 from linnet_runtime.sinks.settings import TerminalSettings
@@ -83,6 +92,66 @@ def test_a_stream_that_stands_still_is_seen(view: Terminal, monkeypatch: pytest.
     monkeypatch.setattr(terminal, "_STALE_S", 0.0)
     view.write(sample_result(1, camera=""))
     assert "no result for 0 s" in drawn(view)
+
+
+def screen_of(output: str) -> list[str]:
+    """The lines that a terminal shows after this output; it knows the few commands that Rich uses here."""
+    lines, row, column = [""], 0, 0
+    for command, text in re.findall(r"\x1b\[([?0-9;]*[A-Za-z])|([^\x1b])", output):
+        if command.endswith("A"):
+            row = max(0, row - int(command[:-1] or 1))
+        elif command == "2K":
+            lines[row] = ""
+        elif text == "\r":
+            column = 0
+        elif text == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif text:
+            lines[row] = lines[row][:column].ljust(column) + text + lines[row][column + 1 :]
+            column += 1
+    return [line.rstrip() for line in lines]
+
+
+def test_warnings_of_a_run_stand_above_the_view_and_not_in_it(small_bundle: Path) -> None:
+    """The camera breaks off once the view is drawn, and is back later."""
+    drawn, done = threading.Event(), threading.Event()
+
+    def camera(answer: Answer, number: int) -> None:
+        def parts() -> Iterator[bytes]:
+            while not (done.is_set() or (drawn.is_set() and number == 1)):
+                yield part(jpeg(number))
+                done.wait(0.02)
+
+        answer.stream(parts())
+
+    with network_camera(camera) as address:
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "linnet_runtime.cli", "run", str(small_bundle), "--device", "fake", "--watch"]
+        environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
+        with subprocess.Popen(
+            [*command, "--source", f"http://{address}/?timeout={PATIENCE_S}"],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment,
+        ) as process:
+            os.close(theirs)
+            output = b""
+            with contextlib.suppress(OSError), open(ours, "rb", buffering=0) as terminal:  # noqa: PTH123  # its end is an error
+                while data := terminal.read(4096):
+                    output += data
+                    if b"a second" in output:
+                        drawn.set()
+                    if b"opened again" in output and b"washer" in output:
+                        process.send_signal(signal.SIGTERM)
+        done.set()
+    assert process.returncode == 0
+    screen = screen_of(output.decode())
+    lost, back = (i for i, line in enumerate(screen) if line.startswith("WARNING: source "))
+    (counters,) = (i for i, line in enumerate(screen) if re.match(r"\d+ frames ", line))
+    assert "\n".join(screen).count("WARNING") == 2
+    assert lost < back < counters
 
 
 def test_what_is_drawn_reaches_the_terminal_and_the_last_view_stays() -> None:
