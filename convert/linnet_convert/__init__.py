@@ -2,8 +2,9 @@
 
     from linnet_convert import convert, verify
 
-Importing this package imports neither TensorFlow nor an engine: each name is loaded when it is first used. Everything
-else in the package is internal.
+Importing this package imports neither TensorFlow nor an engine: each name is loaded when it is first used. The names
+below and, for authors of compilers, ``linnet_convert.testing`` are the public interface. The other modules are
+internal, and say so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``convert`` and ``verify``, as Python code and the command line call them."""
+"""``convert`` and ``verify``, as Python code and the command line call them. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Calibration photos, which set the ranges of an int8 model: from the training part only, balanced over the classes."""
+"""Calibration photos, which set the ranges of an int8 model: from the training part only, balanced over the classes.
+Internal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Internal: names that a user chooses from a list."""
+"""Names that a user chooses from a list. Internal."""
 
 from __future__ import annotations
 

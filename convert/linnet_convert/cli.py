@@ -1,4 +1,4 @@
-"""``linnet convert``."""
+"""``linnet convert``. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A source to a bundle: its models in every format, each proven against its original before the bundle exists."""
+"""A source to a bundle: its models in every format, each proven against its original before the bundle exists.
+Internal.
+"""
 
 from __future__ import annotations
 

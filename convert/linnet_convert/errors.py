@@ -1,4 +1,4 @@
-"""The error of conversion."""
+"""The error of conversion. Internal."""
 
 from __future__ import annotations
 

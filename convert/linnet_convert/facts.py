@@ -1,4 +1,4 @@
-"""What a model file states about itself, in terms that are the same for every format."""
+"""What a model file states about itself, in terms that are the same for every format. Internal."""
 
 from __future__ import annotations
 

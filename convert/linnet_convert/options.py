@@ -1,5 +1,5 @@
-"""The options of ``linnet convert`` that state what a model made elsewhere does not, and those for its photos. Each
-has the name of an argument of ``linnet_convert.convert``.
+"""The options of ``linnet convert`` that state what a model made elsewhere does not, and those for its photos. Each has
+the name of an argument of ``linnet_convert.convert``. Internal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a long job reports its steps."""
+"""How a long job reports its steps. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user of ``convert`` states about a model that does not state it itself."""
+"""What a user of ``convert`` states about a model that does not state it itself. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a bundle is made for: its formats, accelerators whose requirements are checked, and other people's clients."""
+"""What a bundle is made for: its formats, accelerators whose requirements are checked, and other people's clients.
+Internal.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Devices: the CPU engines and the accelerators, behind one ``Device`` and one ``Session``.
 
-The names below, ``linnet_devices.session.EngineSession`` and ``linnet_devices.testing`` are the public interface; the
-other modules are internal.
+The names below are the public interface. So are, for authors of devices, ``linnet_devices.api``, ``EngineSession`` in
+``linnet_devices.session``, and ``linnet_devices.testing``. The other modules are internal, and say so.
 """
 
 import os

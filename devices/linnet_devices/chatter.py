@@ -1,4 +1,4 @@
-"""Internal: keeps off the terminal what C++ libraries write to standard error although nothing is wrong."""
+"""Keeps off the terminal what C++ libraries write to standard error although nothing is wrong. Internal."""
 
 from __future__ import annotations
 

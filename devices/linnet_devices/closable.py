@@ -1,4 +1,4 @@
-"""What has to be closed, and warns where it was not."""
+"""What has to be closed, and warns where it was not. Internal."""
 
 from __future__ import annotations
 

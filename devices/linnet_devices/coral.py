@@ -1,4 +1,5 @@
 """Coral's Edge TPU, on USB or PCIe, through libedgetpu: ``coral``, ``coral:usb``, ``coral:usb:1``, ``coral:pci:0``.
+Internal.
 
 A USB fault makes libedgetpu abort the process. Its session therefore runs in an ``IsolatedSession``.
 """

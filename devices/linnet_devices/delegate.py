@@ -1,4 +1,6 @@
-"""Accelerators behind a TensorFlow Lite external delegate: ``delegate:vx``, ``delegate:/path/lib.so?option=value``."""
+"""Accelerators behind a TensorFlow Lite external delegate: ``delegate:vx``, ``delegate:/path/lib.so?option=value``.
+Internal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors that a user sees. All of them are one line: what, got, expected, fix.
+"""The errors that a user sees. All of them are one line: what, got, expected, fix. Internal.
 
 LinnetError
 ├── DeviceError            a device that cannot do what was asked

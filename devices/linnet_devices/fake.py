@@ -1,4 +1,4 @@
-"""A simulated device for tests and rehearsals. It reads no model file."""
+"""A simulated device for tests and rehearsals. It reads no model file. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A session in a child process: an accelerator's library may hang or abort there, and the program continues."""
+"""A session in a child process: an accelerator's library may hang or abort there, and the program continues.
+Internal.
+"""
 
 from __future__ import annotations
 

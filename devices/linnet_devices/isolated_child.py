@@ -1,6 +1,7 @@
 """The child process of an ``IsolatedSession``: it opens one session and runs it on the pixels in shared memory.
+Internal.
 
-Internal. It is started as ``python -m linnet_devices.isolated_child CONTROL MEMORY LIFE`` with three inherited file
+It is started as ``python -m linnet_devices.isolated_child CONTROL MEMORY LIFE`` with three inherited file
 descriptors: the channel of messages, the pixels and logits, and a pipe that closes when the parent process ends.
 """
 

@@ -1,4 +1,4 @@
-"""A pipe by which a child process ends with its parent, however that ends."""
+"""A pipe by which a child process ends with its parent, however that ends. Internal."""
 
 from __future__ import annotations
 

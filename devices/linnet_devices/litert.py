@@ -1,4 +1,6 @@
-"""TensorFlow Lite on the CPU: ai-edge-litert, or tflite-runtime where only that is available (old Coral boards)."""
+"""TensorFlow Lite on the CPU: ai-edge-litert, or tflite-runtime where only that is available (old Coral boards).
+Internal.
+"""
 
 from __future__ import annotations
 

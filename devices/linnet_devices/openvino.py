@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU and on Intel's NPU and GPU."""
+"""OpenVINO on the CPU and on Intel's NPU and GPU. Internal."""
 
 from __future__ import annotations
 

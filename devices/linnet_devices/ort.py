@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU, and its execution providers by name: ``ort:QNN``."""
+"""ONNX Runtime on the CPU, and its execution providers by name: ``ort:QNN``. Internal."""
 
 from __future__ import annotations
 

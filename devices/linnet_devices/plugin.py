@@ -1,4 +1,4 @@
-"""Internal: makes what the entry point of a plug-in names: a device, a source or a sink."""
+"""Makes what the entry point of a plug-in names: a device, a source or a sink. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Internal: the TensorFlow Lite delegates that have a name, Coral's among them, from the sources of their vendors.
+"""The TensorFlow Lite delegates that have a name, Coral's among them, from the sources of their vendors. Internal.
 
 None of this hardware was available: docs/devices.md says what is proven and what is not.
 """

@@ -1,4 +1,5 @@
 """The devices by name: literal tables, groups of names in order of preference, and the entry points of plug-ins.
+Internal.
 
 A plug-in registers a class in the entry point group ``linnet.devices``; the group is read only for a name that is
 not in the tables.

@@ -3,7 +3,9 @@
     from linnet_runtime import Classifier, read_picture             # a picture to a label
     from linnet_runtime import Classifier, Pipeline, open_source    # a camera to labels
 
-The names below are the public interface; the modules are internal.
+The names below are the public interface. So are, for authors of sources and sinks, ``linnet_runtime.sources``,
+``linnet_runtime.sources.api``, ``linnet_runtime.sinks``, ``linnet_runtime.sinks.api``, ``linnet_runtime.results`` and
+``linnet_runtime.testing``. The other modules are internal, and say so.
 """
 
 import importlib

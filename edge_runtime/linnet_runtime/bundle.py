@@ -1,4 +1,5 @@
 """The bundle: a directory ``NAME.linnet`` with a model in every format, its labels, its preprocessing and its proof.
+Internal.
 
 ``bundle.json`` is the contract between the machine that trains and the device. It is written whole or not at all,
 and nothing in it is executed. A reader refuses keys that it does not know and schemas newer than its own.

@@ -1,4 +1,6 @@
-"""The files of a bundle: described by size and hash, checked against the manifest, and written whole or not at all."""
+"""The files of a bundle: described by size and hash, checked against the manifest, and written whole or not at all.
+Internal.
+"""
 
 from __future__ import annotations
 

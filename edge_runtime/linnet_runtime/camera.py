@@ -1,6 +1,4 @@
-"""A camera's thread: it reads the source, prepares the frames, and opens the source again when it is lost. Not public
-except ``Camera`` and ``CameraSettings``.
-"""
+"""A camera's thread: it reads the source, prepares the frames, and opens the source again when it is lost. Internal."""
 
 from __future__ import annotations
 

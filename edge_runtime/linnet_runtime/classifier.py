@@ -1,4 +1,4 @@
-"""An open bundle on a device: pictures in, labels out."""
+"""An open bundle on a device: pictures in, labels out. Internal."""
 
 from __future__ import annotations
 

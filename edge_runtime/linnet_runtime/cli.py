@@ -1,4 +1,4 @@
-"""The program ``linnet``: a table of commands, each imported when it is used.
+"""The program ``linnet``: a table of commands, each imported when it is used. Internal.
 
 A user's mistake is one line on standard error and exit status 1; a wrong option is status 2, and so is what is wrong at
 the start of ``run`` and ``serve``. Ctrl-C is 130, SIGTERM 143 and SIGHUP 129; they end ``run`` and ``serve`` with 0.

@@ -1,4 +1,4 @@
-"""What a bundle states about a model that a vendor's compiler made."""
+"""What a bundle states about a model that a vendor's compiler made. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways of fitting a picture into a model's input. Recipes name them too, and are read without OpenCV."""
+"""The ways of fitting a picture into a model's input. Recipes name them too, and are read without OpenCV. Internal."""
 
 from __future__ import annotations
 

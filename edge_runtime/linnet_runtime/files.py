@@ -1,4 +1,4 @@
-"""Reading regular files within a limit; writing files and directories whole or not at all."""
+"""Reading regular files within a limit; writing files and directories whole or not at all. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Watches a camera's frames for faults that raise no error: a frozen picture, and a covered or blurred lens."""
+"""Watches a camera's frames for faults that raise no error: a frozen picture, and a covered or blurred lens.
+Internal.
+"""
 
 from __future__ import annotations
 

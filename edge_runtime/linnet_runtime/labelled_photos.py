@@ -1,4 +1,4 @@
-"""The labelled photos that a model is evaluated on, from a run or from a folder."""
+"""The labelled photos that a model is evaluated on, from a run or from a folder. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Percentiles of milliseconds in constant memory, however many values come."""
+"""Percentiles of milliseconds in constant memory, however many values come. Internal."""
 
 from __future__ import annotations
 

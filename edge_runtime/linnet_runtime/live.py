@@ -1,4 +1,4 @@
-"""From a configuration to a running stream: cameras, classifier, pipeline and sinks."""
+"""From a configuration to a running stream: cameras, classifier, pipeline and sinks. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """The configuration of a live run: devices, cameras, decisions and sinks. ``docs/live.md`` has a table of its keys.
+Internal.
 
 Each room owns the struct of its table: decisions/settings.py, sinks/NAME.py, server/settings.py.
 """

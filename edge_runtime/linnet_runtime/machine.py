@@ -1,4 +1,4 @@
-"""The machine that a figure was measured on."""
+"""The machine that a figure was measured on. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mailbox between the threads that read cameras and the one that classifies: a slot for each camera. Not public."""
+"""A mailbox between the threads that read cameras and the one that classifies: a slot for each camera. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading NumPy's archives (.npz) from other machines, without trust in anything that they state.
+"""Reading NumPy's archives (.npz) from other machines, without trust in anything that they state. Internal.
 
 ``numpy.load`` allocates what a header asks for and decompresses without a limit. Here the sum of the arrays is limited
 before anything is decompressed, and an array has to be as long as its header states. Nothing is unpickled.

@@ -1,4 +1,5 @@
 """Temporary directories that belong to a living process, so that what a killed one left can be told and removed.
+Internal.
 
 The owner holds a lock (flock) on the directory. The kernel gives it up when the process ends, however that is.
 """

@@ -1,4 +1,6 @@
-"""HTML pages in one style. Each is a single file that contains its pictures, so that it can be sent by mail."""
+"""HTML pages in one style. Each is a single file that contains its pictures, so that it can be sent by mail.
+Internal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A perceptual hash: pictures that look the same have hashes that differ in few bits.
+"""A perceptual hash: pictures that look the same have hashes that differ in few bits. Internal.
 
 The hash is pHash (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010) with 255 bits
 instead of 63: with 63 bits, different things in front of one background have close hashes. A hash holds neither

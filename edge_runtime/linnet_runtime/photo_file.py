@@ -1,4 +1,4 @@
-"""One labelled photo on the disk, and how the names of classes, parts and files are read."""
+"""One labelled photo on the disk, and how the names of classes, parts and files are read. Internal."""
 
 from __future__ import annotations
 

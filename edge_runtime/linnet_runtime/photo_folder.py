@@ -5,6 +5,8 @@ DATA/PART/CLASS/*.jpg       already divided; PART is train, val or test, or a na
 
 Hidden folders and those that systems make (__MACOSX, @eaDir) are no classes. Every file that looks like a photo and is
 not read is listed with the reason.
+
+Internal.
 """
 
 from __future__ import annotations

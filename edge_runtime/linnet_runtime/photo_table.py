@@ -1,4 +1,4 @@
-"""Labelled photos in a table: a CSV or TSV file with a row for each photo.
+"""Labelled photos in a table: a CSV or TSV file with a row for each photo. Internal.
 
 path,label[,part][,group]     a path is relative to the table; a part is train, val or test; further columns are ignored
 

@@ -1,4 +1,4 @@
-"""Labelled photos: folders of classes and tables, and both as arrays of preprocessed pixels.
+"""Labelled photos: folders of classes and tables, and both as arrays of preprocessed pixels. Internal.
 
 DATA/CLASS/*.jpg, DATA/{train,val,test}/CLASS/*.jpg     photo_folder.py
 DATA.csv, DATA.tsv                                      photo_table.py

@@ -1,9 +1,9 @@
-"""What the header of a picture file says, read without decoding the picture: format, size and orientation.
+"""What the header of a picture file says, read without decoding the picture: format, size and orientation. Internal.
 
 The size has to be known before decoding, because a small file can ask for gigabytes. The orientation has to be read
 here because OpenCV turns JPEG and TIFF as EXIF says, PNG and WebP only in some versions, and AVIF in none.
 
-Not public: ``linnet_runtime.preprocess.read_picture`` reads pictures.
+``linnet_runtime.preprocess.read_picture`` reads pictures.
 
 The layouts are those of the specifications: JPEG (ITU-T T.81, annex B), PNG (W3C, third edition), WebP (RFC 9649),
 TIFF 6.0 and EXIF 2.32, GIF89a, JPEG 2000 (ISO/IEC 15444-1), Netpbm's manual, and HEIF (ISO/IEC 23008-12) for AVIF.

@@ -1,4 +1,6 @@
-"""Cameras -> mailbox -> classifier: labels of the newest frames, with their age and the time in each stage."""
+"""Cameras -> mailbox -> classifier: labels of the newest frames, with their age and the time in each stage.
+Internal.
+"""
 
 from __future__ import annotations
 

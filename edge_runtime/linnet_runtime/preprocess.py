@@ -1,4 +1,5 @@
 """The only code in the project that reads, crops, resizes or converts pictures: from any picture to a model's input.
+Internal.
 
 Training, calibration, proofs, benchmarks and devices all run it. Its bytes are a contract: golden hashes in the tests
 require the same pixels from OpenCV 4.11 and 5.0.

@@ -1,4 +1,4 @@
-"""From logits to probabilities. Not public."""
+"""From logits to probabilities. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linux's renameat2: renaming without replacing, and the exchange of two names in one step."""
+"""Linux's renameat2: renaming without replacing, and the exchange of two names in one step. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a run: what ``linnet train`` leaves, and ``linnet convert``, the demo and the benchmarks read.
+"""The files of a run: what ``linnet train`` leaves, and ``linnet convert``, the demo and the benchmarks read. Internal.
 
 config.json                   the recipe, and the versions that trained it
 splits.json                   the photos of each part by name, and those that could not be read

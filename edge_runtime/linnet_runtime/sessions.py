@@ -1,5 +1,5 @@
-"""Internal: opens a bundle's artifact on a device. It decides which artifact a device reads, which device of a group is
-used, and in which process it runs.
+"""Opens a bundle's artifact on a device. It decides which artifact a device reads, which device of a group is used, and
+in which process it runs. Internal.
 """
 
 from __future__ import annotations

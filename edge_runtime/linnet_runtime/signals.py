@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP as exceptions, so that what a command has begun is cleaned up as ctrl-C has it."""
+"""SIGTERM and SIGHUP as exceptions, so that what a command has begun is cleaned up as ctrl-C has it. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard input, output and error where the caller has closed them, or nobody reads them. Not public."""
+"""Standard input, output and error where the caller has closed them, or nobody reads them. Internal."""
 
 from __future__ import annotations
 

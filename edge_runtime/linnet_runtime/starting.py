@@ -1,4 +1,4 @@
-"""What ctrl-C, SIGTERM and SIGHUP do while the program is being imported, which takes a while.
+"""What ctrl-C, SIGTERM and SIGHUP do while the program is being imported, which takes a while. Internal.
 
 They end it in one line: nothing has begun then, so there is nothing to clean up. A live command, which a signal ends
 with a summary, is imported to the end first; its command asks ``has_arrived``.

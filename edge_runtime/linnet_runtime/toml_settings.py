@@ -1,4 +1,6 @@
-"""Settings from a TOML file, with flags and ``--set`` over it, as structs; and one line for what does not fit."""
+"""Settings from a TOML file, with flags and ``--set`` over it, as structs; and one line for what does not fit.
+Internal.
+"""
 
 from __future__ import annotations
 

@@ -3,8 +3,9 @@
     from linnet_train import Recipe, train          # a run, as `linnet train` makes it
     from linnet_train import calibrate, quantize    # a Keras model of your own to int8
 
-Importing this package imports neither Keras nor a backend: each name is loaded when it is first used. Everything else
-in the package is internal, apart from ``linnet_train.quantization``, which docs/quantization.md describes.
+Importing this package imports neither Keras nor a backend: each name is loaded when it is first used. The names below
+and ``linnet_train.quantization``, which docs/quantization.md describes, are the public interface. The other modules are
+internal, and say so.
 """
 
 from __future__ import annotations

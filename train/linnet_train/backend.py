@@ -1,4 +1,4 @@
-"""The backend of Keras, TensorFlow or JAX, and the number of devices that share a batch.
+"""The backend of Keras, TensorFlow or JAX, and the number of devices that share a batch. Internal.
 
 Keras is the same on both, except for what is in this module: who compiles a training step, and who can share it among
 devices.

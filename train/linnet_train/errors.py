@@ -1,4 +1,4 @@
-"""The error of this package."""
+"""The error of this package. Internal."""
 
 from linnet_devices.errors import LinnetError
 

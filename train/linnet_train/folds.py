@@ -1,4 +1,4 @@
-"""Cross-validation: a run for each fold, and the mean over all folds.
+"""Cross-validation: a run for each fold, and the mean over all folds. Internal.
 
 fold-1, fold-2, ...   the runs; see run.py
 folds.json            the top-1 of each fold, the mean and its interval

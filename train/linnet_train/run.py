@@ -1,4 +1,4 @@
-"""A run, from its recipe to its report. linnet_runtime.run_files lists the files of a run."""
+"""A run, from its recipe to its report. linnet_runtime.run_files lists the files of a run. Internal."""
 
 from __future__ import annotations
 

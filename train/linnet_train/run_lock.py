@@ -1,4 +1,4 @@
-"""A lock, so that only one process writes to a run."""
+"""A lock, so that only one process writes to a run. Internal."""
 
 from __future__ import annotations
 

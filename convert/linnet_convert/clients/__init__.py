@@ -1,4 +1,4 @@
-"""Files for other people's clients, which take a model's outputs for scores: MediaPipe, Frigate, pycoral.
+"""Files for other people's clients, which take a model's outputs for scores: MediaPipe, Frigate, pycoral. Internal.
 
 ``export`` writes ``for/CLIENT/`` into a bundle. Nothing here imports TensorFlow, so that a device can export too.
 """

@@ -1,4 +1,4 @@
-"""Vendors' compilers: a bundle's model to what an accelerator or a microcontroller runs.
+"""Vendors' compilers: a bundle's model to what an accelerator or a microcontroller runs. Internal.
 
 api.py       what a compiler is
 registry.py  the compilers by name, and the targets of each

@@ -1,5 +1,5 @@
 """Integer reports: which operations of an artifact compute in integers, as the engine that runs it reports. One file a
-format.
+format. Internal.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A float ONNX graph as a Keras model, operator by operator."""
+"""A float ONNX graph as a Keras model, operator by operator. Internal."""

@@ -1,1 +1,1 @@
-"""The evidence in a bundle: parity, comparison layer by layer, coverage of the quantization ranges."""
+"""The evidence in a bundle: parity, comparison layer by layer, coverage of the quantization ranges. Internal."""

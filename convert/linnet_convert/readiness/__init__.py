@@ -1,5 +1,5 @@
 """Whether an accelerator's compiler accepts a model: the requirements of its documentation one by one, and what the
-compiler itself reports where it is installed.
+compiler itself reports where it is installed. Internal.
 """
 
 from __future__ import annotations

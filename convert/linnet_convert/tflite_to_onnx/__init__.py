@@ -1,1 +1,1 @@
-"""A .tflite graph as ONNX, operator by operator."""
+"""A .tflite graph as ONNX, operator by operator. Internal."""

@@ -1,1 +1,1 @@
-"""The artifacts that go into a bundle: .tflite, .onnx and OpenVINO IR."""
+"""The artifacts that go into a bundle: .tflite, .onnx and OpenVINO IR. Internal."""

@@ -1,5 +1,5 @@
 # ruff: noqa: S101  # assert is pytest's language
-"""Internal: what every session does with pixels, a part of ``linnet_devices.testing.conformance``."""
+"""What every session does with pixels, a part of ``linnet_devices.testing.conformance``. Internal."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The runtime's own commands, one module each."""
+"""The runtime's own commands, one module each. Internal."""

@@ -1,1 +1,1 @@
-"""From a classification to a decision: where, when, what and how sure."""
+"""From a classification to a decision: where, when, what and how sure. Internal."""

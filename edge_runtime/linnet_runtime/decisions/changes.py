@@ -1,4 +1,4 @@
-"""A change of what is decided. Not public."""
+"""A change of what is decided."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether so much time has passed since the last result that it says nothing about the new one. Not public."""
+"""Whether so much time has passed since the last result that it says nothing about the new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Polygons: area, edges that cross, and which pixels are inside. Not public."""
+"""Polygons: area, edges that cross, and which pixels are inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One label at a time: hysteresis, agreement, dwell. Not public."""
+"""One label at a time: hysteresis, agreement, dwell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which labels count, by the settings' lists and thresholds. Not public."""
+"""Which labels count, by the settings' lists and thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several labels at a time, each decided by itself. Not public."""
+"""Several labels at a time, each decided by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Averages and votes over the results of the last seconds. Not public."""
+"""Averages and votes over the results of the last seconds."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""``linnet demo``: the whole way on rendered photos, as ordinary commands, and a page about it."""
+"""``linnet demo``: the whole way on rendered photos, as ordinary commands, and a page about it. Internal."""

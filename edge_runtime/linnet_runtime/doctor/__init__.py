@@ -1,4 +1,4 @@
-"""``linnet doctor``: checks each part from the hardware to the engine, and reports what is broken.
+"""``linnet doctor``: checks each part from the hardware to the engine, and reports what is broken. Internal.
 
 It changes nothing and opens no model. A library or a package that may end the process is loaded in a separate one.
 """

@@ -1,1 +1,1 @@
-"""What keeps a stream alive: devices checked, watched and replaced when they fail."""
+"""What keeps a stream alive: devices checked, watched and replaced when they fail. Internal."""

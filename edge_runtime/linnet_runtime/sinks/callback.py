@@ -1,4 +1,4 @@
-"""A Python function as a sink."""
+"""A Python function as a sink. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Home Assistant's device discovery: one message that describes a device and all of its entities.
+"""Home Assistant's device discovery: one message that describes a device and all of its entities. Internal.
 
 The keys are those of https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload. Home Assistant reads
 it as a device with a sensor for the label and one for its probability, a picture, events, buttons and diagnostics.

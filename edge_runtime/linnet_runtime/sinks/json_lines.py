@@ -1,4 +1,4 @@
-"""Lines of JSON on standard output: what ``linnet run`` prints."""
+"""Lines of JSON on standard output: what ``linnet run`` prints. Internal."""
 
 from __future__ import annotations
 

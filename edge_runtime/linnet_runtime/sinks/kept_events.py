@@ -1,4 +1,4 @@
-"""A file for the events of a sink: they survive the end of the program, also where it is killed."""
+"""A file for the events of a sink: they survive the end of the program, also where it is killed. Internal."""
 
 from __future__ import annotations
 

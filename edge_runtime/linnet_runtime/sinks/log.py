@@ -1,4 +1,4 @@
-"""Results and events as lines of a file, JSON or CSV. Its size and the number of older files are bounded.
+"""Results and events as lines of a file, JSON or CSV. Its size and the number of older files are bounded. Internal.
 
 Files are told apart by their numbers, never by a time: a clock that is set back changes nothing.
 """

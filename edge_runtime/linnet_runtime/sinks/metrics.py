@@ -1,4 +1,4 @@
-"""Figures for Prometheus, at ``http://HOST:PORT/metrics``."""
+"""Figures for Prometheus, at ``http://HOST:PORT/metrics``. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """MQTT: the label as a retained state, events, pictures and availability; and Home Assistant's device discovery.
+Internal.
 
 MQTT has one last will for each connection. Each camera therefore has a connection, and its own availability.
 """

@@ -1,4 +1,4 @@
-"""A connection to an MQTT broker with a last will. It reconnects by itself."""
+"""A connection to an MQTT broker with a last will. It reconnects by itself. Internal."""
 
 from __future__ import annotations
 

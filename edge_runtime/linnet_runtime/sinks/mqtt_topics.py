@@ -1,4 +1,4 @@
-"""The topics of a device: ``linnet/ID/CAMERA/[REGION/]{label,event,image,availability,command}``."""
+"""The topics of a device: ``linnet/ID/CAMERA/[REGION/]{label,event,image,availability,command}``. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames as the sinks use them: BGR pixels and JPEG files."""
+"""Frames as the sinks use them: BGR pixels and JPEG files. Internal."""
 
 from __future__ import annotations
 

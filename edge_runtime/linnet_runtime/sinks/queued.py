@@ -1,4 +1,4 @@
-"""A bounded queue and a thread for each sink, so that a slow or dead one never delays the stream.
+"""A bounded queue and a thread for each sink, so that a slow or dead one never delays the stream. Internal.
 
 Results and events have a queue each, and leave in the order in which they came. A full queue loses its oldest item,
 which is counted: a result never displaces an event, and an event never a result. Frames are large: at most sixteen are

@@ -1,4 +1,4 @@
-"""The sinks by name: a literal table, and the entry points of plug-ins.
+"""The sinks by name: a literal table, and the entry points of plug-ins. Internal.
 
 A plug-in registers a class or function in the entry point group ``linnet.sinks``. It is called with its table of the
 configuration, a dict, and with the ``Stream``. The group is read only where a table ``[sink.NAME]`` asks for it.

@@ -1,4 +1,4 @@
-"""The tables of the sinks in a configuration file. A sink is opened where its table is there."""
+"""The tables of the sinks in a configuration file. A sink is opened where its table is there. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uncertain and changed frames as pictures in a folder for each label, ready to be sorted and trained on.
+"""Uncertain and changed frames as pictures in a folder for each label, ready to be sorted and trained on. Internal.
 
 Pictures are numbered, and the numbers are their order: a clock that is set back changes nothing. Only files with such
 names are counted and removed; what else is in the folder stays.

@@ -1,4 +1,4 @@
-"""A view for a person: the label with bars, how old the frame is, what was dropped, and the last events."""
+"""A view for a person: the label with bars, how old the frame is, what was dropped, and the last events. Internal."""
 
 from __future__ import annotations
 

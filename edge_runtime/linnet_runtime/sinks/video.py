@@ -1,4 +1,4 @@
-"""Video files of the frames with their labels, one series for each camera and region."""
+"""Video files of the frames with their labels, one series for each camera and region. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A POST of JSON to an HTTP server for each event, with a signature.
+"""A POST of JSON to an HTTP server for each event, with a signature. Internal.
 
 The header ``X-Linnet-Signature`` is ``sha256=`` and the HMAC-SHA256 of the body in hexadecimal. Its key is the secret
 in the environment. The receiver computes the same and compares.

@@ -1,4 +1,4 @@
-"""Network addresses in messages, and the options that Linnet takes from the query of a URI. Not public."""
+"""Network addresses in messages, and the options that Linnet takes from the query of a URI. Internal."""
 
 from __future__ import annotations
 

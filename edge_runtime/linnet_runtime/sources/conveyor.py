@@ -1,4 +1,4 @@
-"""``synthetic:``: the rendered conveyor belt, as a live camera or as a clip."""
+"""``synthetic:``: the rendered conveyor belt, as a live camera or as a clip. Internal."""
 
 from __future__ import annotations
 

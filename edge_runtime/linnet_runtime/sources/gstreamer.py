@@ -1,4 +1,4 @@
-"""``gst:PIPELINE``: a GStreamer pipeline, where OpenCV was built with GStreamer."""
+"""``gst:PIPELINE``: a GStreamer pipeline, where OpenCV was built with GStreamer. Internal."""
 
 from __future__ import annotations
 

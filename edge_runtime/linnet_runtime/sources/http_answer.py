@@ -1,4 +1,6 @@
-"""The answer of an http:// or https:// camera to a request: with the login that it asks for, or why there is none."""
+"""The answer of an http:// or https:// camera to a request: with the login that it asks for, or why there is none.
+Internal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cameras at http:// and https:// addresses.
+"""Cameras at http:// and https:// addresses. Internal.
 
 The answer to one request decides: MJPEG, which most network cameras serve, is read here; any other stream goes to
 OpenCV; a status, a web page or a single picture is an error that says so. With ``every=SECONDS`` in the query, the

@@ -1,4 +1,4 @@
-"""The answer to a camera that asks for a user and a password: RFC 7616 (Digest) and RFC 7617 (Basic). Not public."""
+"""The answer to a camera that asks for a user and a password: RFC 7616 (Digest) and RFC 7617 (Basic). Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the JPEG pictures in a stream of bytes, whatever stands between them. Not public.
+"""Finds the JPEG pictures in a stream of bytes, whatever stands between them. Internal.
 
 Cameras frame their pictures in many ways: with or without lengths, with wrong lengths, with the boundary before the
 picture or behind it. The markers of JPEG itself (ITU-T T.81, annex B) are the same everywhere. The boundary is used

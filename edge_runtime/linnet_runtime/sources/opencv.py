@@ -1,4 +1,4 @@
-"""What cameras, streams and video files have in common that OpenCV reads. Not public."""
+"""What cameras, streams and video files have in common that OpenCV reads. Internal."""
 
 from __future__ import annotations
 

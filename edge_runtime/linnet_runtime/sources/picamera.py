@@ -1,4 +1,4 @@
-"""A Raspberry Pi camera through picamera2, which apt installs (python3-picamera2) and pip does not."""
+"""A Raspberry Pi camera through picamera2, which apt installs (python3-picamera2) and pip does not. Internal."""
 
 from __future__ import annotations
 

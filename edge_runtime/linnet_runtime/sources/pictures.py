@@ -1,4 +1,4 @@
-"""A folder, a pattern such as ``photos/*.jpg``, or one picture as a source."""
+"""A folder, a pattern such as ``photos/*.jpg``, or one picture as a source. Internal."""
 
 from __future__ import annotations
 

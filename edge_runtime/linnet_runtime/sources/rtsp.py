@@ -1,4 +1,4 @@
-"""Network streams through OpenCV's FFmpeg: rtsp://, and any other stream than MJPEG at http://."""
+"""Network streams through OpenCV's FFmpeg: rtsp://, and any other stream than MJPEG at http://. Internal."""
 
 from __future__ import annotations
 

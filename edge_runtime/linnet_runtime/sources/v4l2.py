@@ -1,4 +1,4 @@
-"""V4L2 cameras: USB cameras, and the cameras of most boards."""
+"""V4L2 cameras: USB cameras, and the cameras of most boards. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Video files: every frame as fast as frames are used, or paced by their timestamps."""
+"""Video files: every frame as fast as frames are used, or paced by their timestamps. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``watch:FOLDER``: pictures as they are dropped into a folder."""
+"""``watch:FOLDER``: pictures as they are dropped into a folder. Internal."""
 
 from __future__ import annotations
 

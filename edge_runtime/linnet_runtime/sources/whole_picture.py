@@ -1,4 +1,4 @@
-"""Damaged pictures that a decoder accepts. Not public."""
+"""Damaged pictures that a decoder accepts. Internal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rendered photos and a rendered conveyor belt of small parts, for the demo and the tests. Not public.
+"""Rendered photos and a rendered conveyor belt of small parts, for the demo and the tests. Internal.
 
 relief.py, flat_parts.py, turned_parts.py, parts.py    the shape of each part
 light.py, shading.py                                   from a shape to a lit part with its shadow

@@ -1,1 +1,1 @@
-"""Augmentation: its settings, its layers, and a page with augmented photos."""
+"""Augmentation: its settings, its layers, and a page with augmented photos. Internal."""

@@ -1,1 +1,1 @@
-"""The commands ``linnet train``, ``models`` and ``data``."""
+"""The commands ``linnet train``, ``models`` and ``data``. Internal."""

@@ -1,1 +1,1 @@
-"""The photos of a folder or table as a data set, and their split."""
+"""The photos of a folder or table as a data set, and their split. Internal."""

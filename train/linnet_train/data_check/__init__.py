@@ -1,4 +1,4 @@
-"""``linnet data check``: finds what is wrong with a folder of photos before a training is wasted on it.
+"""``linnet data check``: finds what is wrong with a folder of photos before a training is wasted on it. Internal.
 
 examine.py     each file by itself
 alike.py       photos that look the same

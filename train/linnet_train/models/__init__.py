@@ -1,4 +1,6 @@
-"""The networks by name. Each takes RGB pixels uint8 [N, size, size, 3] and gives logits float32 [N, classes]."""
+"""The networks by name. Each takes RGB pixels uint8 [N, size, size, 3] and gives logits float32 [N, classes].
+Internal.
+"""
 
 from __future__ import annotations
 

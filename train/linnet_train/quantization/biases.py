@@ -1,4 +1,4 @@
-"""Rounds biases to what an engine can hold: int32, in steps of the input's scale times the weights' scale.
+"""Rounds biases to what an engine can hold: int32, in steps of the input's scale times the weights' scale. Internal.
 
 In a depthwise convolution, which has few and large weights, such a step can be a tenth of an output step, so a Keras
 model with unrounded biases would differ from the engines. Where a channel's weights are tiny compared with its bias,

@@ -1,4 +1,4 @@
-"""Checks whether a model can be quantized, before any work is done."""
+"""Checks whether a model can be quantized, before any work is done. Internal."""
 
 from __future__ import annotations
 

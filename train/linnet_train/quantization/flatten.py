@@ -1,4 +1,4 @@
-"""Turns a model into an equivalent one of plain layers, each of which is one operation of an engine.
+"""Turns a model into an equivalent one of plain layers, each of which is one operation of an engine. Internal.
 
 Nested models are flattened, activations become separate layers, and a separable convolution becomes its two
 convolutions.

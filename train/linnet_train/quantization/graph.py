@@ -1,4 +1,6 @@
-"""The graph of a Functional model: its layers' calls, their readers, and a walk that computes it in another way."""
+"""The graph of a Functional model: its layers' calls, their readers, and a walk that computes it in another way.
+Internal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Layers that compute in float what an int8 engine computes: weights and activations are rounded to 256 levels.
+Internal.
 
 Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference" (2018).
 Every backend of Keras has the rounding with its straight-through gradient. TensorFlow's converter turns it into the

@@ -1,4 +1,4 @@
-"""The ranges of a quantized model's activations: calibrated on photos, moved by training, and then frozen."""
+"""The ranges of a quantized model's activations: calibrated on photos, moved by training, and then frozen. Internal."""
 
 from __future__ import annotations
 

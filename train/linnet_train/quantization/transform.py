@@ -1,4 +1,4 @@
-"""Inserts fake quantization into a float model: for every weight, and every activation that an engine stores.
+"""Inserts fake quantization into a float model: for every weight, and every activation that an engine stores. Internal.
 
 An engine computes a convolution with the batch normalization and the ReLU behind it in one pass, and stores only the
 result. So a tensor is rounded only where it is read by an operation that is not in the same pass.

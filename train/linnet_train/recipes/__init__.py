@@ -1,1 +1,1 @@
-"""The settings of a training run: the recipe, its file and its schedules."""
+"""The settings of a training run: the recipe, its file and its schedules. Internal."""
