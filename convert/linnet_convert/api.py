@@ -22,7 +22,7 @@ from linnet_devices.api import OpenOptions
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_devices.errors import Setting
 from linnet_runtime.bundle import MANIFEST, open_bundle, read_manifest
-from linnet_runtime.files import refuse_existing
+from linnet_runtime.files import refuse_existing, require_utf8
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.verification import Verdict, verify_bundle
 
@@ -83,6 +83,8 @@ def convert(
         LinnetError: photos cannot be read, or ``out`` exists.
     """
     out, stated = Path(out), to_stated(**statements)
+    for path in (out, Path(model)) if isinstance(model, (str, os.PathLike)) else (out,):
+        require_utf8(path.absolute(), "the converters open no other", ConversionError)
     refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
     targets = named_targets(formats, check, clients)
     compilers = compilers_of(compile_for, setting=_COMPILE_SETTING)

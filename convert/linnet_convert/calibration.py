@@ -13,8 +13,9 @@ import numpy as np
 
 from linnet_convert.errors import ConversionError
 from linnet_runtime import run_files
+from linnet_runtime.labelled_photos import warn_of_skipped
 from linnet_runtime.photo_file import PhotoFile, label_named
-from linnet_runtime.photos import Photos, decode_photos, list_photos, photo_name
+from linnet_runtime.photos import Photos, decode_photos, find_photos, photo_name
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.proof.reference import photo_digests
 
@@ -57,9 +58,11 @@ def load_calibration(
         ConversionError: the folder shares no class with the model.
         LinnetError: no photos.
     """
-    if (data / run_files.PHOTOS).is_file():
+    if run_files.keeps_photos(data):
         return calibration_of_run(data, spec)
-    files = list_photos(data)
+    listing = find_photos(data)
+    warn_of_skipped(listing, data)
+    files = listing.photos
     if any(file.part is not None for file in files):
         files = [file for file in files if file.part == "train"]
     index = {label_named(label): i for i, label in enumerate(labels)}

@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from linnet_devices.api import Format, LinnetError, Model, Precision, TensorSpec
 from linnet_runtime.compiled import Compiled
-from linnet_runtime.files import read_regular
+from linnet_runtime.files import read_regular, require_utf8
 from linnet_runtime.preprocess import Preprocess
 
 SCHEMA = 2

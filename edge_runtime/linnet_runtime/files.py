@@ -53,6 +53,22 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
     return bytes(data)
 
 
+def is_utf8(path: str | Path) -> bool:
+    """Whether a name from the file system is text; on Linux it may hold any bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def require_utf8(path: str | Path, reason: str, error: type[LinnetError]) -> None:
+    """Raises ``error`` for a path that is not UTF-8; ``reason`` says who needs it: ``"the engines open no other"``."""
+    if not is_utf8(path):
+        expected = f"UTF-8, because {reason}"
+        raise error(str(path), got="a path that is not UTF-8", expected=expected, fix="rename the folder or the file")
+
+
 def refuse_existing(path: Path, *, overwrite: bool, marker: str) -> None:
     """Raises LinnetError where ``path`` exists and must not be replaced. A command calls it before a long job.
 

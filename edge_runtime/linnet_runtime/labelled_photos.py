@@ -25,10 +25,10 @@ def load_labelled_photos(data: Path, labels: tuple[str, ...], spec: Preprocess) 
     Raises:
         LinnetError: no photos, a class that the model does not know, or a run made for another size.
     """
-    if (data / run_files.PHOTOS).is_file():
+    if run_files.keeps_photos(data):
         return _validation_photos(data, labels, spec)
     listing = find_photos(data)
-    _warn_of_skipped(listing, data)
+    warn_of_skipped(listing, data)
     files = listing.photos
     if any(file.part == "test" for file in files):
         files = [file for file in files if file.part == "test"]
@@ -42,7 +42,8 @@ def load_labelled_photos(data: Path, labels: tuple[str, ...], spec: Preprocess) 
     return Photos(np.stack([pixels for _, pixels in decoded]), np.array([index[file.label] for file, _ in decoded]))
 
 
-def _warn_of_skipped(listing: PhotoListing, data: Path) -> None:
+def warn_of_skipped(listing: PhotoListing, data: Path) -> None:
+    """One warning that counts and names the files in class folders that are not read."""
     meant = [file for file in listing.skipped if file.label is not None and file.reason not in IGNORED_ON_PURPOSE]
     if meant:
         logger.warning("%s", describe_skipped((photo_name(file, data), file.reason) for file in meant))

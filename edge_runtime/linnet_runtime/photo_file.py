@@ -67,15 +67,6 @@ def label_named(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def is_utf8(name: str | Path) -> bool:
-    """Whether a name from the file system is text; on Linux a file name may hold any bytes."""
-    try:
-        str(name).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def describe_skipped(skipped: Iterable[tuple[str, str]]) -> str:
     """One line that counts files, given as (name, reason), by their reason and names the first of each."""
     by_reason: dict[str, list[str]] = defaultdict(list)

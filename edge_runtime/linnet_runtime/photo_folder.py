@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from linnet_devices.api import LinnetError
+from linnet_runtime.files import is_utf8
 from linnet_runtime.photo_file import (
     PARTS,
     PhotoFile,
     PhotoListing,
     SkippedFile,
-    is_utf8,
     label_named,
     part_named,
 )
@@ -38,6 +38,7 @@ _HIDDEN_FILE = "a hidden file"
 _TOO_DEEP = "in a folder within a class's folder"
 _NO_CLASS = "in no class's folder"
 _NO_PART = "in no part's folder"
+_NOT_REGULAR = "not a regular file"
 IGNORED_ON_PURPOSE = frozenset({_HIDDEN, _HIDDEN_FILE})
 """The reasons of files that users do not mean to be read."""
 
@@ -69,6 +70,18 @@ def read_folder(folder: Path) -> PhotoListing:
     if not listing.photos:
         raise _no_photos(folder, listing)
     return listing
+
+
+def unread_reason(picture: Path, folder: Path | None = None) -> str | None:
+    """Why a picture below ``folder`` is not read, where nothing depends on its class; None where it is read."""
+    if folder is not None and any(map(_is_system, picture.relative_to(folder).parents)):
+        return _HIDDEN
+    if picture.name.startswith("."):
+        return _HIDDEN_FILE
+    suffix = picture.suffix.lower()
+    if suffix not in PICTURE_SUFFIXES:
+        return f"{suffix} is not read"
+    return None if picture.is_file() else _NOT_REGULAR
 
 
 def _parts(folder: Path) -> dict[str, Path]:
@@ -119,14 +132,14 @@ def _skip_in_class(path: Path, part: str | None, label: str) -> Iterator[Skipped
     """An entry of a class folder that is no photo."""
     if path.is_dir():
         reason = _HIDDEN if _is_system(path) else _TOO_DEEP
-        yield from (SkippedFile(picture, reason, part, label) for picture in _pictures_below(path))
+        yield from (SkippedFile(picture, reason, part, label) for picture in pictures_below(path))
     elif path.name.startswith("."):
-        if _is_picture_name(path.name):
+        if is_picture_name(path.name):
             yield SkippedFile(path, _HIDDEN_FILE, part, label)
     elif path.name.lower() not in _SYSTEM_FILES:
         suffix = path.suffix.lower()
         reason = f"{suffix} is not read" if suffix else "no suffix"
-        yield SkippedFile(path, "not a regular file" if suffix in PICTURE_SUFFIXES else reason, part, label)
+        yield SkippedFile(path, _NOT_REGULAR if suffix in PICTURE_SUFFIXES else reason, part, label)
 
 
 def _skip_outside(root: Path, listing: PhotoListing, known: set[Path], reason: str) -> None:
@@ -136,8 +149,8 @@ def _skip_outside(root: Path, listing: PhotoListing, known: set[Path], reason: s
             continue
         if path.is_dir():
             why = _HIDDEN if _is_system(path) else reason
-            listing.skipped.extend(SkippedFile(picture, why) for picture in _pictures_below(path))
-        elif _is_picture_name(path.name):
+            listing.skipped.extend(SkippedFile(picture, why) for picture in pictures_below(path))
+        elif is_picture_name(path.name):
             listing.skipped.append(SkippedFile(path, _HIDDEN_FILE if path.name.startswith(".") else reason))
 
 
@@ -168,10 +181,11 @@ def _entries(folder: Path) -> list[Path]:
         ) from error
 
 
-def _pictures_below(folder: Path) -> Iterator[Path]:
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """The files in a folder and its subfolders whose names are those of pictures, whether they are read or not."""
     for root, folders, names in os.walk(folder):
         folders.sort()
-        yield from (Path(root, name) for name in sorted(names) if _is_picture_name(name))
+        yield from (Path(root, name) for name in sorted(names) if is_picture_name(name))
 
 
 def _is_system(folder: Path) -> bool:
@@ -182,5 +196,6 @@ def _is_photo(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _is_picture_name(name: str) -> bool:
+def is_picture_name(name: str) -> bool:
+    """Whether a file's name ends as that of a picture, in a format that is read or in another."""
     return Path(name).suffix.lower() in PICTURE_SUFFIXES | _OTHER_PICTURES

@@ -8,15 +8,18 @@ The columns are separated by commas, tabs or semicolons, which Excel writes wher
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 from linnet_devices.errors import LinnetError, nearest
+from linnet_runtime.files import read_regular
 from linnet_runtime.photo_file import PARTS, PhotoFile, label_named, part_named
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
 
 TABLE_SUFFIXES = (".csv", ".tsv")
 GROUP = "group"
+_MOST_BYTES = 1 << 30  # a row has about a hundred
 _SEPARATORS = ",\t;"
 _NAMED = 8  # lines of an error
 
@@ -38,12 +41,12 @@ def read_table(table: Path, group_column: str | None) -> list[PhotoFile]:
         LinnetError: no such file or column, no row, or a bad one, by its line number.
     """
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            separator = _separator(file.readline())
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=separator, skipinitialspace=True, strict=True)
-            _check_columns(table, list(reader.fieldnames or []), group_column)
-            rows = [(reader.line_num, row) for row in reader]
+        lines = io.StringIO(read_regular(table, _MOST_BYTES).decode("utf-8-sig"), newline="")
+        separator = _separator(lines.readline())
+        lines.seek(0)
+        reader = csv.DictReader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+        _check_columns(table, list(reader.fieldnames or []), group_column)
+        rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         got = error.strerror if isinstance(error, OSError) else str(error)
         raise LinnetError(str(table), got=got, expected="a table in UTF-8 with the columns path and label") from error

@@ -175,6 +175,14 @@ def save_run_photos(run: Path, spec: Preprocess, parts: dict[str, Photos]) -> No
     write_whole(run / PHOTOS, buffer.getvalue())
 
 
+def keeps_photos(folder: Path) -> bool:
+    """Whether a folder is a run with its ``photos.npz``. Raises RunError where that cannot be found out."""
+    try:
+        return (folder / PHOTOS).is_file()
+    except OSError as error:
+        raise RunError(str(folder), got=error.strerror, expected="a run, or a folder or a table of photos") from error
+
+
 def load_run_photos(run: Path, spec: Preprocess | None = None) -> dict[str, Photos]:
     """The photos of ``photos.npz`` by part. Raises RunError where they were not preprocessed as ``spec`` says."""
     path = run / PHOTOS

@@ -16,10 +16,12 @@ import msgspec
 from msgspec import inspect
 
 from linnet_devices.errors import LinnetError, nearest
+from linnet_runtime.files import read_regular
 
 Table = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
+_MOST_BYTES = 10_000_000
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -61,7 +63,7 @@ def read_toml(
 ) -> tuple[Table, str]:
     """The tables of a file, and its text. Raises ``error`` where it cannot be read, with the line of a syntax error."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, _MOST_BYTES).decode()
         return tomllib.loads(text), text
     except OSError as failed:
         raise error(str(path), got=failed.strerror, expected=expected) from failed

@@ -18,7 +18,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from foreign import NORMALIZED
+from foreign import NORMALIZED, mobile
 from program import Program, one_line_error
 
 SAYS = ("--color", "rgb", *NORMALIZED)
@@ -213,3 +213,49 @@ def test_a_folder_of_photos_is_no_source_and_is_to_be_trained_on(
         "photos: got a folder that is neither a run nor a SavedModel, expected a run of linnet train"
     )
     assert error.endswith("Fix: linnet train photos --out RUN makes a run of photos")
+
+
+def a_fifo(path: Path) -> None:
+    """Reading it would wait for ever."""
+    os.mkfifo(path)
+
+
+def zeros_without_end(path: Path) -> None:
+    """Reading it to its end would take all memory."""
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [a_fifo, zeros_without_end])
+@pytest.mark.parametrize("name", ["model.tflite", "model.onnx", "model.keras", "saved/saved_model.pb", "labels.txt"])
+def test_a_file_that_is_not_regular_is_refused_at_once(name: str, make: Any, tmp_path: Path, program: Program) -> None:
+    (tmp_path / "saved").mkdir()
+    make(tmp_path / name)
+    network, scores = mobile()
+    onnx.save(network.model(scores), tmp_path / "sound.onnx")
+    of_name = {"saved/saved_model.pb": tmp_path / "saved", "labels.txt": tmp_path / "sound.onnx"}
+    source = of_name.get(name, tmp_path / name)
+    says = ("--labels", tmp_path / "labels.txt", *SAYS)
+    error = one_line_error(program("convert", source, "--out", tmp_path / "x.linnet", *says, status=1))
+    assert error.startswith(f"{tmp_path / name if name == 'labels.txt' else source}: got not a regular file, expected ")
+    assert not (tmp_path / "x.linnet").exists()
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a" * 300 + ".tflite"])
+def test_a_name_that_is_too_long_is_one_line_that_names_it(name: str, tmp_path: Path, program: Program) -> None:
+    """A name has at most 255 bytes."""
+    error = one_line_error(program("convert", tmp_path / name, "--out", tmp_path / "x.linnet", status=1))
+    assert error.startswith(f"{tmp_path / name}: got File name too long, expected a run of linnet train")
+
+
+@pytest.mark.parametrize("bad", ["source", "out", "folder"])
+def test_a_path_that_is_not_utf8_is_one_line(bad: str, tmp_path: Path, program: Program) -> None:
+    """The converters and engines open no such file."""
+    name = os.fsdecode(b"Sch\xe4den")
+    source = tmp_path / {"source": f"{name}.tflite", "folder": f"{name}/model.tflite"}.get(bad, "model.tflite")
+    source.parent.mkdir(exist_ok=True)
+    source.write_bytes(b"TFL3")
+    out = tmp_path / (f"{name}.linnet" if bad == "out" else "x.linnet")
+    error = one_line_error(program("convert", source, "--out", out, status=1))
+    assert rf"{tmp_path}/Sch\xe4den" in error
+    assert ": got a path that is not UTF-8, expected UTF-8, because the converters open no other" in error
+    assert not out.exists()

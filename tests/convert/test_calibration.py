@@ -70,6 +70,12 @@ def test_a_folder_that_shares_no_class_with_the_model_is_refused(folder: Path) -
     assert "got classes blue, green, red, expected some of the model's: bolt, nut" in str(error.value)
 
 
+def test_photos_that_are_not_read_are_counted_and_named(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "train" / "red" / "IMG_1.HEIC").touch()
+    assert len(load_calibration(folder, LABELS, SPEC)) == 27
+    assert caplog.messages == ["1 file not read: .heic is not read (1): train/red/IMG_1.HEIC"]
+
+
 def test_photos_of_other_classes_are_left_out_with_a_word(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "linnet"):
         found = load_calibration(folder, ("green", "white"), SPEC)

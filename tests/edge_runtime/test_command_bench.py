@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from subprocess import Popen
 
+import cv2
+import numpy as np
 import pytest
 
 from program import PATIENCE_S, linnet, one_line_error
@@ -87,6 +89,33 @@ def test_a_damaged_bundle_is_one_error(tmp_path: Path) -> None:
     done = linnet("bench", tmp_path, "--quick", status=1)
     assert "expected a bundle, which is a folder with bundle.json" in one_line_error(done)
     assert done.stdout == ""
+
+
+def photo_of_class(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tobytes())
+
+
+def test_wrong_photos_are_one_error_before_anything_is_timed(small_bundle: Path, tmp_path: Path) -> None:
+    photo_of_class(tmp_path / "photos", "spring/0.png")
+    done = linnet("bench", small_bundle, "--device", "fake", "--data", tmp_path / "photos", status=1)
+    assert one_line_error(done) == f"{tmp_path / 'photos'}: got classes spring, expected only bolt, nut, washer"
+    assert done.stdout == ""
+
+
+def test_photos_that_are_not_read_are_counted_and_named(small_bundle: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for name in ("bolt/0.png", "nut/1.png"):
+        photo_of_class(photos, name)
+    for name in ("broken.jpg", "IMG_1.heic"):
+        (photos / "bolt" / name).touch()
+    done = linnet("bench", small_bundle, "--device", "fake", "--quick", "--data", photos, "--json")
+    [row] = json.loads(done.stdout)["results"]
+    assert row["accuracy"]["n"] == 2
+    assert done.stderr.splitlines() == [
+        "WARNING: 1 file not read: .heic is not read (1): bolt/IMG_1.heic",
+        f"WARNING: left out: {photos}/bolt/broken.jpg: got an empty file, expected a picture",
+    ]
 
 
 def start_bench(bundle: Path, *arguments: str, program: tuple[str, ...] = ("-m", "linnet_runtime.cli")) -> Popen[str]:

@@ -141,6 +141,40 @@ def test_pictures_come_in_the_order_of_their_names_whatever_the_file_systems(tmp
         assert brightness(read_all(open_source(str(uri)))) == in_order
 
 
+@pytest.mark.parametrize("pattern", ["", "*", "**/*"])
+def test_pictures_of_a_format_that_is_not_read_are_counted_and_named(
+    pattern: str, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As iPhones write them; a text is no picture, and nobody misses it."""
+    (folder / "broken.png").unlink()
+    for name in ("IMG_1.HEIC", "IMG_2.HEIC", "raw.dng"):
+        (folder / name).write_bytes(b"\0\0\0\x18ftypheic")
+    with caplog.at_level(logging.WARNING, "linnet"):
+        assert brightness(read_all(open_source(str(folder / pattern))))[:2] == [10, 20]
+    assert caplog.messages == [
+        f"3 files not read: .heic is not read (2): {folder}/IMG_1.HEIC, {folder}/IMG_2.HEIC; "
+        f".dng is not read (1): {folder}/raw.dng"
+    ]
+
+
+def test_a_folder_of_such_pictures_alone_is_an_error_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    line = r"got no pictures: 1 file not read: \.heic is not read \(1\): .*IMG_1\.HEIC, expected files \.avif"
+    with pytest.raises(SourceError, match=line):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "name", ["__MACOSX/._a.jpg", "@eaDir/a.jpg/SYNOFILE_THUMB_M.jpg", ".thumbnails/a.jpg", ".a.jpg"]
+)
+def test_pictures_that_a_system_makes_are_no_frames(name: str, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "broken.png").unlink()
+    (folder / "below" / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / "below" / name).write_bytes(cv2.imencode(".jpg", grey(90))[1].tobytes())
+    assert brightness(read_all(open_source(str(folder)))) == [10, 20, 30]
+    assert not caplog.messages
+
+
 def test_pictures_that_are_all_broken_are_an_error(folder: Path) -> None:
     source = open_source(str(folder / "broken*"))
     with pytest.raises(SourceError, match=r"broken\*: got no picture that can be read, expected at least one"):

@@ -78,6 +78,16 @@ def test_several_at_once_come_in_the_order_of_their_names(folder: Path) -> None:
     assert values(source, 3) == [ord("a"), ord("b"), ord("c")]
 
 
+def test_the_first_picture_of_a_format_that_is_not_read_is_named(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = open_source(f"watch:{folder}")
+    for name in ("1.heic", "2.HEIC", ".3.dng"):
+        (folder / name).write_bytes(b"\0\0\0\x18ftypheic")
+        assert values(source, 0) == []
+    assert caplog.messages == [f"left out: {folder / '1.heic'}: .heic is not read"]
+
+
 def test_a_picture_that_is_renamed_into_the_folder_is_new_and_one_that_is_renamed_in_it_is_not(folder: Path) -> None:
     source = open_source(f"watch:{folder}")
     (folder.parent / "old.png").write_bytes(png(5))

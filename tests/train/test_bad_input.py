@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -209,3 +210,28 @@ def test_a_wrong_set_of_arguments_is_a_usage_error_with_the_right_line(
 ) -> None:
     error = one_line_error(program("train", *arguments, status=2))
     assert error == f"linnet train: got {got}, expected DATA with --out RUN, or --resume RUN alone. Fix: {fix}"
+
+
+def test_a_link_to_itself_is_one_line(tmp_path: Path, program: Program) -> None:
+    (tmp_path / "photos").symlink_to("photos")
+    error = one_line_error(program("train", tmp_path / "photos", "--out", tmp_path / "run", *TINY, status=1))
+    assert "photos: got no such folder, expected a folder with a folder of photos" in error
+
+
+def test_a_name_that_is_too_long_is_one_line(easy_photos: Path, tmp_path: Path, program: Program) -> None:
+    """A name has at most 255 bytes."""
+    path = tmp_path / ("a" * 300)
+    for data, out in ((path, tmp_path / "run"), (path.with_suffix(".csv"), tmp_path / "run"), (easy_photos, path)):
+        error = one_line_error(program("train", data, "--out", out, *TINY, status=1))
+        assert "File name too long" in error
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["photos.csv", "recipe.toml"])
+def test_a_fifo_that_nobody_writes_to_is_refused_at_once(
+    name: str, easy_photos: Path, tmp_path: Path, program: Program
+) -> None:
+    os.mkfifo(tmp_path / name)
+    data = (tmp_path / name,) if name == "photos.csv" else (easy_photos, "--recipe", tmp_path / name)
+    error = one_line_error(program("train", *data, "--out", tmp_path / "run", *TINY, status=1))
+    assert error.startswith(f"{tmp_path / name}: got not a regular file, expected a ")

@@ -14,8 +14,7 @@ import keras
 import msgspec
 
 from linnet_devices.api import Logits
-from linnet_runtime.files import refuse_existing
-from linnet_runtime.photo_file import is_utf8
+from linnet_runtime.files import refuse_existing, require_utf8
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.run_files import (
     AUGMENTATION,
@@ -113,13 +112,7 @@ def new_run(recipe: Recipe, run: Path) -> Iterator[None]:
 
 def _check_paths(recipe: Recipe, run: Path) -> None:
     for path in (recipe.data, run):
-        if not is_utf8(path):
-            raise TrainingError(
-                str(path),
-                got="a path that is not UTF-8",
-                expected="UTF-8, because the run's files name it",
-                fix="rename the folder",
-            )
+        require_utf8(path, "the run's files name it", TrainingError)
 
 
 def _make_directory(run: Path) -> None:

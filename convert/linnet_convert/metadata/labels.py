@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from linnet_convert.errors import ConversionError
+from linnet_runtime.files import read_regular
 
 logger = logging.getLogger("linnet")
 
@@ -41,8 +42,7 @@ class _Label:
 def read_labels(path: Path, outputs: int) -> tuple[str, ...]:
     """The labels in a file, for a model with that many outputs. See ``parse_labels``."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+        data = read_regular(path, _MOST_BYTES)
     except OSError as error:
         raise ConversionError(str(path), got=error.strerror, expected=_EXPECTED) from error
     return parse_labels(data, str(path), outputs)

@@ -14,6 +14,7 @@ from linnet_convert.sources.api import Source
 from linnet_convert.sources.file import FileSource
 from linnet_convert.sources.signature import Stated, signature
 from linnet_devices.chatter import no_chatter
+from linnet_runtime.files import open_regular
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.run_files import CONFIG, METRICS
 
@@ -33,6 +34,7 @@ _SOURCES = {
     "keras": "linnet_convert.sources.keras:KerasSource",
     "saved_model": "linnet_convert.sources.saved_model:SavedModelSource",
 }
+_SAVED_MODEL = "saved_model.pb"
 _EXPECTED = "a run of linnet train, a SavedModel, or a file " + ", ".join(_SUFFIXES)
 
 
@@ -48,7 +50,10 @@ def open_source(path: Path, stated: Stated, *, data: Path | None, calibrate: Pat
     Raises:
         ConversionError: it cannot be read or used, or neither it nor the user states what has to be known.
     """
-    kind = _kind(path)
+    try:
+        kind = _kind(path)
+    except OSError as error:
+        raise ConversionError(str(path), got=error.strerror, expected=_EXPECTED) from error
     if kind is not None:
         return _open_file(path, kind, stated, data, calibrate)
     if not path.exists():
@@ -71,8 +76,7 @@ def open_source(path: Path, stated: Stated, *, data: Path | None, calibrate: Pat
 
 def _open_file(path: Path, kind: Kind, stated: Stated, data: Path | None, calibrate: Path | None) -> Source:
     try:
-        path.stat()
-        with path.open("rb") if path.is_file() else (path / "saved_model.pb").open("rb") as file:
+        with open_regular(path / _SAVED_MODEL if path.is_dir() else path) as file:
             file.read(1)
     except OSError as error:
         raise ConversionError(str(path), got=error.strerror, expected=_EXPECTED) from error
@@ -92,7 +96,7 @@ def _open_file(path: Path, kind: Kind, stated: Stated, data: Path | None, calibr
 
 def _kind(path: Path) -> Kind | None:
     """None for a run."""
-    if (path / "saved_model.pb").exists():
+    if (path / _SAVED_MODEL).exists():
         return "saved_model"
     if path.is_dir() or (not path.exists() and not path.suffix):
         return None

@@ -1,7 +1,8 @@
 """One row of the benchmark, measured in a separate process so that its memory and load time are that row's alone.
 
-Run as ``python -m linnet_runtime.bench.measure LIFE`` with a ``Job`` as JSON on standard input. It prints the row as
-JSON, or ``{"error": …}`` with exit status 1. LIFE is the descriptor of a pipe that closes when the parent ends.
+Run as ``python -m linnet_runtime.bench.measure LIFE`` with a ``Job`` as a line of JSON on standard input, and behind it
+the photos' pixels. It prints the row as JSON, or ``{"error": …}`` with exit status 1. LIFE is the descriptor of a pipe
+that closes when the parent ends.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -18,8 +20,8 @@ from numpy.typing import NDArray
 from linnet_devices.api import LinnetError, Logits, OpenOptions, Pixels
 from linnet_devices.isolated import IsolatedSession
 from linnet_devices.lifeline import end_with
-from linnet_runtime.bundle import Bundle, open_bundle
-from linnet_runtime.labelled_photos import load_labelled_photos
+from linnet_runtime.bundle import open_bundle
+from linnet_runtime.photos import Photos
 from linnet_runtime.proof.intervals import latency_summary
 from linnet_runtime.sessions import PrecisionChoice, open_session
 
@@ -36,15 +38,16 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precision: PrecisionChoice
     threads: int | None
     """The number of threads of a CPU engine; None for the engine's default."""
-    data: str | None
-    """A folder of labelled photos or a run; without it no accuracy is measured."""
+    labels: tuple[int, ...]
+    """The label of each photo on standard input, an index into the model's labels; without photos no accuracy is
+    measured."""
     warm_up_s: float
     """Seconds before the measurement."""
     measure_s: float
     """Seconds of the measurement."""
 
 
-def measure(job: Job) -> dict[str, object]:
+def measure(job: Job, photos: BinaryIO) -> dict[str, object]:
     """Opens the bundle, warms it up, times one picture at a time and then classifies the photos."""
     bundle = open_bundle(Path(job.bundle))
     size = (_PICTURES, bundle.preprocess.height, bundle.preprocess.width, 3)
@@ -56,7 +59,7 @@ def measure(job: Job) -> dict[str, object]:
         first = time.perf_counter()
         _time_runs(session.run, pictures, job.warm_up_s)
         latencies = _time_runs(session.run, pictures, job.measure_s)
-        # Read before the photos, which a device would not hold in memory.
+        # Noted before the photos are read, which a device would not hold in memory.
         peak_rss_mb = _peak_rss_mb("self") + (_peak_rss_mb(session.pid) if isinstance(session, IsolatedSession) else 0)
         return {
             "device": session.device,
@@ -70,7 +73,7 @@ def measure(job: Job) -> dict[str, object]:
             "load_ms": (loaded - started) * 1e3,
             "first_ms": (first - loaded) * 1e3,
             "peak_rss_mb": peak_rss_mb,
-            "accuracy": _accuracy(session.run, bundle, Path(job.data)) if job.data else None,
+            "accuracy": _accuracy(session.run, _read_photos(photos, job, size[1:])) if job.labels else None,
         }
 
 
@@ -86,8 +89,12 @@ def _time_runs(run: Callable[[Pixels], Logits], pictures: Pixels, seconds: float
     return np.array(times)
 
 
-def _accuracy(run: Callable[[Pixels], Logits], bundle: Bundle, data: Path) -> dict[str, float]:
-    photos = load_labelled_photos(data, bundle.labels, bundle.preprocess)
+def _read_photos(file: BinaryIO, job: Job, shape: tuple[int, ...]) -> Photos:
+    pixels = np.frombuffer(file.read(), np.uint8).reshape(len(job.labels), *shape)
+    return Photos(pixels, np.array(job.labels, np.int64))
+
+
+def _accuracy(run: Callable[[Pixels], Logits], photos: Photos) -> dict[str, float]:
     best_five = np.argsort(-run(photos.pixels), axis=1, kind="stable")[:, :5]
     correct = best_five == photos.labels[:, None]
     return {"top1": float(correct[:, 0].mean()), "top5": float(correct.any(axis=1).mean()), "n": len(photos)}
@@ -104,11 +111,11 @@ def _peak_rss_mb(process: int | str | None) -> float:
 def main() -> int:
     """Reads a job, prints its row and returns the exit status."""
     end_with(int(sys.argv[1]))
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     try:
-        row = measure(job)
+        row = measure(job, sys.stdin.buffer)
     except LinnetError as error:
-        row = {"error": str(error)}
+        row = {"error": error.line(options=True)}
     sys.stdout.buffer.write(msgspec.json.encode(row))
     return 1 if "error" in row else 0
 

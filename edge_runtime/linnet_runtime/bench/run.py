@@ -12,12 +12,16 @@ import msgspec
 from linnet_runtime.bench.measure import Job
 
 
-def run_jobs(jobs: list[Job]) -> Iterator[dict[str, object]]:
+def run_jobs(jobs: list[Job], pixels: bytes = b"") -> Iterator[dict[str, object]]:
     """Measures each job in a separate process. A row is as ``measure`` returns it, or has "device", "precision" and
     "error" where the job could not be run.
+
+    Args:
+        jobs: the measurements.
+        pixels: the photos of the jobs' labels, uint8 RGB [N, H, W, 3] of the model's size.
     """
     for job in jobs:
-        child = _run_child(job)
+        child = _run_child(job, pixels)
         try:
             row: dict[str, object] = msgspec.json.decode(child.stdout)
         except msgspec.DecodeError:
@@ -26,12 +30,12 @@ def run_jobs(jobs: list[Job]) -> Iterator[dict[str, object]]:
         yield {"device": job.device, "precision": job.precision, **row}
 
 
-def _run_child(job: Job) -> subprocess.CompletedProcess[bytes]:
+def _run_child(job: Job, pixels: bytes) -> subprocess.CompletedProcess[bytes]:
     life, held = os.pipe()  # the child ends when the pipe closes, as it does when this process is killed
     try:
         return subprocess.run(
             [sys.executable, "-m", "linnet_runtime.bench.measure", str(life)],
-            input=msgspec.json.encode(job),
+            input=b"\n".join((msgspec.json.encode(job), pixels)),
             capture_output=True,
             pass_fds=[life],
             check=False,

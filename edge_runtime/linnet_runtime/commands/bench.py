@@ -17,6 +17,7 @@ from linnet_runtime.bench.run import run_jobs
 from linnet_runtime.bundle import open_bundle
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, precision_option, threads_option
 from linnet_runtime.commands.tables import plain_table, print_table
+from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.machine import host
 from linnet_runtime.sessions import PrecisionChoice, choose_precision, warn_of_float
 
@@ -46,19 +47,21 @@ def bench(
     Each row is measured in a separate process. The latency is that of inference on preprocessed pictures; linnet run
     measures each stage from the camera to the label.
     """
-    opened = open_bundle(bundle)  # a damaged bundle is one error, not one for each row
+    opened = open_bundle(bundle)  # a damaged bundle is one error, not one for each row, and so are wrong photos
     chosen = choose_precision(opened, precision)
     warm_up, seconds = _QUICK_SECONDS if quick else _SECONDS
     names = [name for group in device.split(",") for name in expand(group.strip())]
     for name in names:
         if name not in known_names():
             load_device(name)  # raises an error that names the nearest
-    jobs = [Job(str(bundle), name, chosen, threads, str(data) if data else None, warm_up, seconds) for name in names]
+    photos = load_labelled_photos(data, opened.labels, opened.preprocess) if data else None
+    labels = tuple(photos.labels.tolist()) if photos else ()
+    jobs = [Job(str(bundle), name, chosen, threads, labels, warm_up, seconds) for name in names]
     console = Console(stderr=True)
     rows = []
     with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as progress:
         task = progress.add_task("bench", total=len(jobs))
-        for row in run_jobs(jobs):
+        for row in run_jobs(jobs, photos.pixels.tobytes() if photos else b""):
             rows.append(row)
             progress.advance(task)
     failed = all("error" in row for row in rows)

@@ -16,6 +16,7 @@ only for a scheme that is not in the table.
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -107,9 +108,10 @@ def _target(uri: str) -> str | EntryPoint:
         )
     if glob.has_magic(uri):
         return _PICTURES
+    exists = os.path.lexists(uri)
     raise SourceError(
         Setting("source"),
-        got=f"{uri!r}, which does not exist",
+        got=f"{uri!r}, which " + ("is neither a regular file nor a folder" if exists else "does not exist"),
         expected=_EXPECTED,
         fix="check the path; linnet doctor lists the cameras",
     )

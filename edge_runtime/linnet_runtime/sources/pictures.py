@@ -6,6 +6,9 @@ import glob
 import logging
 from pathlib import Path
 
+from linnet_devices.errors import printable
+from linnet_runtime.photo_file import describe_skipped
+from linnet_runtime.photo_folder import IGNORED_ON_PURPOSE, is_picture_name, pictures_below, unread_reason
 from linnet_runtime.preprocess import PICTURE_SUFFIXES, PictureError, read_picture
 from linnet_runtime.sources.api import Frame, SourceError
 from linnet_runtime.sources.whole_picture import whole_picture
@@ -46,12 +49,23 @@ class PicturesSource:
 
 
 def open_pictures(uri: str) -> PicturesSource:
-    """The pictures of a folder and its subfolders, the pictures that match a pattern, or one picture."""
+    """The pictures of a folder and its subfolders, the pictures that match a pattern, or one picture. One warning names
+    the pictures whose format is not read.
+    """
     root = Path(uri)
     if root.is_file():
         return PicturesSource(uri, [root])
-    found = root.rglob("*") if root.is_dir() else map(Path, glob.glob(uri, recursive=True))  # noqa: PTH207  # the whole URI is the pattern
-    paths = sorted(path for path in found if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
+    if root.is_dir():
+        reasons = {path: unread_reason(path, root) for path in sorted(pictures_below(root))}
+    else:
+        matches = sorted(map(Path, glob.glob(uri, recursive=True)))  # noqa: PTH207  # the whole URI is the pattern
+        reasons = {path: unread_reason(path) for path in matches if is_picture_name(path.name)}
+    unread = [(printable(str(path)), reason) for path, reason in reasons.items() if reason]
+    named = [(name, reason) for name, reason in unread if reason not in IGNORED_ON_PURPOSE]
+    paths = [path for path, reason in reasons.items() if reason is None]
     if not paths:
-        raise SourceError(uri, got="no pictures", expected="files " + ", ".join(sorted(PICTURE_SUFFIXES)))
+        got = f"no pictures: {describe_skipped(unread)}" if unread else "no pictures"
+        raise SourceError(uri, got=got, expected="files " + ", ".join(sorted(PICTURE_SUFFIXES)))
+    if named:
+        logger.warning("%s", describe_skipped(named))
     return PicturesSource(uri, paths)

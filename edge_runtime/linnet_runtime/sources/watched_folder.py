@@ -8,7 +8,8 @@ import time
 from collections import deque
 from pathlib import Path
 
-from linnet_devices.errors import Setting
+from linnet_devices.errors import Setting, printable
+from linnet_runtime.photo_folder import is_picture_name
 from linnet_runtime.preprocess import PICTURE_SUFFIXES, PictureError, read_picture
 from linnet_runtime.sources.api import NO_FRAME_YET, Frame, NoFrameYet, SourceError
 from linnet_runtime.sources.whole_picture import whole_picture
@@ -37,6 +38,7 @@ class WatchedFolder:
         self._folder = folder
         self._ready: deque[tuple[Path, float, float]] = deque()  # with the time at which each was found, on both clocks
         self._growing: dict[_Version, tuple[float, float]] = {}
+        self._unread: set[str] = set()
         self._pause_s = _POLL_S
         self._looked = time.monotonic()
         try:
@@ -81,7 +83,10 @@ class WatchedFolder:
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 path = Path(entry.path)
-                if path.suffix.lower() not in PICTURE_SUFFIXES or entry.name.startswith("."):
+                if entry.name.startswith(".") or not is_picture_name(entry.name):
+                    continue
+                if path.suffix.lower() not in PICTURE_SUFFIXES:
+                    self._name_unread(path)
                     continue
                 try:
                     status = entry.stat()
@@ -90,6 +95,13 @@ class WatchedFolder:
                 if entry.is_file():
                     present[status.st_ino, status.st_mtime_ns, status.st_size] = path
         return present
+
+    def _name_unread(self, path: Path) -> None:
+        """Warns of the first picture of each format that is not read."""
+        suffix = path.suffix.lower()
+        if suffix not in self._unread:
+            self._unread.add(suffix)
+            logger.warning("left out: %s: %s is not read", printable(str(path)), suffix)
 
     def _frame(self, path: Path, found_at: float, found_monotonic: float) -> Frame | None:
         try:

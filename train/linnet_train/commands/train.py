@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -242,7 +243,7 @@ def _tables(data: Path | None, recipe: Path | None, flags: dict[str, Any], chang
         tables = merge(tables, {table: {key: value}} if table else {key: value})
     for change in changes:
         tables = merge(tables, parse_setting(change, error=TrainingError))
-    return tables if data is None else {**tables, "data": str(data.resolve())}
+    return tables if data is None else {**tables, "data": os.path.realpath(data)}
 
 
 def _watched(recipe: Recipe, run: Path, console: Console) -> Any:

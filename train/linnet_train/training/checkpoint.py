@@ -17,10 +17,12 @@ import keras
 import msgspec
 import numpy as np
 
-from linnet_runtime.files import write_whole
+from linnet_runtime.files import read_regular, write_whole
 from linnet_runtime.npz import NpzError, read_npz
 from linnet_runtime.run_files import CHECKPOINT_PREFIX, PROGRESS
 from linnet_train.errors import TrainingError
+
+_MOST_PROGRESS_BYTES = 1 << 28  # a row for each epoch
 
 
 class Progress(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -48,9 +50,11 @@ def load_progress(run: Path) -> Progress:
     """The progress of a run; a new one where there is no file. Raises TrainingError for a file that cannot be read."""
     path = run / PROGRESS
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Progress)
+        return msgspec.json.decode(read_regular(path, _MOST_PROGRESS_BYTES), type=Progress)
     except FileNotFoundError:
         return Progress()
+    except OSError as error:
+        raise TrainingError(str(path), got=error.strerror, expected="the progress that linnet train writes") from error
     except msgspec.DecodeError as error:
         raise TrainingError(str(path), got=str(error), expected="the progress that linnet train writes") from error
 
