@@ -159,6 +159,7 @@ def open_bundle(path: Path, *, absolute: bool = False) -> Bundle:
 
 def read_manifest(path: Path) -> Bundle:
     """As ``open_bundle``, with the paths that ``bundle.json`` has: relative to the bundle's folder."""
+    require_utf8(path.absolute(), "the engines open no other", BundleError)
     manifest = path / MANIFEST
     try:
         data = read_regular(manifest, _MOST_MANIFEST_BYTES)
