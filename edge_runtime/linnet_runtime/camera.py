@@ -101,6 +101,14 @@ class PreparedFrame:
     """The camera's index."""
     parts: tuple[PreparedPart, ...]
     """The regions that are to be classified; at least one."""
+    max_age_ms: float | None
+    """The camera's limit."""
+
+    def is_too_old(self) -> bool:
+        """Whether it, or a result of it, is to be dropped."""
+        if self.max_age_ms is None:
+            return False
+        return (time.monotonic() - self.parts[0].picture.captured_monotonic) * 1e3 > self.max_age_ms
 
 
 class CameraReader:
@@ -227,7 +235,7 @@ class CameraReader:
             if trigger.due(pixels, frame.captured_monotonic, requested=requested):
                 prepared = self._classifier.prepare(pixels, color=frame.color)
                 parts.append(PreparedPart(i, replace(frame, pixels=pixels), prepared))
-        return PreparedFrame(self._index, tuple(parts)) if parts else None
+        return PreparedFrame(self._index, tuple(parts), self.settings.max_age_ms) if parts else None
 
     def _note_too_small(self, region: int, frame: Frame, error: LinnetError) -> None:
         """A camera that is opened again may have smaller frames. Raises the error at the first frame: a mistake."""

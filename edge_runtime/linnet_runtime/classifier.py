@@ -72,6 +72,26 @@ class Prepared:
     """Milliseconds that preprocessing took."""
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What the model gave for a prepared picture, before anything is made of it."""
+
+    logits: Logits
+    """float32 [classes], in the order of the bundle's labels."""
+    independent: bool
+    """As in ``Classification``."""
+    device: str
+    """The name of the device that ran the model."""
+    artifact: str
+    """The name of the model's file."""
+    preprocess_ms: float
+    """Milliseconds that preprocessing took."""
+    inference_ms: float
+    """Milliseconds that the device took."""
+    canary_passed_at: float | None
+    """As in ``Classification``."""
+
+
 class Classifier(Closable):
     """An open bundle. Use it as a context manager, or close it. Several threads may use it: pictures are prepared side
     by side, and the device runs the model for one of them at a time.
@@ -127,10 +147,10 @@ class Classifier(Closable):
             LinnetError: another dtype or shape.
             DeviceError: the device failed.
         """
-        return self.classify_prepared(self.prepare(picture, color=color))
+        return self.label(self.run_prepared(self.prepare(picture, color=color)))
 
     def prepare(self, picture: NDArray[np.uint8], *, color: Color) -> Prepared:
-        """The first half of ``classify``: the bundle's preprocessing, which needs no device.
+        """The first part of ``classify``: the bundle's preprocessing, which needs no device.
 
         Raises:
             LinnetError: another dtype or shape than ``classify`` takes.
@@ -139,8 +159,8 @@ class Classifier(Closable):
         pixels = preprocess(picture, self.bundle.preprocess, color=color)[None]
         return Prepared(pixels, (time.perf_counter() - started) * 1e3)
 
-    def classify_prepared(self, prepared: Prepared) -> Classification:
-        """The second half of ``classify``: the model on the device, and the label.
+    def run_prepared(self, prepared: Prepared) -> Outputs:
+        """The second part of ``classify``: the model on the device.
 
         Raises:
             DeviceError: the device failed.
@@ -148,29 +168,40 @@ class Classifier(Closable):
         with self._running:
             started = time.perf_counter()
             logits = self.session.run(prepared.pixels)[0]
-            inferred = time.perf_counter()
+            inference_ms = (time.perf_counter() - started) * 1e3
             model, device = self.session.model, self.session.device
             self._warn_of_float()
             supervised = self.session if isinstance(self.session, SupervisedSession) else None
             canary_passed_at = supervised.canary_passed_at if supervised else None
-        independent = model.output.is_independent
-        probability = probabilities(logits, self.bundle.temperature, independent=independent)
+        return Outputs(
+            logits=logits,
+            independent=model.output.is_independent,
+            device=device,
+            artifact=model.path.rpartition("/")[2],  # pathlib takes 0.05 ms
+            preprocess_ms=prepared.preprocess_ms,
+            inference_ms=inference_ms,
+            canary_passed_at=canary_passed_at,
+        )
+
+    def label(self, outputs: Outputs) -> Classification:
+        """The third part of ``classify``: the probabilities and the label, which need no device."""
+        started = time.perf_counter()
+        probability = probabilities(outputs.logits, self.bundle.temperature, independent=outputs.independent)
         top = top_classes(probability, self.bundle.labels)
-        decided = time.perf_counter()
         return Classification(
             label=top[0][0],
             probability=top[0][1],
             top=top,
-            independent=independent,
-            logits=logits,
-            device=device,
-            artifact=model.path.rpartition("/")[2],  # pathlib takes 0.05 ms
+            independent=outputs.independent,
+            logits=outputs.logits,
+            device=outputs.device,
+            artifact=outputs.artifact,
             stages_ms={
-                "preprocess": prepared.preprocess_ms,
-                "inference": (inferred - started) * 1e3,
-                "decision": (decided - inferred) * 1e3,
+                "preprocess": outputs.preprocess_ms,
+                "inference": outputs.inference_ms,
+                "decision": (time.perf_counter() - started) * 1e3,
             },
-            canary_passed_at=canary_passed_at,
+            canary_passed_at=outputs.canary_passed_at,
         )
 
     def listen(self, listener: Callable[[DeviceEvent], object]) -> Callable[[], None]:

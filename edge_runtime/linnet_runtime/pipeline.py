@@ -11,9 +11,10 @@ from contextlib import ExitStack
 
 from linnet_devices.closable import Closable
 from linnet_runtime.bundle import Bundle
-from linnet_runtime.camera import Camera, CameraReader, CameraSettings, PreparedFrame, PreparedPart
-from linnet_runtime.classifier import Classification, Classifier
-from linnet_runtime.decisions.decider import Decider, Decision
+from linnet_runtime.camera import Camera, CameraReader, CameraSettings, PreparedFrame
+from linnet_runtime.classifier import Classifier
+from linnet_runtime.decisions.decider import Decider
+from linnet_runtime.device_thread import DeviceThread, Inference
 from linnet_runtime.failover.rung import DeviceEvent
 from linnet_runtime.latency_sketch import LatencySketch, RecentLatency
 from linnet_runtime.mailbox import Mailbox
@@ -39,7 +40,8 @@ NOTHING_COUNTED: dict[str, object] = {
 
 
 class Pipeline(Closable):
-    """Reads and prepares each camera's frames in a thread, and classifies them in the thread of the caller.
+    """Reads and prepares each camera's frames in a thread, runs the model on them in another one, and decides in the
+    thread of the caller.
 
     A pipeline is an iterator of ``Result`` and is used once, in a ``with`` block. A live source that gives no more
     frames is opened again, however long that takes.
@@ -72,6 +74,8 @@ class Pipeline(Closable):
         self._readers: list[CameraReader] = []
         self._too_old = 0
         self._thresholds: deque[tuple[str, float]] = deque()  # changes that the next frame makes
+        self._dropped: PreparedFrame | None = None  # the last one that was too old
+        self._classified: PreparedFrame | None = None  # the last one that became a result
         self._ages = LatencySketch()
         self._stages: dict[str, LatencySketch] = defaultdict(LatencySketch)
         self._recent: dict[str, RecentLatency] = defaultdict(RecentLatency)
@@ -85,6 +89,8 @@ class Pipeline(Closable):
             self._frames = [0] * len(self._readers)
             self._deciders = [_deciders(reader.settings, classifier.bundle) for reader in self._readers]
             self._mailbox = Mailbox[PreparedFrame, Event]([reader.keeps_all for reader in self._readers])
+            self._device = DeviceThread(self._mailbox, classifier, keeps_all=self.keeps_all)
+            opened.callback(self._device.close)
             opened.callback(self._mailbox.close)
             self._stop_listening = classifier.listen(self._note_device)
             for reader in self._readers:
@@ -94,12 +100,16 @@ class Pipeline(Closable):
 
     def __iter__(self) -> Iterator[Result]:
         try:
-            while (taken := self._mailbox.get()) is not None:
-                notes, prepared = taken
-                self._report(notes)
-                if prepared is None:
+            while (inference := self._device.next()) is not None:
+                self._report(inference.events)
+                result = self._result(inference)
+                if result is None:
                     continue
-                yield from self._classify(prepared)
+                self._measure(result)
+                if self._on_result is not None:
+                    self._on_result(result)
+                self._report(result.events)
+                yield result
                 if self._most_frames is not None and self.frames_classified >= self._most_frames:
                     return
         finally:
@@ -166,44 +176,25 @@ class Pipeline(Closable):
         """The times of the last minute in milliseconds, of ``age`` and of each stage. Any thread may call it."""
         return {name: recent.summary() for name, recent in tuple(self._recent.items())}
 
-    def _classify(self, prepared: PreparedFrame) -> Iterator[Result]:
-        """The results of a frame, until it is too old."""
-        while self._thresholds:
-            name, threshold = self._thresholds.popleft()
-            for decider in self._deciders_of(name):
-                decider.change_threshold(threshold)
-        camera = prepared.camera
-        number = self._frames[camera] + 1
-        for part in prepared.parts:
-            if self._is_too_old(camera, part):
-                return
-            taken = time.monotonic()
-            classification = self._classifier.classify_prepared(part.prepared)
-            self._report(self._mailbox.first_notes())
-            if self._is_too_old(camera, part):
-                return
-            decision = self._deciders[camera][part.region].decide(classification, part.picture)
-            result = self._result(number, camera, part, taken, classification, decision)
-            self._frames[camera] = number
-            self._measure(result)
-            if self._on_result is not None:
-                self._on_result(result)
-            self._report(decision.events)
-            yield result
-
-    def _result(
-        self,
-        number: int,
-        camera: int,
-        part: PreparedPart,
-        taken: float,
-        classification: Classification,
-        decision: Decision,
-    ) -> Result:
-        settings, picture = self._readers[camera].settings, part.picture
-        wait_ms = (taken - picture.captured_monotonic) * 1e3 - part.prepared.preprocess_ms
+    def _result(self, inference: Inference) -> Result | None:
+        """What is decided from an inference; None where it has none, or where its frame is too old."""
+        frame, part, outputs = inference.frame, inference.part, inference.outputs
+        if frame is None:
+            return None
+        if part is None or outputs is None or frame.is_too_old():
+            self._too_old += frame is not self._dropped  # once, however many regions it has
+            self._dropped = frame
+            return None
+        if frame is not self._classified:
+            self._classified = frame
+            self._frames[frame.camera] += 1
+            self._change_thresholds()
+        classification, picture = self._classifier.label(outputs), part.picture
+        decision = self._deciders[frame.camera][part.region].decide(classification, picture)
+        settings = self._readers[frame.camera].settings
+        wait_ms = (inference.taken_at - picture.captured_monotonic) * 1e3 - outputs.preprocess_ms
         return Result(
-            frame=number,
+            frame=self._frames[frame.camera],
             captured_at=picture.captured_at,
             age_ms=(time.monotonic() - picture.captured_monotonic) * 1e3,
             classification=classification,
@@ -220,12 +211,11 @@ class Pipeline(Closable):
             picture=picture,
         )
 
-    def _is_too_old(self, camera: int, part: PreparedPart) -> bool:
-        limit_ms = self._readers[camera].settings.max_age_ms
-        if limit_ms is None or (time.monotonic() - part.picture.captured_monotonic) * 1e3 <= limit_ms:
-            return False
-        self._too_old += 1
-        return True
+    def _change_thresholds(self) -> None:
+        while self._thresholds:
+            name, threshold = self._thresholds.popleft()
+            for decider in self._deciders_of(name):
+                decider.change_threshold(threshold)
 
     def _measure(self, result: Result) -> None:
         self._ages.add(result.age_ms)
@@ -260,6 +250,7 @@ class Pipeline(Closable):
         self._mailbox.close()
         for reader in self._readers:
             reader.stop()
+        self._device.close()
         for reader in self._readers:
             reader.close()
 
