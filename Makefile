@@ -3,7 +3,8 @@
 # make test-LAYER  the tests of one layer: devices, edge_runtime, train, convert or packaging
 # make test-fuzz   thousands of bundles with a changed file, and requests that Schemathesis makes
 # make test-arithmetic  the tests that compute, with four kinds of float arithmetic, one after the other
-# make soak        a million frames through linnet serve, with a broker, metrics and an open page; an hour or more
+# make test-soak   200,000 frames through linnet serve, with a broker, metrics and an open page; ten minutes or more
+# make soak        the same for a million frames; an hour or more
 # make test-newest the fast tests with the newest releases of all packages; it names what breaks, and does not fail
 # make docs        the documentation's site, site/index.html
 # make test-arm64  tests of the runtime and the devices on arm64, emulated
@@ -23,7 +24,7 @@ RUNNING := $(addprefix tests/edge_runtime/,failover proof/test_swapped_models.py
 	test_classifier.py test_command_bench.py test_command_classify.py test_command_run.py)
 COMPUTING := $(addprefix tests/,devices train convert) $(RUNNING)
 
-.PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-fuzz soak docs test-arm64 clean
+.PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-fuzz test-soak soak docs test-arm64 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/linnet demo --out demo --overwrite
@@ -48,6 +49,9 @@ test-arithmetic: $(VENV)/.installed
 
 test-newest: $(VENV)/.installed
 	tests/newest/run
+
+test-soak: $(VENV)/.installed
+	$(BIN)/pytest -m soak tests/edge_runtime/test_soak.py
 
 soak: $(VENV)/.installed
 	[ -d demo/parts.linnet ] || $(BIN)/linnet demo --out demo
