@@ -1,127 +1,95 @@
-"""``linnet serve`` under more load than it can answer: what accepted requests then take, and what is refused.
+"""``linnet serve`` under twice the load that it can answer: what accepted requests then take, and what is refused.
 
     python benchmarks/serve_load.py BUNDLE
 
-A client alone, which gets at least half of what the server can answer, then requests at four times its rate, whether
-or not the ones before are answered. The picture is a frame of the rendered belt, a JPEG of 640x480.
+1. One client, which sends its next request when it is answered: the time of a request without load.
+2. The capacity: the most answers a second that such clients get, of two, three and four of them.
+3. Exactly twice the capacity, at random times, whether or not the requests before are answered.
+
+The picture is a frame of the rendered belt, a JPEG of 640x480. Server and client share the machine's cores.
 """
 
 from __future__ import annotations
 
-import http.client
-import itertools
 import json
+import os
 import re
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import cv2
-import numpy as np
 from common import Row, arguments, report
+from http_load import Answers, load
 
 from linnet_runtime.synthetic.conveyor import conveyor_frames
 
-CLIENTS = 16
-ALONE_S = 5.0
+CLIENTS = (2, 3, 4)
+CONNECTIONS = 64
+ALONE_S, CAPACITY_S = 10.0, 3.0
 
 
-class Load:
-    """Requests of several threads, each with a connection of its own: their statuses and their milliseconds."""
-
-    def __init__(self, address: str, body: bytes) -> None:
-        self.statuses: Counter[int] = Counter()
-        self.accepted_ms: list[float] = []
-        self.errors = 0
-        self._address, self._body = address, body
-        self._lock = threading.Lock()
-
-    def run(self, clients: int, wait: Callable[[], bool]) -> None:
-        """Each client asks again and again, as long as ``wait``, which it calls before, returns True."""
-        with ThreadPoolExecutor(clients) as pool:
-            for done in [pool.submit(self._client, wait) for _ in range(clients)]:
-                done.result()
-
-    def _client(self, wait: Callable[[], bool]) -> None:
-        connection = http.client.HTTPConnection(self._address, timeout=60)
-        while wait():
-            started = time.perf_counter()
-            try:
-                connection.request("POST", "/v1/classify", self._body)
-                response = connection.getresponse()
-                response.read()
-            except (OSError, http.client.HTTPException):
-                connection.close()
-                with self._lock:
-                    self.errors += 1
-                continue
-            milliseconds = (time.perf_counter() - started) * 1e3
-            with self._lock:
-                self.statuses[response.status] += 1
-                if response.status == 200:
-                    self.accepted_ms.append(milliseconds)
-        connection.close()
-
-    def row(self, what: str, seconds: float) -> Row:
-        """The figures as a row of the table."""
-        p50, p99 = np.percentile(self.accepted_ms, [50, 99]) if self.accepted_ms else (0.0, 0.0)
-        other = sum(self.statuses.values()) - self.statuses[200] - self.statuses[503] + self.errors
-        rate = sum(self.statuses.values()) / seconds
-        figures: Row = {"load": what, "requests/s": rate, "accepted": self.statuses[200], "503": self.statuses[503]}
-        return figures | {"errors": other, "p50 ms": float(p50), "p99 ms": float(p99)}
-
-
-def until(seconds: float) -> Callable[[], bool]:
-    """True for so many seconds."""
-    end = time.monotonic() + seconds
-    return lambda: time.monotonic() < end
-
-
-def at_rate(rate: float, seconds: float) -> Callable[[], bool]:
-    """Waits for the next request's time, of ``rate`` in a second, for so many seconds."""
-    started, numbers, lock = time.monotonic(), itertools.count(), threading.Lock()
-
-    def wait() -> bool:
-        with lock:
-            due = started + next(numbers) / rate
-        time.sleep(max(0.0, due - time.monotonic()))
-        return due < started + seconds
-
-    return wait
+def request_with_picture(host: str) -> bytes:
+    """A request of ``POST /v1/classify``."""
+    frame, _ = next(iter(conveyor_frames(0, 1, (480, 640), 30)))
+    picture = cv2.imencode(".jpg", frame)[1].tobytes()
+    return f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(picture)}\r\n\r\n".encode() + picture
 
 
 def resident_mb(process: int) -> float:
     """Resident memory of a process in MiB."""
-    status = Path(f"/proc/{process}/status").read_text()
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
     return int(found[1]) / 1024 if found else float("nan")
 
 
-def measure(address: str, process: int, seconds: float) -> tuple[list[Row], list[Row]]:
-    """The rows of the two loads, and those of memory."""
-    frame, _ = next(iter(conveyor_frames(0, 1, (480, 640), 30)))
-    body = cv2.imencode(".jpg", frame)[1].tobytes()
-    Load(address, body).run(1, until(1.0))  # warms up
-    alone = Load(address, body)
-    alone.run(1, until(ALONE_S))
-    rate = len(alone.accepted_ms) / ALONE_S
-    twice = Load(address, body)
-    loading = threading.Thread(target=twice.run, args=(CLIENTS, at_rate(4 * rate, seconds)))
-    loading.start()
-    time.sleep(seconds / 6)
-    early_mb = resident_mb(process)
-    loading.join()
-    memory: Row = {"memory": "server", "early MiB": early_mb, "end MiB": resident_mb(process)}
-    rows = [alone.row("one client", ALONE_S), twice.row("four times its rate", seconds)]
-    ratio: Row = {"figure": "p99 of accepted, compared with one client's"}
-    ratio["times"] = float(np.percentile(twice.accepted_ms, 99) / np.percentile(alone.accepted_ms, 99))
-    return rows, [memory, ratio]
+def processor_s(process: int) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def row(what: str, answers: Answers) -> Row:
+    refused, accepted = answers.count(503), answers.count(200)
+    other = sum(map(len, answers.milliseconds.values())) - accepted - refused
+    return {
+        "load": what,
+        "requests/s": (accepted + refused) / answers.seconds,
+        "accepted/s": accepted / answers.seconds,
+        "503": refused,
+        "errors": answers.errors + other,
+        "p50 ms": answers.percentile(50),
+        "p99 ms": answers.percentile(99),
+    }
+
+
+def measure(address: tuple[str, int], process: int, seconds: float) -> dict[str, list[Row]]:
+    """The tables."""
+    request = request_with_picture(f"{address[0]}:{address[1]}")
+    load(address, request, seconds=1.0, clients=1)  # warms up
+    alone = load(address, request, seconds=ALONE_S, clients=1)
+    closed = {clients: load(address, request, seconds=CAPACITY_S, clients=clients) for clients in CLIENTS}
+    most = max(CLIENTS, key=lambda clients: closed[clients].count(200))
+    capacity = closed[most].count(200) / CAPACITY_S
+
+    early: list[float] = []
+    timer = threading.Timer(seconds / 6, lambda: early.append(resident_mb(process)))
+    timer.start()
+    used, own = processor_s(process), time.process_time()
+    twice = load(address, request, seconds=seconds, clients=CONNECTIONS, rate=2 * capacity)
+    shares = {"server": processor_s(process) - used, "client": time.process_time() - own}
+    timer.join()
+    loads = [row("one client", alone), row(f"capacity: {most} clients", closed[most]), row("twice the capacity", twice)]
+    figures: dict[str, float] = {
+        "p99 of accepted, times that of one client": twice.percentile(99) / alone.percentile(99),
+        "memory after a sixth of the time, MiB": early[0],
+        "memory at the end, MiB": resident_mb(process),
+        "the client's latest request, ms": twice.latest_ms,
+        **{f"processor of the {who}, cores": used_s / seconds for who, used_s in shares.items()},
+    }
+    return {"Load": loads, "Twice the capacity": [{"what": what, "figure": figure} for what, figure in figures.items()]}
 
 
 def main() -> None:
@@ -135,11 +103,11 @@ def main() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             started = server.stdout.readline() if server.stdout else ""
-            address = urlsplit(json.loads(started)["serving"]).netloc
-            loads, (memory, ratio) = measure(address, server.pid, chosen.seconds)
+            served = urlsplit(json.loads(started)["serving"])
+            tables = measure((served.hostname or "", served.port or 0), server.pid, chosen.seconds)
         finally:
             server.terminate()
-    report({"Load": loads, "Memory": [memory], "Ratio": [ratio]}, chosen.out)
+    report(tables, chosen.out)
 
 
 if __name__ == "__main__":
