@@ -68,10 +68,11 @@ class Server:
         hosts = (self._settings.host, *self._settings.allow_hosts)
         app = Starlette(
             routes=[
+                # Starlette tries them in order, and this one is asked for most often.
+                Route("/v1/classify", self.classify, methods=["POST"]),
                 *self._protocol(),
                 *repository_routes(self.models, self.versions, self.bodies),
                 *self.page.routes(),
-                Route("/v1/classify", self.classify, methods=["POST"]),
                 Route("/metrics", self.metrics_text),
                 Route("/openapi.json", self.openapi),
             ],
