@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from linnet_devices.errors import LinnetError, nearest
+from linnet_devices.errors import LinnetError, Setting, nearest
 from linnet_runtime.files import read_regular
 
 Table = dict[str, Any]
@@ -84,7 +84,7 @@ def parse_setting(text: str, *, error: type[LinnetError] = SettingsError) -> Tab
             return tomllib.loads(line)
         except tomllib.TOMLDecodeError:
             continue
-    raise error(f"--set {text}", got="no setting", expected="KEY=VALUE, as a line of TOML")
+    raise error(Setting("set", text), got="no setting", expected="KEY=VALUE, as a line of TOML")
 
 
 def merge(under: Table, over: Table) -> Table:

@@ -115,7 +115,7 @@ def test_the_benchmark_of_gpus_says_what_it_ran_on(runs: Path) -> None:
 
 def test_tensorflow_has_one_device() -> None:
     assert device_count(None, 9) == device_count(1, 9) == 1
-    with pytest.raises(TrainingError, match=r"--devices: got 2, expected at most the 1 available\. Fix: KERAS"):
+    with pytest.raises(TrainingError, match=r"devices: got 2, expected at most the 1 available\. Fix: KERAS"):
         device_count(2, 32)
 
 

@@ -90,21 +90,21 @@ def test_the_head_is_what_comes_behind_the_feature_map(name: str, head: tuple[st
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"name": "MobileNetV4"}, "--model: got 'MobileNetV4', expected the name of a network, such as mobilenet_v4_"),
+        ({"name": "MobileNetV4"}, "model: got 'MobileNetV4', expected the name of a network, such as mobilenet_v4_"),
         (
             {"name": "resnet-50"},
-            "--model: got 'resnet-50', expected the name of a network, such as resnet50. Fix: linnet models ",
+            "model: got 'resnet-50', expected the name of a network, such as resnet50. Fix: linnet models ",
         ),
         (
             {"name": "mobilnet_v2"},
-            "--model: got 'mobilnet_v2', expected the name of a network, such as mobilenet_v2 or ",
+            "model: got 'mobilnet_v2', expected the name of a network, such as mobilenet_v2 or ",
         ),
-        ({"name": "transformer_xl_2048"}, "--model: got 'transformer_xl_2048', expected the name of a network. Fix: "),
-        ({"name": "mobilenet_v2", "size": 31}, "--size: got 31, expected at least 32 for mobilenet_v2"),
-        ({"name": "alexnet", "size": 62}, "--size: got 62, expected at least 63 for alexnet"),
-        ({"name": "resnet8", "alpha": 0.5}, "--alpha: got 0.5, expected none: resnet8 has one width"),
-        ({"name": "resnet8", "weights": "imagenet"}, "--weights imagenet: got resnet8, expected a network of keras"),
-        ({"name": "resnet8", "weights": "no.keras"}, "--weights: got no file 'no.keras', expected imagenet, none, or"),
+        ({"name": "transformer_xl_2048"}, "model: got 'transformer_xl_2048', expected the name of a network. Fix: "),
+        ({"name": "mobilenet_v2", "size": 31}, "size: got 31, expected at least 32 for mobilenet_v2"),
+        ({"name": "alexnet", "size": 62}, "size: got 62, expected at least 63 for alexnet"),
+        ({"name": "resnet8", "alpha": 0.5}, "alpha: got 0.5, expected none: resnet8 has one width"),
+        ({"name": "resnet8", "weights": "imagenet"}, "weights='imagenet': got resnet8, expected a network of keras"),
+        ({"name": "resnet8", "weights": "no.keras"}, "weights: got no file 'no.keras', expected imagenet, none, or"),
     ],
 )
 def test_a_mistake_gets_one_line(settings: dict[str, object], says: str) -> None:

@@ -14,6 +14,7 @@ from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from typing import Any
 
+from linnet_devices.errors import Setting
 from linnet_runtime.owned_directory import temporary_folder
 from linnet_train.errors import TrainingError
 
@@ -77,14 +78,14 @@ def device_count(asked: int | None, batch_size: int) -> int:
     count = available if asked is None else asked
     if count > available:
         fix = None if on_jax else "KERAS_BACKEND=jax shares a batch among GPUs"
-        raise TrainingError("--devices", got=count, expected=f"at most the {available} available", fix=fix)
+        raise TrainingError(Setting("devices"), got=count, expected=f"at most the {available} available", fix=fix)
     if batch_size % count:
         nearest = max(round(batch_size / count), 1) * count
         raise TrainingError(
-            "--batch-size",
+            Setting("batch_size"),
             got=batch_size,
             expected=f"a multiple of {count}, the devices that share a batch",
-            fix=f"--batch-size {nearest}, or --devices 1",
+            fix=(Setting("batch_size", nearest), Setting("devices", 1)),
         )
     return count
 

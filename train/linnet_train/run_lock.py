@@ -71,5 +71,5 @@ def _take(descriptor: int, path: Path, run: Path) -> None:
             str(run),
             got="a run to which another linnet train is writing",
             expected="a run to which no other process writes",
-            fix="wait until it ends, or choose another --out",
+            fix="wait until it ends, or choose another folder",
         )

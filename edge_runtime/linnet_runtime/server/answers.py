@@ -59,4 +59,4 @@ def error_response(error: LinnetError) -> Response:
         status, headers = 503, _BUSY
     else:
         status = 400
-    return json_response({"error": str(error)}, status, headers)
+    return json_response({"error": error.line(options=True)}, status, headers)

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from linnet_devices.api import LinnetError
+from linnet_devices.api import LinnetError, Setting
 from linnet_runtime.server.answers import Busy, HttpError, TooLarge, error_response
 
 OPEN_PATHS = frozenset({"/", "/v2/health/live", "/v2/health/ready", "/openapi.json"})
@@ -92,7 +92,7 @@ class Guard:
         """Raises HttpError for a request that must not be answered."""
         host = headers.get("host", "")
         if not self._is_own(host):
-            fix = "--allow-host NAME where that is a name of this server"
+            fix = Setting("allow_host", placeholder="NAME")
             raise WrongHost("the request's Host", got=repr(host[:100]), expected="a name of this server", fix=fix)
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from linnet_devices.api import LinnetError
+from linnet_devices.api import LinnetError, Setting
 
 WATCHDOG_S = 60
 _PRIVILEGED_PORTS = 1024
@@ -151,7 +151,7 @@ def write_unit(path: Path, text: str) -> None:
     try:
         path.write_text(text)
     except OSError as error:
-        fix = "run it with sudo, or --print"
+        fix = ("run it with sudo", Setting("print", True))
         raise LinnetError(str(path), got=error.strerror, expected="a folder that can be written", fix=fix) from error
 
 

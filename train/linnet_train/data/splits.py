@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from linnet_devices.errors import nearest
+from linnet_devices.errors import Fix, Setting, nearest
 from linnet_runtime.photo_file import PARTS, PhotoFile
 from linnet_runtime.photos import class_names, photo_name
 from linnet_train.errors import TrainingError
@@ -18,6 +18,7 @@ from linnet_train.recipes.recipe import Split
 
 Indices = NDArray[np.intp]
 
+_OTHER_SPLIT: Fix = (Setting("seed", placeholder="N"), "more objects of the class")
 _GROUPS = 3  # at least, for each class: one for each part
 
 
@@ -70,10 +71,12 @@ def divide(data: Path, files: list[PhotoFile], split: Split, seed: int) -> dict[
         first = split.fold - 1 if isinstance(split.fold, int) else 0
         test, val, *train = folds[first:] + folds[:first]
         parts = {"train": np.sort(np.concatenate(train)), "val": val, "test": test}
-        _check_learnt(data, files, parts, "another --seed, or more objects of the class")
+        _check_learnt(data, files, parts, _OTHER_SPLIT)
         return parts
     if split.fold is not None:
-        raise TrainingError(str(data), got="parts of its own", expected="photos without parts, for --folds")
+        raise TrainingError(
+            str(data), got="parts of its own", expected="photos without parts, which cross-validation divides"
+        )
     if "train" not in own or len(own) == 1:
         raise TrainingError(str(data), got="only " + ", ".join(own), expected="train and test, or train and val")
     _check_learnt(data, files, own, None)
@@ -87,7 +90,7 @@ def divide(data: Path, files: list[PhotoFile], split: Split, seed: int) -> dict[
             _check_groups(data, learnt, groups[own["train"]], split)
         val, *train = _folds(labels, own["train"], groups, split, seed)
         own = {"train": np.sort(np.concatenate(train)), "val": val, "test": judged}
-        _check_learnt(data, files, own, "another --seed, or more objects of the class")
+        _check_learnt(data, files, own, _OTHER_SPLIT)
     return own
 
 
@@ -151,7 +154,7 @@ def _check_leaks(data: Path, groups: NDArray[np.intp], parts: dict[str, Indices]
                 )
 
 
-def _check_learnt(data: Path, files: list[PhotoFile], parts: dict[str, Indices], fix: str | None) -> None:
+def _check_learnt(data: Path, files: list[PhotoFile], parts: dict[str, Indices], fix: Fix | None) -> None:
     """Raises TrainingError for a class that is missing from training: all of its test photos would be wrong."""
     learnt = {files[i].label for i in parts["train"]}
     for part in PARTS[1:]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import keras
 
+from linnet_devices.errors import Setting
 from linnet_train.errors import TrainingError
 from linnet_train.models.normalization import OFFSET, SCALE
 from linnet_train.models.registry import NETWORKS, Network, network_named
@@ -46,9 +47,9 @@ def build_model(
     network = network_named(name)
     size = network.size if size is None else size
     if size < network.smallest:
-        raise TrainingError("--size", got=size, expected=f"at least {network.smallest} for {name}")
+        raise TrainingError(Setting("size"), got=size, expected=f"at least {network.smallest} for {name}")
     if network.alpha is None and alpha is not None:
-        raise TrainingError("--alpha", got=f"{alpha:g}", expected=f"none: {name} has one width")
+        raise TrainingError(Setting("alpha"), got=f"{alpha:g}", expected=f"none: {name} has one width")
     alpha = network.alpha if alpha is None else alpha
     pixels = keras.Input((size, size, 3), dtype="uint8", name="pixels")
     normalized = keras.layers.Rescaling(SCALE, OFFSET, name="normalise")(pixels)

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from linnet_devices.errors import nearest
+from linnet_devices.errors import Setting, nearest
 from linnet_train.errors import TrainingError
 from linnet_train.models.classics import alexnet, cifar_cnn, lenet5, vgg16
 from linnet_train.models.efficientnet_lite import (
@@ -270,7 +270,7 @@ def network_named(name: str) -> Network:
         longer = [known for known in NETWORKS if _letters(known).startswith(_letters(name))]
         near = (longer or nearest(name, NETWORKS, most=3))[:_MOST_NAMED]
         raise TrainingError(
-            "--model",
+            Setting("model"),
             got=repr(name),
             expected="the name of a network" + (f", such as {' or '.join(near)}" if near else ""),
             fix=f"linnet models lists all {len(NETWORKS)}",

@@ -13,6 +13,7 @@ import h5py
 import keras
 import numpy as np
 
+from linnet_devices.errors import Setting
 from linnet_train.errors import TrainingError
 from linnet_train.models.registry import Network
 from linnet_train.models.timm_weights import read_timm
@@ -47,7 +48,7 @@ def load_weights(
         source, arrays = f"{name} weights imagenet", _download(name, network, alpha, with_head=len(head) > 1)
     elif not path.is_file():
         raise TrainingError(
-            "--weights",
+            Setting("weights"),
             got=f"no file {weights!r}",
             expected="imagenet, none, or a .weights.h5, .keras or .safetensors file",
         )
@@ -89,12 +90,13 @@ def _shapes(weights: Iterable[Any]) -> str:
 
 
 def _download(name: str, network: Network, alpha: float | None, *, with_head: bool) -> Arrays:
+    timm = network.timm
     if network.application is None:
         raise TrainingError(
-            "--weights imagenet",
+            Setting("weights", "imagenet"),
             got=name,
-            expected="a network of keras.applications",
-            fix=f"--weights FILE.safetensors of timm's {network.timm.name}" if network.timm else "--weights none",
+            expected="a network of keras.applications" + (f", or a file of timm's {timm.name}" if timm else ""),
+            fix=Setting("weights", placeholder="FILE.safetensors") if timm else Setting("weights", "none"),
         )
     width = {} if alpha is None else {"alpha": alpha}
     try:
@@ -107,7 +109,7 @@ def _download(name: str, network: Network, alpha: float | None, *, with_head: bo
             f"{name}{alpha_text} weights imagenet",
             got=_first_sentence(error),
             expected="a download, which keras.applications has for some widths",
-            fix="--weights FILE, or --weights none to start from random weights",
+            fix=(Setting("weights", placeholder="FILE"), Setting("weights", "none")),
         ) from error
     return {layer.name: layer.get_weights() for layer in donor.layers}
 

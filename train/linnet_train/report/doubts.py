@@ -92,7 +92,7 @@ def _about_test(evidence: Evidence) -> Iterator[Doubt]:
             "warning",
             f"With {_count(int8.n, 'test photo')}, the 95 % interval of top-1 is wide: {_percent(int8.top1_low)} to "
             f"{_percent(int8.top1_high)}.",
-            "Add test photos (four times as many halve the interval), or cross-validate with --folds.",
+            "Add test photos (four times as many halve the interval), or cross-validate: linnet train --folds.",
         )
     if missing := [row.name for row in int8.per_class if not row.support]:
         yield Doubt(
@@ -166,7 +166,7 @@ def _about_int8(evidence: Evidence) -> Iterator[Doubt]:
             "note",
             f"int8 is {-100 * found.difference:.1f} points worse than float on the same photos "
             f"(95 % interval {-100 * found.high:.1f} to {-100 * found.low:.1f}).",
-            "Use more --qat-epochs, or another network; linnet models lists which quantize fully.",
+            "Use more epochs of quantization-aware training, or another network of linnet models that quantizes fully.",
         )
 
 

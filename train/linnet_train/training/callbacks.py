@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from linnet_devices.errors import Setting
 from linnet_train.errors import TrainingError
 from linnet_train.training.checkpoint import Progress, save_checkpoint
 from linnet_train.training.phases import Phase
@@ -127,11 +128,11 @@ class Checkpoints(keras.callbacks.Callback):
         self._next_save_at = ended_at + (ended_at - began_at) * (1 / _SAVING_SHARE - 1)
 
     def _not_finite(self, epoch: int, logs: dict[str, float]) -> TrainingError:
-        flag = "--qat-learning-rate" if self._phase.quantized else "--learning-rate"
+        rate = "qat_learning_rate" if self._phase.quantized else "learning_rate"
         kept = f"; {self._run / self._progress.weights} has the weights before it" if self._progress.weights else ""
         return TrainingError(
             f"{self._phase.name}, epoch {epoch + 1} of {self._phase.epochs}",
-            got=f"loss {logs.get('loss')}, validation loss {logs.get('val_loss')}",
-            expected="finite losses",
-            fix=f"start again with a smaller {flag}{kept}",
+            got=f"loss {logs.get('loss')}, validation loss {logs.get('val_loss')}{kept}",
+            expected="finite losses, as a smaller learning rate gives",
+            fix=Setting(rate, float(f"{self._phase.learning_rate / 10:.2g}")),
         )

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from linnet_devices.api import Logits, Pixels
+from linnet_devices.errors import Setting
 from linnet_runtime.run_files import CALIBRATION_PHOTOS, FLOAT_MODEL, QAT_MODEL
 from linnet_train.backend import validation_batch
 from linnet_train.data.dataset import Dataset
@@ -95,7 +96,7 @@ def _check_batch(recipe: Recipe, photos: Dataset) -> None:
     count = len(photos.parts["train"])
     if recipe.batch_size > count:
         raise TrainingError(
-            "--batch-size", got=recipe.batch_size, expected=f"at most {count}, the photos of the training part"
+            Setting("batch_size"), got=recipe.batch_size, expected=f"at most {count}, the photos of the training part"
         )
 
 

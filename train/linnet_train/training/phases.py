@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from linnet_devices.errors import Setting
 from linnet_train.errors import TrainingError
 from linnet_train.quantization import freeze_ranges, move_ranges
 from linnet_train.recipes.recipe import Features, Gradual, Last, Recipe, Whole
@@ -58,7 +59,12 @@ def phases_of(recipe: Recipe) -> list[Phase]:
     Raises TrainingError where layers are to keep their initial weights, and the recipe has none.
     """
     if recipe.weights == "none" and not isinstance(recipe.transfer, Whole):
-        raise TrainingError("recipe $.transfer.name", got="no weights to transfer", expected="whole, or --weights")
+        raise TrainingError(
+            "recipe $.transfer.name",
+            got="no weights to transfer",
+            expected="whole, or initial weights",
+            fix=Setting("weights", placeholder="FILE"),
+        )
     floats = [phase for phase in _float_phases(recipe) if phase.epochs]
     floats[-1] = replace(floats[-1], patience=recipe.regularization.early_stopping)
     rate, thaw = recipe.qat_learning_rate, floats[-1].prepare  # layers that are frozen in float stay frozen
