@@ -12,9 +12,9 @@ import cv2
 from edge_runtime.simulated_camera import frame_of
 
 
-def jpeg(label: int) -> bytes:
+def jpeg(label: int, side: int = 192) -> bytes:
     """A picture that the simulated device gives this label, an index."""
-    large = cv2.resize(frame_of(label).pixels, (192, 192), interpolation=cv2.INTER_NEAREST)
+    large = cv2.resize(frame_of(label).pixels, (side, side), interpolation=cv2.INTER_NEAREST)
     done, data = cv2.imencode(".jpg", large)
     assert done
     return data.tobytes()
@@ -48,7 +48,7 @@ class Answer(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def network_camera(answer: Callable[[Answer, int], None]) -> Iterator[str]:
+def network_camera(answer: Callable[[Answer, int], None], port: int = 0) -> Iterator[str]:
     """Serves with ``answer``, which gets the request and its number from 1; yields host:port."""
     requests = 0
 
@@ -59,7 +59,7 @@ def network_camera(answer: Callable[[Answer, int], None]) -> Iterator[str]:
             with contextlib.suppress(ConnectionError):  # the reader may leave first
                 answer(self, requests)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         serving.start()
         try:

@@ -78,7 +78,7 @@ def test_a_run_publishes_its_label_and_describes_itself_and_all_results_are_coun
 
 
 @needs_broker
-def test_a_broker_that_is_away_for_a_while_does_not_delay_the_stream(small_bundle: Path, tmp_path: Path) -> None:
+def test_a_broker_that_is_away_for_ten_seconds_does_not_delay_the_stream(small_bundle: Path, tmp_path: Path) -> None:
     with Broker(tmp_path) as broker:
         arguments = ("--source", "synthetic:", "--device", "fake", "--mqtt", broker.url, "--set", "mqtt.id=shed")
         with running(small_bundle, *arguments, "--set", "mqtt.interval_s=0") as process:
@@ -86,7 +86,7 @@ def test_a_broker_that_is_away_for_a_while_does_not_delay_the_stream(small_bundl
             for _ in range(10):
                 process.stdout.readline()
             broker.kill()
-            for _ in range(60):  # the lines go on
+            for _ in range(250):  # the lines go on, at 25 frames a second
                 process.stdout.readline()
             broker.start()
             reader = threading.Thread(target=lambda: [process.stdout.readline() for _ in range(60)])  # type: ignore[union-attr]
@@ -98,7 +98,7 @@ def test_a_broker_that_is_away_for_a_while_does_not_delay_the_stream(small_bundl
     mqtt = summary["sinks"]["mqtt"]
     assert mqtt["failed"] > 0
     assert sum(mqtt.values()) >= summary["frames_classified"]
-    assert summary["frames_classified"] >= 130
+    assert summary["frames_classified"] >= 320
 
 
 @needs_broker

@@ -6,6 +6,7 @@ With ``pytest -rP`` the first test tells, for each of the six faults, how long i
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -74,6 +75,34 @@ def test_a_stream_goes_on_and_the_accelerator_comes_back(
     # Wrong answers are found by the next canary, and no later.
     assert wrong == (list(range(FAILS + 1, CHECK_EVERY + 1)) if fault == "garbage" else [])
     print(f"{fault}: {first.reason}; the stream went on after {first.seconds} s")
+
+
+def test_an_accelerator_that_crashes_again_and_again_loses_no_frame_and_leaves_nothing_behind(
+    accelerators: Accelerators, bundle_folder: Path
+) -> None:
+    """As one with a loose cable does for minutes: here it is tried again at once."""
+    cycles, files = 8, []
+    limits = replace(PATIENT, first_backoff_s=0.01, longest_backoff_s=0.01, restarts_a_minute=99)
+    with Classifier.open(bundle_folder, "first,cpu", limits=limits) as classifier:
+        answering: list[str] = []
+        results = stream(classifier)
+        for _ in range(cycles):
+            for result in results:
+                answering.append(result.classification.device)
+                if answering[-1] == "first":
+                    break
+            files.append(len(os.listdir("/proc/self/fd")))
+            accelerators.fail("abort")
+            answering.append(next(results).classification.device)
+            accelerators.mend()
+        numbers = [result.frame for result in itertools.islice(results, 5)]
+        summary = classifier.session.summary()
+    assert numbers == list(range(len(answering) + 1, len(answering) + 6))  # each frame before them was answered
+    assert answering.count("first") == cycles
+    assert summary["device_failures"] == {"first": cycles}
+    assert summary["frames_repeated"] == cycles
+    assert max(files) - files[0] <= 2  # a child that is being closed or opened has some
+    assert not any(Path(f"/proc/{child}").exists() for child in accelerators.opened())
 
 
 def test_wrong_answers_never_label_a_frame(accelerators: Accelerators, bundle_folder: Path) -> None:
