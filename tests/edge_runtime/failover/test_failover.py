@@ -6,7 +6,6 @@ With ``pytest -rP`` the first test tells, for each of the six faults, how long i
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -91,7 +90,7 @@ def test_an_accelerator_that_crashes_again_and_again_loses_no_frame_and_leaves_n
                 answering.append(result.classification.device)
                 if answering[-1] == "first":
                     break
-            files.append(len(os.listdir("/proc/self/fd")))
+            files.append(len(list(Path("/proc/self/fd").iterdir())))
             accelerators.fail("abort")
             answering.append(next(results).classification.device)
             accelerators.mend()
