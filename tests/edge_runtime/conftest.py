@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,3 +24,16 @@ def classifier(small_bundle: Path) -> Iterator[Classifier]:
     """The small bundle on the simulated device."""
     with Classifier.open(small_bundle, "fake") as classifier:
         yield classifier
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """A certificate for ``localhost`` that signs itself."""
+    tool = shutil.which("openssl")
+    if tool is None:
+        pytest.skip("no openssl")
+    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    files = ("-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "certificate.pem"))
+    command = [tool, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *names, *files]
+    subprocess.run(command, check=True, capture_output=True)
+    return tmp_path

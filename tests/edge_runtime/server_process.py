@@ -34,6 +34,7 @@ class RunningServer:
     """The process and its address."""
 
     process: subprocess.Popen[str]
+    address: str
     port: int
 
     def ask(
@@ -71,7 +72,8 @@ def serving(*arguments: object, **options: Any) -> Iterator[RunningServer]:
             if not line:
                 _, errors = process.communicate(timeout=PATIENCE_S)
                 raise AssertionError(f"the server has not started: {errors}")
-            yield RunningServer(process, urlsplit(json.loads(line)["serving"]).port or 0)
+            address = json.loads(line)["serving"]
+            yield RunningServer(process, address, urlsplit(address).port or 0)
         finally:
             if process.poll() is None:
                 process.kill()

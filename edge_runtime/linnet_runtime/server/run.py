@@ -29,15 +29,33 @@ _ENDING_S = 5
 
 
 class _Protocol(H11Protocol):
-    """Closes a connection that sends no request in time: Uvicorn itself waits for ever."""
+    """Closes a connection that does not send the whole head of a request in time, whether it is its first one or a
+    later one: Uvicorn itself waits for ever for a client that sends a byte now and then.
+    """
+
+    _head_is_late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.loop.call_later(_HEADERS_S, self._close_idle)
+        self._limit_head()
 
-    def _close_idle(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._limit_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._head_is_late is not None:
+            self._head_is_late.cancel()
+
+    def _limit_head(self) -> None:
+        """Has the connection closed after a while if it is between two requests, and not if it is within one."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self._head_is_late is not None:
+                self._head_is_late.cancel()
+            self._head_is_late = None
+        elif self._head_is_late is None:
+            self._head_is_late = self.loop.call_later(_HEADERS_S, self.transport.close)
 
 
 class _Uvicorn(uvicorn.Server):

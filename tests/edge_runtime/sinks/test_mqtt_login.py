@@ -78,19 +78,6 @@ def test_a_broker_that_refuses_the_password_later_is_counted(tmp_path: Path, mon
         sink.close()
 
 
-@pytest.fixture
-def certificates(tmp_path: Path) -> Path:
-    """A certificate for ``localhost`` that signs itself."""
-    tool = shutil.which("openssl")
-    if tool is None:
-        pytest.skip("no openssl")
-    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-    files = ("-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "certificate.pem"))
-    command = [tool, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *names, *files]
-    subprocess.run(command, check=True, capture_output=True)
-    return tmp_path
-
-
 # paho-mqtt leaves the socket of a failed handshake to Python's memory management.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_tls_with_a_trusted_certificate_and_not_with_another(certificates: Path) -> None:
