@@ -56,6 +56,11 @@ DEVICES = {
         "Intel's GPU through OpenVINO",
         ("/dev/dri/renderD*", "/dev/dxg"),  # the second is Windows' for its Linux
     ),
+    "tflm": Entry(
+        "linnet_devices.tflm:Tflm",
+        "pip install --pre tflite-micro",
+        "TensorFlow Lite for Microcontrollers, as a microcontroller runs it",
+    ),
     "fake": Entry("linnet_devices.fake:Fake", "", "simulated, for tests and rehearsals: reads no model file"),
 }
 
@@ -107,6 +112,8 @@ _OTHER_NAMES = {
     "tensorrt": "ort:Tensorrt",
     "hexagon": "delegate:qnn",
     "mali": "delegate:armnn",
+    "micro": "tflm",
+    "tflitemicro": "tflm",
 }
 
 

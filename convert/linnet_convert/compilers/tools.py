@@ -39,6 +39,8 @@ class Wanted:
     """The program to find; empty for a package that Python imports."""
     module: str = ""
     """The module to find, where there is no program."""
+    options: str = ""
+    """Options that pip needs for the package, with a space behind them."""
 
     def find(self) -> Tool | None:
         """The tool; None where it is nowhere."""
@@ -65,7 +67,7 @@ class Wanted:
         """How to install it."""
         environment = f"~/{self.package}"
         return (
-            f"python3 -m venv {environment}, {environment}/bin/pip install {self.package}, "
+            f"python3 -m venv {environment}, {environment}/bin/pip install {self.options}{self.package}, "
             f"and export {VARIABLE}={environment}"
         )
 
