@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from dataclasses import replace
 
 from linnet_devices.api import DeviceError, Model, OpenOptions, Probe, Setting
 from linnet_devices.delegate import ExternalDelegate
@@ -41,7 +42,7 @@ class Coral(ExternalDelegate):
         if len(suitable) <= self._index:
             seen = f"Edge TPUs on {', '.join(buses)}" if buses else "no Edge TPU"
             return Probe(False, f"libedgetpu finds {seen}", self.preset.fix)
-        return Probe(True, details=found.details | {"hardware": f"Edge TPU on {', '.join(suitable)}"})
+        return replace(found, details=found.details | {"hardware": f"Edge TPU on {', '.join(suitable)}"})
 
     def open(self, model: Model, options: OpenOptions) -> LiteRTSession:
         if EDGETPU_OP not in operation_names(model):

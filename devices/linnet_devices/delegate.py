@@ -8,7 +8,7 @@ import ctypes
 import os
 from urllib.parse import unquote
 
-from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Probe, Setting
+from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Probe, Setting, Tier
 from linnet_devices.errors import nearest
 from linnet_devices.litert import LiteRT, LiteRTSession, create_delegate
 from linnet_devices.presets import PRESETS, Preset
@@ -16,6 +16,7 @@ from linnet_devices.session import check_placement
 
 PREFIX = "delegate:"
 _ENTRY = "tflite_plugin_create_delegate"
+_STAND_IN = "linnet_stand_in"  # what the fault kit's delegate exports
 _SUFFIXES = (".so", ".dylib", ".dll")
 
 
@@ -38,10 +39,11 @@ class ExternalDelegate:
         if self.preset.unavailable:
             return Probe(False, self.preset.unavailable, self.preset.fix)
         try:
-            library, _ = self.library()
+            library, loaded = self.library()
         except DeviceUnavailable as error:
             return Probe(False, " ".join(str(error.got).split()), self.preset.fix)
-        return Probe(True, details=engine.details | {"library": library, "hardware": self.preset.hardware})
+        tier: Tier = "stand-in" if hasattr(loaded, _STAND_IN) else "hardware"
+        return Probe(True, details=engine.details | {"library": library, "hardware": self.preset.hardware}, tier=tier)
 
     def open(self, model: Model, options: OpenOptions) -> LiteRTSession:
         library, _ = self.library()

@@ -21,7 +21,7 @@ class Fake:
     targets: tuple[str, ...] = ()
 
     def probe(self) -> Probe:
-        return Probe(True, details={"engine": "simulated"})
+        return Probe(True, details={"engine": "simulated"}, tier="stand-in")
 
     def open(self, model: Model, options: OpenOptions) -> FakeSession:
         return FakeSession(self.name, model)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from linnet_devices.api import LinnetError, Logits, OpenOptions, Pixels
 from linnet_devices.isolated import IsolatedSession
 from linnet_devices.lifeline import end_with
+from linnet_devices.registry import probe
 from linnet_runtime.bundle import open_bundle
 from linnet_runtime.photos import Photos
 from linnet_runtime.proof.intervals import latency_summary
@@ -61,17 +62,22 @@ def measure(job: Job, photos: BinaryIO) -> dict[str, object]:
         latencies = _time_runs(session.run, pictures, job.measure_s)
         # Noted before the photos are read, which a device would not hold in memory.
         peak_rss_mb = _peak_rss_mb("self") + (_peak_rss_mb(session.pid) if isinstance(session, IsolatedSession) else 0)
+        tier = probe(session.device).tier
+        times = {
+            "latency_ms": latency_summary(latencies),
+            "throughput_fps": float(len(latencies) / latencies.sum()),
+            "load_ms": (loaded - started) * 1e3,
+            "first_ms": (first - loaded) * 1e3,
+        }
         return {
             "device": session.device,
+            "tier": tier,
             "artifact": Path(session.model.path).name,
             "precision": session.model.precision,
             "threads": job.threads,
             "state": "warm",
-            "latency_ms": latency_summary(latencies),
             "runs": len(latencies),
-            "throughput_fps": float(len(latencies) / latencies.sum()),
-            "load_ms": (loaded - started) * 1e3,
-            "first_ms": (first - loaded) * 1e3,
+            **(dict.fromkeys(times) if tier == "simulator" else times),  # they say nothing about the hardware
             "peak_rss_mb": peak_rss_mb,
             "accuracy": _accuracy(session.run, _read_photos(photos, job, size[1:])) if job.labels else None,
         }

@@ -83,13 +83,10 @@ def _table(rows: list[dict[str, object]]) -> Table:
             table.add_row(str(row["device"]), f"not run: {row['error']}")
             continue
         measured = msgspec.convert(row, type=_Row)
-        latency = measured.latency_ms
         table.add_row(
             measured.device,
             measured.artifact,
-            *(f"{latency[key]:.3f}" for key in ("p50", "p90", "p99", "max")),
-            f"{measured.throughput_fps:.0f}",
-            f"{measured.load_ms:.0f}",
+            *_times(measured),
             f"{measured.peak_rss_mb:.0f}",
             f"{measured.accuracy['top1']:.4f}" if measured.accuracy else "-",
         )
@@ -97,12 +94,19 @@ def _table(rows: list[dict[str, object]]) -> Table:
 
 
 class _Row(msgspec.Struct):
-    """The part of a row that the table shows."""
+    """The part of a row that the table shows. On a simulator nothing is timed."""
 
     device: str
     artifact: str
-    latency_ms: dict[str, float]
-    throughput_fps: float
-    load_ms: float
+    latency_ms: dict[str, float] | None
+    throughput_fps: float | None
+    load_ms: float | None
     peak_rss_mb: float
     accuracy: dict[str, float] | None
+
+
+def _times(row: _Row) -> tuple[str, ...]:
+    if row.latency_ms is None or row.throughput_fps is None or row.load_ms is None:
+        return ("simulated", *"-----")
+    percentiles = (f"{row.latency_ms[key]:.3f}" for key in ("p50", "p90", "p99", "max"))
+    return (*percentiles, f"{row.throughput_fps:.0f}", f"{row.load_ms:.0f}")

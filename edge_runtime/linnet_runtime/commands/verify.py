@@ -23,6 +23,7 @@ from linnet_runtime.files import write_whole
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.gates import gate_words
 from linnet_runtime.proof.verification import Verdict, report_of, verify_bundle
+from linnet_runtime.proof.write_parity import write_parity
 
 
 @click.command(
@@ -35,6 +36,11 @@ from linnet_runtime.proof.verification import Verdict, report_of, verify_bundle
 @max_drop_option
 @click.option("--page", type=click.Path(path_type=Path), help="Write an HTML page about the comparison to this file.")
 @click.option("--device", default="cpu", show_default=True, help="The device; cpu runs each artifact in its engine.")
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Write the parity of compiled models into the bundle, and whether the device is the hardware or a simulator.",
+)
 @threads_option
 @json_option
 def verify(
@@ -43,11 +49,12 @@ def verify(
     max_drop: float | None,
     page: Path | None,
     device: str,
+    write: bool,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Runs ``verify_bundle`` and shows its verdicts; the decorator holds the command's help."""
-    for flag, value in (("--max-drop", max_drop), ("--page", page)):
+    for flag, value in (("--max-drop", max_drop), ("--page", page), ("--write", write or None)):
         if value is not None and data is None:
             raise LinnetError(flag, got="no photos", expected="photos to compare on", fix=f"--data DATA with {flag}")
     if "," in device:
@@ -56,6 +63,8 @@ def verify(
     manifest = open_bundle(bundle)
     photos = load_labelled_photos(data, manifest.labels, manifest.preprocess) if data else None
     verdicts = list(verify_bundle(bundle, photos, device=device, options=OpenOptions(threads), max_drop=max_drop))
+    if write and any(not verdict.skipped for verdict in verdicts):
+        verdicts = write_parity(bundle, verdicts)
     run = [verdict for verdict in verdicts if not verdict.skipped]
     passed = bool(run) and all(verdict.passed for verdict in run)
     if as_json:
@@ -92,6 +101,7 @@ def _row(verdict: Verdict) -> dict[str, object]:
     return {
         "path": verdict.path,
         "device": verdict.device,
+        "tier": verdict.tier,
         "agreement": found and found.agreement.value,
         "agreement_low": found and found.agreement.low,
         "agreement_high": found and found.agreement.high,
@@ -116,17 +126,18 @@ def _row(verdict: Verdict) -> dict[str, object]:
 def _table(verdicts: list[Verdict]) -> Table:
     table = plain_table(
         "",
-        ("artifact", "device", "verdict"),
+        ("artifact", "device", "on", "verdict"),
         ("canary", "agreement", "95 %", "photos", "logits off by, steps", "top-1", "photos"),
     )
     for verdict in verdicts:
         if verdict.skipped:
-            table.add_row(verdict.path or "-", verdict.device, f"not run: {verdict.skipped}")
+            table.add_row(verdict.path or "-", verdict.device, "-", f"not run: {verdict.skipped}")
             continue
         canary, found, accuracy = verdict.canary, verdict.comparison, verdict.accuracy
         table.add_row(
             verdict.path,
             verdict.device,
+            verdict.tier,
             "NOT EQUAL" if verdict.failed else "not proven" if verdict.unproven else "equal",
             f"{canary.difference:.3g} of {canary.tolerance:.3g}" if canary else "-",
             f"{found.agreement.value:.4f}" if found else "-",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from linnet_devices.api import Device, DeviceUnavailable, Logits, OpenOptions
+from linnet_devices.api import Device, DeviceUnavailable, Logits, OpenOptions, Tier
 from linnet_devices.registry import expand, load_device
 from linnet_runtime.bundle import Artifact, Bundle, open_bundle
 from linnet_runtime.bundle_files import check_file, files_of
@@ -46,6 +46,8 @@ class Verdict:
     """A step of the output where it is quantized."""
     failed: tuple[str, ...] = ()
     """The gates that it misses, in words."""
+    tier: Tier = "none"
+    """What the device runs the model on; ``"none"`` where nothing was run."""
     unproven: str = ""
     """Why nothing was proven although the artifact was run; empty where something was."""
 
@@ -96,7 +98,7 @@ def verify_bundle(
             if line := why_stale(bundle, artifact):
                 yield Verdict(shown, artifact.precision, name, failed=(line,))
             elif probe.available:
-                yield _verify(evidence, artifact, shown, engine, options)
+                yield replace(_verify(evidence, artifact, shown, engine, options), tier=probe.tier)
             else:
                 yield Verdict(shown, artifact.precision, name, skipped=f"{probe.reason}. Fix: {probe.fix}")
 
