@@ -83,6 +83,12 @@ def test_tables_scroll_within_the_page_and_text_follows_the_color_scheme(page: P
     assert fixed == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_plots_scroll_within_the_page(page: Path) -> None:
+    """Shrunk to the width of a telephone, their letters cannot be read."""
+    assert not re.search(r"<p><img", page.read_text())
+
+
 def test_a_plot_is_a_png_whatever_script_is_in_it() -> None:
     figure = Figure(figsize=(2, 1))
     figure.text(0.5, 0.5, "\u9ce5")
