@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from common import Row, arguments, median_ratio, report, time_side_by_side
+from common import Row, median_ratio, report, time_side_by_side, training_arguments
 
 from linnet_train.augment.settings import Augmentation
 from linnet_train.data.dataset import Dataset
@@ -41,13 +41,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    parser = arguments(__doc__)
-    parser.add_argument("--alpha", type=float, default=0.35, help="width multiplier")
-    parser.add_argument("--size", type=int, default=160, help="height and width of the input in pixels")
-    parser.add_argument("--batch-size", type=int, default=32, help="photos in a step")
-    parser.add_argument("--rounds", type=int, default=10, help="turns of each")
-    parser.add_argument("--repeats", type=int, default=2, help="steps in a turn")
-    args = parser.parse_args()
+    args = training_arguments(__doc__, rounds=10).parse_args()
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (args.batch_size, args.size, args.size, 3), dtype=np.uint8)
     labels = rng.integers(0, CLASSES, args.batch_size)

@@ -23,6 +23,17 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def training_arguments(description: str | None, *, rounds: int) -> argparse.ArgumentParser:
+    """``arguments``, and those of a network whose training steps are timed."""
+    parser = arguments(description)
+    parser.add_argument("--alpha", type=float, default=0.35, help="width multiplier")
+    parser.add_argument("--size", type=int, default=160, help="height and width of the input in pixels")
+    parser.add_argument("--batch-size", type=int, default=32, help="photos in a step")
+    parser.add_argument("--rounds", type=int, default=rounds, help="turns of each")
+    parser.add_argument("--repeats", type=int, default=2, help="steps in a turn")
+    return parser
+
+
 def time_side_by_side(calls: Mapping[str, Callable[[], object]], rounds: int, repeats: int) -> dict[str, list[float]]:
     """Milliseconds of one call by its name, a value a round: the median of ``repeats`` calls in a row.
 

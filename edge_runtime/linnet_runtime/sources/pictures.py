@@ -9,9 +9,9 @@ from pathlib import Path
 from linnet_devices.errors import printable
 from linnet_runtime.photo_file import describe_skipped
 from linnet_runtime.photo_folder import IGNORED_ON_PURPOSE, is_picture_name, pictures_below, unread_reason
-from linnet_runtime.preprocess import PICTURE_SUFFIXES, PictureError, read_picture
+from linnet_runtime.preprocess import PICTURE_SUFFIXES
 from linnet_runtime.sources.api import Frame, SourceError
-from linnet_runtime.sources.whole_picture import whole_picture
+from linnet_runtime.sources.whole_picture import read_whole_picture
 
 logger = logging.getLogger("linnet")
 
@@ -31,15 +31,11 @@ class PicturesSource:
 
     def read(self) -> Frame | None:
         for path in self._paths:
-            try:
-                with whole_picture(str(path)):
-                    picture = read_picture(path)
-            except PictureError as error:
-                self.skipped += 1
-                logger.warning("left out: %s", error)
-            else:
+            picture = read_whole_picture(path)
+            if picture is not None:
                 self._read_any = True
                 return Frame(picture)
+            self.skipped += 1
         if not self._read_any:
             raise SourceError(self._name, got="no picture that can be read", expected="at least one")
         return None

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from linnet_devices.errors import Setting, printable
 from linnet_runtime.photo_folder import is_picture_name
-from linnet_runtime.preprocess import PICTURE_SUFFIXES, PictureError, read_picture
+from linnet_runtime.preprocess import PICTURE_SUFFIXES
 from linnet_runtime.sources.api import NO_FRAME_YET, Frame, NoFrameYet, SourceError
-from linnet_runtime.sources.whole_picture import whole_picture
+from linnet_runtime.sources.whole_picture import read_whole_picture
 
 logger = logging.getLogger("linnet")
 
@@ -104,12 +104,9 @@ class WatchedFolder:
             logger.warning("left out: %s: %s is not read", printable(str(path)), suffix)
 
     def _frame(self, path: Path, found_at: float, found_monotonic: float) -> Frame | None:
-        try:
-            with whole_picture(str(path)):
-                picture = read_picture(path)
-        except PictureError as error:
+        picture = read_whole_picture(path)
+        if picture is None:
             self.skipped += 1
-            logger.warning("left out: %s", error)
             return None
         return Frame(picture, captured_at=found_at, captured_monotonic=found_monotonic)
 
