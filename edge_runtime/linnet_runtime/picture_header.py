@@ -24,7 +24,9 @@ Size = tuple[int, int]
 _MOST_PARTS = 10_000  # chunks, segments or boxes: a photo has tens, and a hostile file could have millions
 _WIDTH_TAG, _HEIGHT_TAG, _ORIENTATION_TAG = 0x100, 0x101, 0x112
 _TIFF_NUMBERS = {3: "H", 4: "I"}  # TIFF's SHORT and LONG
-_PNM_SIZE = re.compile(rb"P\d(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})")
+_PNM_GAP = rb"(?:\s|#[^\n]*\n)+"
+_PNM_SIZE = re.compile(rb"P\d" + _PNM_GAP + rb"(\d{1,9})" + _PNM_GAP + rb"(\d{1,9})")
+_PNM_WHITE = re.compile(rb"P[56]" + 3 * (_PNM_GAP + rb"(\d{1,9})"))
 _JPEG_NO_FRAME = (0xC4, 0xC8, 0xCC)  # tables and a reserved marker among the markers of frames, 0xC0 to 0xCF
 # The EXIF orientation that equals AVIF's (quarter turns counterclockwise, then a mirror: 0 swaps top and bottom, 1 left
 # and right, None neither).
@@ -58,6 +60,8 @@ class PictureFormat:
     """Reads the size of the stored picture from a file's content."""
     orientation: Callable[[bytes], int] | None = None
     """Reads EXIF's orientation, 1 (upright) to 8; None where OpenCV turns the picture or the format has none."""
+    white: Callable[[bytes], int | None] | None = None
+    """Reads the value of white, where a file may state another one than the largest of its 8 or 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class PictureHeader:
     """Width and height in pixels as stored, before any turn; None where the header is damaged or cut short."""
     orientation: int | None
     """EXIF's orientation, 1 (upright) to 8; None where OpenCV turns the picture or the format has none."""
+    white: int | None
+    """The value of white that the file states; None where it is the largest of its 8 or 16 bits."""
 
 
 def read_header(data: bytes) -> PictureHeader | None:
@@ -77,7 +83,8 @@ def read_header(data: bytes) -> PictureHeader | None:
     for candidate in FORMATS:
         if candidate.signature.match(data):
             orientation = _try(candidate.orientation, data, 1) if candidate.orientation else None
-            return PictureHeader(candidate, _try(candidate.size, data, None), orientation)
+            white = _try(candidate.white, data, None) if candidate.white else None
+            return PictureHeader(candidate, _try(candidate.size, data, None), orientation, white)
     return None
 
 
@@ -169,6 +176,13 @@ def _gif_size(data: bytes) -> Size:
 def _pnm_size(data: bytes) -> Size | None:
     found = _PNM_SIZE.match(data)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def _pnm_white(data: bytes) -> int | None:
+    """OpenCV scales the values of the text forms, P2 and P3, and not those of the binary ones."""
+    found = _PNM_WHITE.match(data)
+    white = int(found[3]) if found else 255
+    return None if white in (255, 65535) else white
 
 
 def _tiff_numbers(data: bytes) -> dict[int, int]:
@@ -280,7 +294,7 @@ FORMATS = (
     PictureFormat("BMP", (".bmp",), re.compile(rb"BM"), _bmp_size),
     PictureFormat("TIFF", (".tiff", ".tif"), re.compile(rb"II[*+]\0|MM\0[*+]"), _tiff_size),
     PictureFormat("GIF", (".gif",), re.compile(rb"GIF8[79]a"), _gif_size),
-    PictureFormat("PNM", (".ppm", ".pgm", ".pbm", ".pnm"), re.compile(rb"P[1-6]\s"), _pnm_size),
+    PictureFormat("PNM", (".ppm", ".pgm", ".pbm", ".pnm"), re.compile(rb"P[1-6]\s"), _pnm_size, None, _pnm_white),
     PictureFormat("JPEG 2000", (".jp2",), re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"), _jpeg2000_size),
     PictureFormat(
         "AVIF", (".avif",), re.compile(rb"....ftyp(?:....){0,12}avi[fs]", re.DOTALL), _avif_size, _avif_orientation

@@ -202,6 +202,13 @@ def _checked_header(data: bytes, name: str) -> PictureHeader:
             expected=f"at most {most} pixels",
             fix=f"a smaller picture, or {_MOST_PIXELS_VARIABLE}={width * height} in the environment",
         )
+    if header.white is not None:
+        raise PictureError(
+            name,
+            got=f"a {header.format.name} in which {header.white} is white",
+            expected="255, or 65535 in 16 bits",
+            fix="scale its values, or save it as PNG",
+        )
     return header
 
 

@@ -91,3 +91,26 @@ def test_a_format_that_opencv_is_built_without_is_an_error_that_says_so(monkeypa
         monkeypatch.setattr(cv2, "haveImageWriter", lambda _: False)
     with pytest.raises(PictureError, match=r"photo: got GIF, which OpenCV .* was built without.*Fix: save the picture"):
         decode_picture(data, "photo")
+
+
+@pytest.mark.parametrize(("kind", "white"), [("P5", 1), ("P5", 100), ("P5", 4095), ("P6", 254), ("P6", 1023)])
+def test_a_binary_pnm_in_which_another_value_is_white_is_refused(kind: str, white: int) -> None:
+    """Cameras for machine vision write 10 or 12 bits; OpenCV would give a picture that is all but black."""
+    values = np.array([0, white // 2, white] * (3 if kind == "P6" else 1), ">u2" if white > 255 else np.uint8)
+    pnm = f"{kind}\n# a camera\n3 1\n{white}\n".encode() + values.tobytes()
+    with pytest.raises(PictureError, match=rf"photo: got a PNM in which {white} is white, expected 255, or 65535"):
+        decode_picture(pnm, "photo")
+
+
+@pytest.mark.parametrize(
+    "pnm",
+    [
+        b"P5 3 1 255\n\0\x80\xff",
+        b"P5 3 1 65535\n\0\0\x80\0\xff\xff",
+        b"P6 3 1 255\n\0\0\0\x80\x80\x80\xff\xff\xff",
+        b"P2 3 1 255\n0 128 255\n",
+        b"P2 3 1 2\n0 1 2\n",
+    ],
+)
+def test_black_gray_and_white_of_a_pnm(pnm: bytes) -> None:
+    np.testing.assert_allclose(decode_picture(pnm, "photo")[0, :, 0], [0, 128, 255], atol=1)
