@@ -35,6 +35,7 @@ _SOURCES = {
     "saved_model": "linnet_convert.sources.saved_model:SavedModelSource",
 }
 _SAVED_MODEL = "saved_model.pb"
+_PATTERN = frozenset("*?[\\")
 _EXPECTED = "a run of linnet train, a SavedModel, or a file " + ", ".join(_SUFFIXES)
 
 
@@ -80,6 +81,13 @@ def _open_file(path: Path, kind: Kind, stated: Stated, data: Path | None, calibr
             file.read(1)
     except OSError as error:
         raise ConversionError(str(path), got=error.strerror, expected=_EXPECTED) from error
+    if kind == "saved_model" and _PATTERN.intersection(str(path.absolute())):
+        raise ConversionError(
+            str(path),
+            got="a SavedModel in a path with one of * ? [ \\",
+            expected="none of them, which TensorFlow takes for a pattern",
+            fix="rename the folder",
+        )
     facts = examine(kind, path, stated.sides)
     if calibrate is not None and (facts.precision == "int8" or kind == "openvino"):
         got = "a model that is int8 already" if facts.precision == "int8" else "an IR, which becomes nothing else"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import openvino
@@ -43,7 +44,9 @@ def write_ir(onnx: Path, path: Path, *, half: bool) -> None:
         ConversionError: OpenVINO cannot read it, in its own words, or cannot write.
     """
     try:
-        model = openvino.convert_model(onnx)
+        # OpenVINO would take a comma in the folder's name for the end of a first path.
+        with contextlib.chdir(onnx.parent) if "," in str(onnx.parent) else contextlib.nullcontext():
+            model = openvino.convert_model(Path(onnx.name) if "," in str(onnx.parent) else onnx)
     except RuntimeError as error:
         raise ConversionError(f"{onnx.name} by OpenVINO", got=str(error)) from error
     try:
