@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from linnet_convert.clients.export import export
-from linnet_convert.compilers.bundle import compile_bundle, compilers_of
+from linnet_convert.compilers.bundle import compile_bundle
 from linnet_convert.errors import ConversionError
 from linnet_convert.progress import OnStep, silent
 from linnet_convert.statements import Statements, to_stated
-from linnet_convert.targets import named_targets
+from linnet_convert.targets import Targets, named_targets
 from linnet_devices.api import OpenOptions
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
-from linnet_devices.errors import Setting
 from linnet_runtime.bundle import MANIFEST, open_bundle, read_manifest
 from linnet_runtime.files import refuse_existing, require_utf8
 from linnet_runtime.labelled_photos import load_labelled_photos
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     import keras
 
     from linnet_convert.conversion import Conversion
-
-_COMPILE_SETTING = Setting("compile_for", flag="compile")
 
 
 def convert(
@@ -78,16 +75,12 @@ def convert(
 
     Raises:
         ConversionError: the model cannot be read or converted, something about it is not stated, or an artifact does
-            not agree with it. No bundle is written. A client that cannot use the bundle, and a compiler that fails,
-            are errors after it is.
+            not agree with it: no bundle is written. A client or a compiler fails: the bundle is written before that.
         LinnetError: photos cannot be read, or ``out`` exists.
     """
     out, stated = Path(out), to_stated(**statements)
-    for path in (out, Path(model)) if isinstance(model, (str, os.PathLike)) else (out,):
-        require_utf8(path.absolute(), "the converters open no other", ConversionError)
-    refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
-    targets = named_targets(formats, check, clients)
-    compilers = compilers_of(compile_for, setting=_COMPILE_SETTING)
+    _check_paths(model, out, overwrite=overwrite)
+    targets = named_targets(formats, check, clients, compile_for)
     _load_converter()
     from linnet_convert.conversion import convert_source
     from linnet_convert.sources.open import open_source
@@ -99,11 +92,7 @@ def convert(
         done = convert_source(
             source, out, targets, canary_photos=canary_photos, max_drop=max_drop, overwrite=overwrite, on_step=on_step
         )
-    done = replace(done, exported=tuple(export(out, targets.clients)))
-    if not compilers:
-        return done
-    compiled = compile_bundle(out, compilers, on_step=on_step)
-    return replace(done, compiled=compiled, bundle=read_manifest(out))
+    return _with_additions(done, targets, on_step)
 
 
 def verify(
@@ -135,6 +124,12 @@ def verify(
     photos = None if data is None else load_labelled_photos(Path(data), manifest.labels, manifest.preprocess)
     options = OpenOptions(threads=threads)
     return tuple(verify_bundle(Path(bundle), photos, device=device, options=options, max_drop=max_drop))
+
+
+def _check_paths(model: keras.Model | str | Path, out: Path, *, overwrite: bool) -> None:
+    for path in (out, Path(model)) if isinstance(model, (str, os.PathLike)) else (out,):
+        require_utf8(path.absolute(), "the converters open no other", ConversionError)
+    refuse_existing(out, overwrite=overwrite, marker=MANIFEST)
 
 
 def _load_converter() -> None:
@@ -171,6 +166,15 @@ def _as_path(model: keras.Model | str | Path) -> Iterator[Path]:
         path = Path(folder) / f"{model.name}.keras"
         model.save(path)
         yield path
+
+
+def _with_additions(done: Conversion, targets: Targets, on_step: OnStep) -> Conversion:
+    """Adds to the bundle what is made of it: files for clients, and compiled models."""
+    done = replace(done, exported=tuple(export(done.path, targets.clients)))
+    if not targets.compilers:
+        return done
+    compiled = compile_bundle(done.path, targets.compilers, on_step=on_step)
+    return replace(done, compiled=compiled, bundle=read_manifest(done.path))
 
 
 def _path(path: str | Path | None) -> Path | None:

@@ -1,15 +1,15 @@
-"""What a bundle is made for: its formats, accelerators whose requirements are checked, and other people's clients.
-Internal.
-"""
+"""What a bundle is made for: formats, accelerators that are checked, other people's clients, compilers. Internal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from linnet_convert.choices import some_of
 from linnet_convert.clients.registry import CLIENTS, CLIENTS_SETTING
+from linnet_convert.compilers.api import Compiler
+from linnet_convert.compilers.bundle import compilers_of
 from linnet_convert.errors import ConversionError
 from linnet_convert.facts import FORMATS
 from linnet_devices.api import Format
@@ -26,6 +26,8 @@ class Targets:
     """Those of ``ACCELERATORS`` whose requirements are checked."""
     clients: tuple[str, ...] = ()
     """Those of ``CLIENTS`` for which files are written."""
+    compilers: dict[str, Compiler] = field(default_factory=dict)
+    """Vendors' compilers by the target for which each compiles."""
 
     def among(self, reachable: tuple[Format, ...]) -> tuple[Format, ...]:
         """The formats to write, where the model can become these."""
@@ -50,7 +52,9 @@ class Targets:
             )
 
 
-def named_targets(formats: Iterable[str] | None, check: Iterable[str], clients: Iterable[str]) -> Targets:
+def named_targets(
+    formats: Iterable[str] | None, check: Iterable[str], clients: Iterable[str], compile_for: Iterable[str]
+) -> Targets:
     """The targets with those names. Raises ConversionError for a name that is not known."""
     from linnet_convert.readiness import ACCELERATORS  # imports an engine, which ``verify`` may not have
 
@@ -58,4 +62,5 @@ def named_targets(formats: Iterable[str] | None, check: Iterable[str], clients: 
         None if formats is None else tuple(some_of(Setting("formats"), formats, FORMATS)),
         tuple(some_of(Setting("check"), check, ACCELERATORS)),
         tuple(some_of(CLIENTS_SETTING, clients, CLIENTS)),
+        compilers_of(compile_for, setting=Setting("compile_for", flag="compile")),
     )
