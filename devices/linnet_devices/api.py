@@ -144,6 +144,8 @@ class Placement:
     """The number of operations of the model."""
     elsewhere: tuple[str, ...] = ()
     """Each of the others, as ``"OPERATION: where it runs"``."""
+    conversions: tuple[str, ...] = ()
+    """What runs elsewhere at the ends of the model and only moves or converts numbers, likewise. It is not counted."""
 
     @property
     def share(self) -> float:

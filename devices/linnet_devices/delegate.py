@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from urllib.parse import unquote
 
 from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Probe, Setting, Tier
+from linnet_devices.device_options import parse_options
 from linnet_devices.errors import nearest
 from linnet_devices.litert import LiteRT, LiteRTSession, create_delegate
 from linnet_devices.presets import PRESETS, Preset
@@ -79,12 +79,7 @@ def named(name: str) -> ExternalDelegate:
         DeviceError: it is neither the name of a preset nor a library's path, or an option has no value.
     """
     target, _, query = name.removeprefix(PREFIX).partition("?")
-    options = {}
-    for pair in query.split("&") if query else ():
-        key, equals, value = pair.partition("=")
-        if not key or not equals:
-            raise DeviceError(Setting("device", name), got=f"the option {pair!r}", expected="option=value")
-        options[unquote(key)] = unquote(value)
+    options = parse_options(query, name)
     if target in PRESETS:
         return ExternalDelegate(name, PRESETS[target], options)
     if "/" in target or os.sep in target or target.endswith(_SUFFIXES):

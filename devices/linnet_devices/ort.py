@@ -8,6 +8,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from linnet_devices.api import DeviceError, DeviceUnavailable, Format, Model, OpenOptions, Placement, Probe, Setting
+from linnet_devices.device_options import parse_options
+from linnet_devices.ort_plugins import PLUGINS
 from linnet_devices.session import EngineSession, check_placement, thread_count
 
 _CPU = "CPUExecutionProvider"
@@ -17,9 +19,9 @@ _ERRORS_ONLY = 3  # its warnings about optimizations do not concern a user
 _PACKAGES = {
     "CUDA": "onnxruntime-gpu",
     "Dml": "onnxruntime-directml",
-    "OpenVINO": "onnxruntime-openvino",
-    "QNN": "onnxruntime-qnn",
 }
+# What only moves numbers or stores them in another form. A provider may leave it to the CPU at the ends of a model.
+_CONVERSIONS = {"QuantizeLinear", "DequantizeLinear", "Cast", "Flatten", "Reshape", "Transpose"}
 
 
 class OnnxRuntimeCpu:
@@ -34,27 +36,38 @@ class OnnxRuntimeCpu:
         return Probe(True, details={"engine": f"onnxruntime {onnxruntime.__version__}"})
 
     def open(self, model: Model, options: OpenOptions) -> OnnxSession:
-        return OnnxSession(self.name, model, options)
+        settings = _session_options(thread_count(options))
+        return OnnxSession(self.name, model, settings, _CPU, providers=[(_CPU, {})])
 
 
 class OnnxRuntimeProvider:
-    """The device ``ort:NAME``: an execution provider. It must run the whole model, unless a fallback is allowed."""
+    """The device ``ort:NAME``, or ``ort:NAME?option=value``: an execution provider, with its own options. It must run
+    the whole model, unless a fallback is allowed.
+    """
 
     formats: tuple[Format, ...] = ("onnx",)
     isolated = True
-    targets: tuple[str, ...] = ()
 
     def __init__(self, name: str) -> None:
         self.name = name
-        wanted = name.partition(":")[2]
+        target, _, query = name.partition(":")[2].partition("?")
         known = {provider.removesuffix(_SUFFIX): provider for provider in onnxruntime.get_all_providers()}
-        if wanted not in known:
+        if target not in known and target not in PLUGINS:
             raise DeviceError(
-                Setting("device"), got=repr(name), expected=f"one of {', '.join(sorted(known))} after ort:"
+                Setting("device"),
+                got=repr(name),
+                expected=f"one of {', '.join(sorted({*known, *PLUGINS}))} after ort:",
             )
-        self._short, self._provider = wanted, known[wanted]
+        self._short, self._provider = target, known.get(target, f"{target}{_SUFFIX}")
+        self._options = parse_options(query, name)
+        self._plugin = PLUGINS.get(target) if self._provider not in onnxruntime.get_available_providers() else None
+        self.targets = self._plugin.targets if self._plugin else ()
+        if "htp_arch" in self._options:  # what was compiled for another generation is not for this one
+            self.targets = tuple(one for one in self.targets if one == f"qnn:v{self._options['htp_arch']}")
 
     def probe(self) -> Probe:
+        if self._plugin:
+            return self._plugin.probe()
         here = onnxruntime.get_available_providers()
         if self._provider not in here:
             package = _PACKAGES.get(self._short)
@@ -71,27 +84,36 @@ class OnnxRuntimeProvider:
         found = self.probe()
         if not found.available:  # onnxruntime would use the CPU
             raise DeviceUnavailable(f"device {self.name}", got=found.reason, fix=found.fix)
-        return check_placement(OnnxSession(self.name, model, options, self._provider), options, whole=True)
+        settings = _session_options(thread_count(options))
+        if self._plugin:
+            self._plugin.add_to(settings, self._options, model.compiled_for)
+            session = OnnxSession(self.name, model, settings, self._provider, providers=None)
+        else:
+            chosen = [(self._provider, self._options)]
+            session = OnnxSession(self.name, model, settings, self._provider, providers=chosen)
+        return check_placement(session, options, whole=True)
 
 
 class OnnxSession(EngineSession):
     """An .onnx in an inference session."""
 
-    def __init__(self, device: str, model: Model, options: OpenOptions, provider: str = _CPU) -> None:
+    def __init__(
+        self,
+        device: str,
+        model: Model,
+        settings: onnxruntime.SessionOptions,
+        provider: str,
+        *,
+        providers: list[tuple[str, dict[str, str]]] | None,
+    ) -> None:
+        """``providers``: None where ``settings`` have the provider."""
         try:
             # A run that fails must not continue on another provider, and a fallback prints to standard output.
-            self._session = onnxruntime.InferenceSession(
-                model.path, _session_options(thread_count(options)), providers=[provider], enable_fallback=0
-            )
+            self._session = onnxruntime.InferenceSession(model.path, settings, providers=providers, enable_fallback=0)
         except Exception as error:  # onnxruntime's errors share no base class below Exception
-            raise DeviceError(f"{model.path} in onnxruntime", got=str(error), expected="an .onnx it reads") from error
-        nodes = [
-            (node.op_type, subgraph.ep_name)
-            for subgraph in self._session.get_provider_graph_assignment_info()
-            for node in subgraph.get_nodes()
-        ]
-        elsewhere = tuple(f"{op}: {used}" for op, used in nodes if used != provider)
-        self.placement = Placement(device, len(nodes) - len(elsewhere), len(nodes), elsewhere)
+            expected = f"a model that was compiled for {device}" if model.compiled_for else "an .onnx it reads"
+            raise DeviceError(f"{model.path} in onnxruntime", got=str(error), expected=expected) from error
+        self.placement = _placement(device, self._session.get_provider_graph_assignment_info(), provider)
         super().__init__(device if self.placement.on_device else OnnxRuntimeCpu.name, model)
         self._input_name = self._session.get_inputs()[0].name
 
@@ -104,6 +126,20 @@ class OnnxSession(EngineSession):
 
     def _release(self) -> None:
         del self._session
+
+
+def _placement(device: str, assigned: list[Any], provider: str) -> Placement:
+    """From onnxruntime's own assignment. Where the provider has one piece of the graph, what moves or converts numbers
+    before and behind it is at the model's ends, and counts as a conversion.
+    """
+    pieces = [(piece.ep_name, [node.op_type for node in piece.get_nodes()]) for piece in assigned]
+    whole = sum(used == provider for used, _ in pieces) == 1 and provider != _CPU
+    taken = sum(len(kinds) for used, kinds in pieces if used == provider)
+    others = [(kind, used) for used, kinds in pieces if used != provider for kind in kinds]
+    ends = [(kind, used) for kind, used in others if whole and kind in _CONVERSIONS]
+    elsewhere = [(kind, used) for kind, used in others if (kind, used) not in ends]
+    named = [tuple(f"{kind}: {used}" for kind, used in rows) for rows in (elsewhere, ends)]
+    return Placement(device, taken, taken + len(elsewhere), elsewhere=named[0], conversions=named[1])
 
 
 def _session_options(threads: int) -> onnxruntime.SessionOptions:

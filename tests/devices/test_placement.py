@@ -105,13 +105,31 @@ def test_a_providers_fallback_that_was_allowed_says_that_the_cpu_ran() -> None:
 
 def test_a_provider_that_this_onnxruntime_lacks_is_unavailable() -> None:
     """onnxruntime itself would warn, and take the CPU."""
-    device = load_device("ort:QNN")
+    device = load_device("ort:CUDA")
     found = device.probe()
     assert not found.available
     assert found.reason.startswith("the installed onnxruntime has ")
-    assert found.fix.endswith("pip install onnxruntime-qnn")
+    assert found.fix.endswith("pip install onnxruntime-gpu")
     with pytest.raises(DeviceError, match="the installed onnxruntime has"):
         device.open(ONNX, ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("ort:QNN", "onnxruntime-qnn"), ("ort:OpenVINO", "onnxruntime-ep-openvino")]
+)
+def test_a_plugin_provider_that_is_not_installed_names_its_package(name: str, package: str) -> None:
+    """It is installed beside onnxruntime, and not in its place."""
+    found = load_device(name).probe()
+    assert not found.available
+    assert found.reason == f"no module {package.replace('-', '_')}"
+    assert found.fix == f"pip install {package}"
+
+
+def test_a_providers_options_are_part_of_its_name() -> None:
+    assert load_device("ort:QNN?htp_arch=75").targets == ("qnn:v75",)
+    assert "qnn:v73" in load_device("ort:QNN").targets
+    with pytest.raises(DeviceError, match="the option 'htp_arch', expected option=value"):
+        load_device("ort:QNN?htp_arch")
 
 
 def test_a_provider_that_no_onnxruntime_has_gets_the_known_ones() -> None:

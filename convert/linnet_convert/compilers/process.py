@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import resource
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from linnet_convert.compilers.api import Job
 from linnet_convert.errors import ConversionError
@@ -56,6 +58,17 @@ def run_tool(job: Job, command: Sequence[str], *, environment: Mapping[str, str]
     if status:
         raise ConversionError(job.what, got=f"{tool} {_ending(status, said)}", expected="a compiled model")
     return said
+
+
+def read_result(job: Job, said: str) -> dict[str, Any]:
+    """The JSON object that a script of ``vendor`` printed as its last line. Raises ConversionError without one."""
+    try:
+        result = json.loads(said.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        result = None
+    if not isinstance(result, dict):
+        raise ConversionError(job.what, got=f"no result: {last_fault(said)}", expected="a compiled model")
+    return result
 
 
 def read_log(log: Path) -> str:

@@ -22,6 +22,7 @@ _MEMBERS = ("name", "targets", "formats", "license", "probe", "compile")  # of t
 COMPILERS = {
     "edgetpu": "linnet_convert.compilers.edgetpu:EdgeTpu",
     "ethosu": "linnet_convert.compilers.ethosu:EthosU",
+    "qnn": "linnet_convert.compilers.qnn:Qnn",
     "tflm": "linnet_convert.compilers.tflm:Tflm",
 }
 

@@ -6,16 +6,14 @@ written as a C array, with a header of labels and preprocessing constants, and a
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 from linnet_convert.compilers import vendor
 from linnet_convert.compilers.api import Job, Product
 from linnet_convert.compilers.c_source import write_sources
-from linnet_convert.compilers.process import run_tool
+from linnet_convert.compilers.process import read_result, run_tool
 from linnet_convert.compilers.tools import Wanted
-from linnet_convert.errors import ConversionError
 from linnet_devices.api import Format, Probe
 
 _SCRIPT = Path(vendor.__file__).with_name("tflm_arena.py")
@@ -36,12 +34,9 @@ class Tflm:
 
     def compile(self, job: Job) -> Product:
         tool = self.tool.require(job.what)
-        said = run_tool(job, [str(tool.path), "-P", str(_SCRIPT), job.artifact.path, str(_MOST_ARENA_BYTES)])
-        try:
-            found = json.loads(said.splitlines()[-1])
-            arena_bytes, operators = int(found["arena_bytes"]), dict(found["operators"])
-        except (IndexError, KeyError, TypeError, ValueError) as error:
-            raise ConversionError(job.what, got=f"no result of {_SCRIPT.name}", expected="an arena's size") from error
+        command = [str(tool.path), "-P", str(_SCRIPT), job.artifact.path, str(_MOST_ARENA_BYTES)]
+        found = read_result(job, run_tool(job, command))
+        arena_bytes, operators = int(found["arena_bytes"]), dict(found["operators"])
         model = Path(shutil.copy(job.artifact.path, job.folder / "model.tflite"))
         return Product(
             path=model,

@@ -41,6 +41,8 @@ class Wanted:
     """The module to find, where there is no program."""
     options: str = ""
     """Options that pip needs for the package, with a space behind them."""
+    beside: str = ""
+    """Packages that it needs and does not require, with a space behind each."""
 
     def find(self) -> Tool | None:
         """The tool; None where it is nowhere."""
@@ -67,7 +69,7 @@ class Wanted:
         """How to install it."""
         environment = f"~/{self.package}"
         return (
-            f"python3 -m venv {environment}, {environment}/bin/pip install {self.options}{self.package}, "
+            f"python3 -m venv {environment}, {environment}/bin/pip install {self.options}{self.beside}{self.package}, "
             f"and export {VARIABLE}={environment}"
         )
 

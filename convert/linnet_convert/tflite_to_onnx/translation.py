@@ -75,8 +75,10 @@ class Translation:
         if value.stored is None:
             self.onnx.node("Flatten", value.real, output=LOGITS)
         else:
-            row = self.onnx.node("Flatten", value.stored)
-            self.onnx.node("DequantizeLinear", row, *self._scale_and_zero(logits), output=LOGITS)
+            # Between two pairs, so that a provider which takes quantized operations takes this one too.
+            parameters = self._scale_and_zero(logits)
+            row = self.onnx.node("QuantizeLinear", self.onnx.node("Flatten", value.real), *parameters)
+            self.onnx.node("DequantizeLinear", row, *parameters, output=LOGITS)
         return self.onnx.model((PIXELS, pixels.dtype, pixels.shape), (LOGITS, np.dtype(np.float32), logits.shape))
 
     def store(self, index: int, real: str) -> None:

@@ -13,7 +13,7 @@ from linnet_runtime.doctor.system import System
 _LITERT = "pip install 'linnet[litert]'"
 _ONNX = "pip install 'linnet[onnx]'"
 _OPENVINO = "pip install 'linnet[openvino]'"
-_ONNX_PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn", "onnxruntime-directml")
+_ONNX_PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
 _ENGINES = (
     (("ai-edge-litert",), "ai_edge_litert.interpreter", _LITERT),
     (("tflite-runtime",), "tflite_runtime.interpreter", _LITERT),
