@@ -8,6 +8,7 @@
 # make test-newest the fast tests with the newest releases of all packages; it names what breaks, and does not fail
 # make docs        the documentation's site, site/index.html
 # make test-arm64  tests of the runtime and the devices on arm64, emulated
+# make test-picamera2  picamera2:// with the real picamera2 and libcamera, on libcamera's virtual camera; as root
 # Each makes .venv itself; all it needs is python3 with venv.
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ RUNNING := $(addprefix tests/edge_runtime/,failover proof/test_swapped_models.py
 	test_classifier.py test_command_bench.py test_command_classify.py test_command_run.py)
 COMPUTING := $(addprefix tests/,devices train convert) $(RUNNING)
 
-.PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-fuzz test-soak soak docs test-arm64 clean
+.PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-fuzz test-soak soak docs test-arm64 test-picamera2 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/linnet demo --out demo --overwrite
@@ -63,6 +64,9 @@ docs: $(VENV)/.installed
 
 test-arm64: $(VENV)/.installed
 	tests/arm64/run
+
+test-picamera2: $(VENV)/.installed
+	tests/virtual_camera/run
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

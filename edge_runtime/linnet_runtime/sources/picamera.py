@@ -15,13 +15,15 @@ from linnet_runtime.sources.api import Frame, SourceError
 
 _SIZE = (640, 480)
 _TIMEOUT_S = 2.0  # a sensor whose cable is loose gives no frame, and no error
+_TO_BGR = {"YUV420": cv2.COLOR_YUV2BGR_I420, "NV12": cv2.COLOR_YUV2BGR_NV12}
 _APT = "sudo apt install python3-picamera2, and a virtual environment made with --system-site-packages"
 
 
 class PicameraSource(Closable):
     """The low-resolution stream of the camera. It is YUV420 on every Pi, because the Pi 4 and older have nothing else
-    there. Its rows are padded: they are converted first, and then cut to the width. The conversion reads the camera's
-    buffer itself and makes the only copy; each buffer goes back to the camera before the next one is asked for.
+    there; cameras that are no Pi's may give NV12 instead. Its rows are padded: they are converted first, and then cut
+    to the width. The conversion reads the camera's buffer itself and makes the only copy; each buffer goes back to the
+    camera before the next one is asked for.
     """
 
     live, every_frame = True, False
@@ -39,8 +41,9 @@ class PicameraSource(Closable):
             # The camera may have changed the configuration without an error.
             stream = camera.camera_configuration()["lores"]
             self._width, self._height = stream["size"]
-            if stream["format"] != "YUV420":
-                raise SourceError("picamera2", got=f"a {stream['format']} stream", expected="YUV420")
+            if stream["format"] not in _TO_BGR:
+                raise SourceError("picamera2", got=f"a {stream['format']} stream", expected=" or ".join(_TO_BGR))
+            self._to_bgr = _TO_BGR[stream["format"]]
             camera.start()
         except Exception:
             camera.close()  # otherwise it stays in use and cannot be opened again
@@ -55,7 +58,7 @@ class PicameraSource(Closable):
             return None
         try:
             with self._mapped_array(request, "lores", write=False) as planes:
-                padded: NDArray[np.uint8] = cv2.cvtColor(planes.array, cv2.COLOR_YUV2BGR_I420)
+                padded: NDArray[np.uint8] = cv2.cvtColor(planes.array, self._to_bgr)
             taken_ns = request.get_metadata().get("SensorTimestamp")
         finally:
             request.release()

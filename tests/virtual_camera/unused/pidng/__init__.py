@@ -1,0 +1,1 @@
+"""picamera2 imports it for raw pictures in files, which nothing here uses."""
