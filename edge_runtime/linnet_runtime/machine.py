@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+_PACKAGES = ("linnet", "numpy", "opencv-python-headless", "ai-edge-litert", "tflite-runtime", "onnxruntime", "openvino")
 
 
 def host() -> dict[str, object]:
@@ -17,6 +20,15 @@ def host() -> dict[str, object]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
+
+
+def engine_versions() -> dict[str, str]:
+    """The versions of Linnet and of the installed packages that classify, by package."""
+    found = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _processor() -> str:

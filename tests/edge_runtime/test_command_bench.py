@@ -30,27 +30,39 @@ ROW = {
     "first_ms",
     "peak_rss_mb",
     "accuracy",
+    "scope",
+    "tier",
+    "latency_interval_ms",
+    "steady",
+    "artifact_sha256",
+    "conditions",
 }
 
 
 def test_the_benchmark_tells_the_machine_and_a_row_for_each_engine(bundle_folder: Path, run_folder: Path) -> None:
     done = linnet("bench", bundle_folder, "--data", run_folder, "--quick", "--threads", 1, "--json")
     report = json.loads(done.stdout)
-    assert set(report) == {"host", "results"}
+    assert set(report) >= {"version", "interrupted", "profile", "host", "results"}
+    assert (report["interrupted"], report["profile"]) == (False, "quick")
+    assert report["host"]["versions"]["numpy"] == np.__version__
     assert report["host"]["processor"]
     assert report["host"]["cores"] >= 1
     assert {row["device"]: row["artifact"] for row in report["results"]} == ENGINES
     for row in report["results"]:
         assert set(row) >= ROW
         latency = row["latency_ms"]
-        assert list(latency) == ["mean", "p50", "p90", "p99", "min", "max"]
-        assert 0 < latency["min"] <= latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"]
+        assert list(latency) == ["mean", "p50", "p90", "p95", "p99", "p999", "min", "max", "std"]
+        in_order = [latency[key] for key in ("min", "p50", "p90", "p95", "p99", "p999", "max")]
+        assert in_order[0] > 0
+        assert in_order == sorted(in_order)
+        assert row["latency_interval_ms"]["p50"]["low"] <= latency["p50"] <= row["latency_interval_ms"]["p50"]["high"]
         assert latency["min"] <= latency["mean"] <= latency["max"]
         assert row["throughput_fps"] == pytest.approx(1000 / latency["mean"])
         assert row["load_ms"] > 0
         assert row["first_ms"] > 0
         assert row["peak_rss_mb"] > 10  # NumPy alone is more
         assert (row["precision"], row["threads"], row["state"]) == ("int8", 1, "warm")
+        assert (row["scope"], row["tier"], row["pictures"]) == ("invoke", "hardware", "photos")
         assert 0 <= row["accuracy"]["top1"] <= row["accuracy"]["top5"] <= 1
         assert row["accuracy"]["n"] > 0
     assert done.stderr == ""
@@ -61,7 +73,7 @@ def test_the_table_has_a_row_for_each_device_and_without_photos_no_accuracy(smal
     assert lines[0].split()[:4] == ["device", "artifact", "p50", "ms"]
     assert lines[1].split()[:2] == ["fake", "model.int8.tflite"]
     assert lines[1].split()[-1] == "-"
-    assert len(lines) == 2
+    assert all(line.startswith("fake, invoke: ") for line in lines[2:])
 
 
 def test_a_device_that_cannot_run_is_a_row_with_its_reason_and_the_others_are_timed(small_bundle: Path) -> None:
@@ -170,3 +182,36 @@ def test_a_signal_that_is_ignored_stays_so(small_bundle: Path) -> None:
         output, errors = bench.communicate()
     assert (bench.returncode, errors) == (0, "")
     assert "fake" in output
+
+
+def test_each_scope_is_a_separate_row_with_the_time_of_each_stage(small_bundle: Path) -> None:
+    done = linnet("bench", small_bundle, "--device", "fake", "--quick", "--scope", "live,frame,invoke", "--json")
+    invoke, frame, live = json.loads(done.stdout)["results"]
+    assert [row["scope"] for row in (invoke, frame, live)] == ["invoke", "frame", "live"]
+    assert invoke["stages_ms"] is None
+    assert set(frame["stages_ms"]) == {"preprocess", "inference", "decision"}
+    assert set(live["stages_ms"]) == {"wait", "preprocess", "inference", "decision"}
+    assert frame["latency_ms"]["min"] >= sum(frame["stages_ms"][stage]["min"] for stage in frame["stages_ms"])
+    assert live["throughput_fps"] <= 31  # of a camera of 30 frames/s
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--scope", "invoke,tensor"), "--scope: got 'tensor', expected one or more of invoke, frame, live"),
+        (("--quick", "--profile", "mlperf"), "--quick: got --profile too, expected one of them"),
+    ],
+)
+def test_wrong_options_are_one_line(small_bundle: Path, arguments: tuple[str, ...], line: str) -> None:
+    done = linnet("bench", small_bundle, "--device", "fake", *arguments, status=2)
+    assert line in one_line_error(done)
+
+
+def test_a_bench_that_is_stopped_prints_the_rows_so_far_and_says_so(small_bundle: Path) -> None:
+    with start_bench(small_bundle, "--scope", "invoke", "--quick", "--json") as bench:
+        child_of(bench)
+        bench.send_signal(signal.SIGTERM)
+        output, errors = bench.communicate()
+    report = json.loads(output)
+    assert (report["interrupted"], report["results"]) == (True, [])
+    assert errors.strip() == "error: stopped by SIGTERM"

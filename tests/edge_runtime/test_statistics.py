@@ -1,4 +1,4 @@
-"""Intervals, latency summaries and labels from logits."""
+"""Intervals and labels from logits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from linnet_runtime.probabilities import probabilities, top_classes
-from linnet_runtime.proof.intervals import latency_summary, mcnemar, paired_difference, wilson_interval
+from linnet_runtime.proof.intervals import mcnemar, paired_difference, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -84,17 +84,6 @@ def test_a_paired_difference_of_nothing_is_anything() -> None:
 def test_mcnemar_s_p_value_is_the_binomial_test_s(counts: tuple[int, int]) -> None:
     expected = binomtest(counts[0], sum(counts)).pvalue if sum(counts) else 1.0
     assert mcnemar(*counts) == pytest.approx(expected, rel=1e-6)
-
-
-def test_latencies_are_summed_up_in_milliseconds() -> None:
-    seconds = np.random.default_rng(0).permutation(np.arange(1, 102)) / 1e3
-    summary = latency_summary(seconds)
-    expected = {"mean": 51.0, "p50": 51.0, "p90": 91.0, "p99": 100.0, "min": 1.0, "max": 101.0}
-    assert summary == pytest.approx(expected)
-
-
-def test_one_latency_is_all_of_its_percentiles() -> None:
-    assert set(latency_summary(np.array([0.002])).values()) == {2.0}
 
 
 def test_probabilities_are_the_softmax_of_the_logits_over_the_temperature() -> None:

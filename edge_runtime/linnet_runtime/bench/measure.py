@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,17 +17,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_devices.api import LinnetError, Logits, OpenOptions, Pixels
-from linnet_devices.isolated import IsolatedSession
+from linnet_devices.api import LinnetError, OpenOptions, Pixels, Session, Tier
 from linnet_devices.lifeline import end_with
-from linnet_devices.registry import probe
-from linnet_runtime.bundle import open_bundle
-from linnet_runtime.photos import Photos
-from linnet_runtime.proof.intervals import latency_summary
+from linnet_runtime.bench.latency import latency_intervals, latency_summary
+from linnet_runtime.bench.results import SIMULATED, Accuracy, Row, Scope
+from linnet_runtime.bench.scopes import Measurement, time_frames, time_inferences, time_live
+from linnet_runtime.bench.timing import Profile
+from linnet_runtime.bundle import Artifact, Bundle, open_bundle
+from linnet_runtime.proof.intervals import wilson_interval
 from linnet_runtime.sessions import PrecisionChoice, open_session
 
 _PICTURES = 16  # too many for a cache to hold the answers
-_FEWEST_RUNS = 20
+_NOISE, _PHOTOS = "noise", "photos"
+_UNTIMED = Profile("untimed", warm_up_s=0.0, seconds=0.0)  # a simulator takes long
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,88 +44,120 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: tuple[int, ...]
     """The label of each photo on standard input, an index into the model's labels; without photos no accuracy is
     measured."""
-    warm_up_s: float
-    """Seconds before the measurement."""
-    measure_s: float
-    """Seconds of the measurement."""
+    profile: Profile
+    scope: Scope = "invoke"
+    tier: Tier = "hardware"
+    """What the device is, from its probe."""
 
 
-def measure(job: Job, photos: BinaryIO) -> dict[str, object]:
-    """Opens the bundle, warms it up, times one picture at a time and then classifies the photos."""
+@dataclass(frozen=True)
+class _Opened:
+    """A session, and how long it took to open it."""
+
+    bundle: Bundle
+    session: Session
+    load_ms: float
+
+
+def measure(job: Job, photos: BinaryIO) -> Row:
+    """Opens the bundle, measures its latency and then classifies the photos."""
     bundle = open_bundle(Path(job.bundle))
-    size = (_PICTURES, bundle.preprocess.height, bundle.preprocess.width, 3)
-    pictures = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    shape = (bundle.preprocess.height, bundle.preprocess.width, 3)
+    # The other photos come later: a device would not hold them in memory.
+    shown = _read_pixels(photos, min(len(job.labels), _PICTURES), shape)
+    pictures = shown if len(shown) else _noise(shape)
     started = time.perf_counter()
     with open_session(bundle, job.device, precision=job.precision, options=OpenOptions(job.threads)) as session:
-        loaded = time.perf_counter()
-        session.run(pictures[:1])
+        opened = _Opened(bundle, session, (time.perf_counter() - started) * 1e3)
         first = time.perf_counter()
-        _time_runs(session.run, pictures, job.warm_up_s)
-        latencies = _time_runs(session.run, pictures, job.measure_s)
-        # Noted before the photos are read, which a device would not hold in memory.
-        peak_rss_mb = _peak_rss_mb("self") + (_peak_rss_mb(session.pid) if isinstance(session, IsolatedSession) else 0)
-        tier = probe(session.device).tier
-        times = {
-            "latency_ms": latency_summary(latencies),
-            "throughput_fps": float(len(latencies) / latencies.sum()),
-            "load_ms": (loaded - started) * 1e3,
-            "first_ms": (first - loaded) * 1e3,
-        }
-        return {
-            "device": session.device,
-            "tier": tier,
-            "artifact": Path(session.model.path).name,
-            "precision": session.model.precision,
-            "threads": job.threads,
-            "state": "warm",
-            "runs": len(latencies),
-            **(dict.fromkeys(times) if tier == "simulator" else times),  # they say nothing about the hardware
-            "peak_rss_mb": peak_rss_mb,
-            "accuracy": _accuracy(session.run, _read_photos(photos, job, size[1:])) if job.labels else None,
-        }
+        session.run(pictures[:1])
+        first_ms = (time.perf_counter() - first) * 1e3
+        measured = _time(job, opened, pictures)
+        accuracy = None
+        if job.labels:
+            rest = _read_pixels(photos, len(job.labels) - len(shown), shape)
+            accuracy = _accuracy(session, np.concatenate([shown, rest]), np.array(job.labels))
+        return _row(job, opened, measured, first_ms, _NOISE if pictures is not shown else _PHOTOS, accuracy)
 
 
-def _time_runs(run: Callable[[Pixels], Logits], pictures: Pixels, seconds: float) -> NDArray[np.float64]:
-    """The time of each run in seconds, one picture at a time, until ``seconds`` have passed."""
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < _FEWEST_RUNS or time.perf_counter() < end:
-        picture = pictures[len(times) % len(pictures)][None]
-        started = time.perf_counter()
-        run(picture)
-        times.append(time.perf_counter() - started)
-    return np.array(times)
+def _time(job: Job, opened: _Opened, pictures: Pixels) -> Measurement:
+    """The latencies in the job's scope, and the peak memory after the warm-up."""
+    profile = _UNTIMED if job.tier in SIMULATED else job.profile
+    if job.scope == "frame":
+        return time_frames(opened.bundle, opened.session, profile)
+    if job.scope == "live":
+        return time_live(opened.bundle, opened.session, profile)
+    return time_inferences(opened.session, pictures, profile)
 
 
-def _read_photos(file: BinaryIO, job: Job, shape: tuple[int, ...]) -> Photos:
-    pixels = np.frombuffer(file.read(), np.uint8).reshape(len(job.labels), *shape)
-    return Photos(pixels, np.array(job.labels, np.int64))
+def _row(
+    job: Job, opened: _Opened, measured: Measurement, first_ms: float, pictures: str, accuracy: Accuracy | None
+) -> Row:
+    session, seconds = opened.session, measured.timed.seconds
+    artifact = _artifact(opened.bundle, session)
+    real = job.tier not in SIMULATED  # the time of a simulator says nothing about the hardware
+    return Row(
+        device=session.device,
+        artifact=Path(session.model.path).name,
+        precision=session.model.precision,
+        threads=job.threads,
+        scope=job.scope,
+        tier=job.tier,
+        state="warm",
+        latency_ms=latency_summary(seconds) if real else None,
+        latency_interval_ms=latency_intervals(seconds) if real else None,
+        stages_ms=measured.stages_ms if real else None,
+        percentiles_ms=(np.percentile(seconds, np.arange(101)) * 1e3).tolist() if real else None,
+        windows=measured.timed.windows if real else [],
+        steady=measured.timed.steady if real else None,
+        runs=len(seconds),
+        throughput_fps=measured.throughput_fps if real else None,
+        load_ms=opened.load_ms if real else None,
+        first_ms=first_ms if real else None,
+        peak_rss_mb=measured.peak_rss_mb,
+        artifact_bytes=artifact.bytes + (artifact.weights.bytes if artifact.weights else 0),
+        artifact_sha256=artifact.sha256,
+        pictures=measured.pictures or pictures,
+        accuracy=accuracy,
+    )
 
 
-def _accuracy(run: Callable[[Pixels], Logits], photos: Photos) -> dict[str, float]:
-    best_five = np.argsort(-run(photos.pixels), axis=1, kind="stable")[:, :5]
-    correct = best_five == photos.labels[:, None]
-    return {"top1": float(correct[:, 0].mean()), "top5": float(correct.any(axis=1).mean()), "n": len(photos)}
+def _artifact(bundle: Bundle, session: Session) -> Artifact:
+    return next(each for each in bundle.artifacts if each.model().path == session.model.path)
 
 
-def _peak_rss_mb(process: int | str | None) -> float:
-    """The peak resident memory of a process in MiB. getrusage's figure would begin with the parent's."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise LinnetError(f"/proc/{process}/status", got="no VmHWM", expected="a Linux kernel's")
+def _noise(shape: tuple[int, ...]) -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (_PICTURES, *shape), dtype=np.uint8)
+
+
+def _read_pixels(file: BinaryIO, n: int, shape: tuple[int, ...]) -> Pixels:
+    return np.frombuffer(file.read(n * int(np.prod(shape))), np.uint8).reshape(n, *shape)
+
+
+def _accuracy(session: Session, pixels: Pixels, labels: NDArray[np.int64]) -> Accuracy:
+    best_five = np.argsort(-session.run(pixels), axis=1, kind="stable")[:, :5]
+    correct = best_five == labels[:, None]
+    low, high = wilson_interval(int(correct[:, 0].sum()), len(labels))
+    return Accuracy(
+        top1=float(correct[:, 0].mean()),
+        top5=float(correct.any(axis=1).mean()),
+        n=len(labels),
+        top1_low=low,
+        top1_high=high,
+    )
 
 
 def main() -> int:
     """Reads a job, prints its row and returns the exit status."""
     end_with(int(sys.argv[1]))
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    row: Row | dict[str, str]
     try:
         row = measure(job, sys.stdin.buffer)
     except LinnetError as error:
         row = {"error": error.line(options=True)}
     sys.stdout.buffer.write(msgspec.json.encode(row))
-    return 1 if "error" in row else 0
+    return 1 if isinstance(row, dict) else 0
 
 
 if __name__ == "__main__":

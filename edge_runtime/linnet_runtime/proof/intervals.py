@@ -1,4 +1,4 @@
-"""Statistics: shares and paired differences with their intervals, and the summary of a latency sample."""
+"""Statistics: shares and paired differences with their intervals."""
 
 from __future__ import annotations
 
@@ -93,17 +93,3 @@ def mcnemar(only_first: int, only_second: int) -> float:
     k = np.arange(min(only_first, only_second) + 1)
     tail = np.exp(logarithms[n] - logarithms[k] - logarithms[n - k] - n * math.log(2)).sum()
     return min(1.0, 2 * float(tail))
-
-
-def latency_summary(seconds: NDArray[np.float64]) -> dict[str, float]:
-    """The mean, percentiles and extremes in milliseconds of times in seconds, float64 [N]."""
-    milliseconds = seconds * 1e3
-    p50, p90, p99 = np.percentile(milliseconds, (50, 90, 99))
-    return {
-        "mean": float(milliseconds.mean()),
-        "p50": float(p50),
-        "p90": float(p90),
-        "p99": float(p99),
-        "min": float(milliseconds.min()),
-        "max": float(milliseconds.max()),
-    }
