@@ -85,6 +85,15 @@ def dequantized(path: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     return scale * (raw.astype(np.int64) - zero_point)
 
 
+def pycorals_classes(scores: NDArray[np.float64], top_k: int, threshold: float = 0.0) -> list[tuple[int, float]]:
+    """What pycoral's ``classify.get_classes`` makes of a picture's scores: the ``top_k`` best (index, score) with at
+    least the threshold, best first.
+    """
+    best = np.argpartition(scores, -top_k)[-top_k:]
+    found = [(int(index), float(scores[index])) for index in best if scores[index] >= threshold]
+    return sorted(found, key=lambda entry: entry[1], reverse=True)
+
+
 def as_frigate(path: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The scores of Frigate's custom classification: the raw outputs over their sum."""
     raw, _ = outputs(path, pictures)
@@ -101,15 +110,56 @@ def test_dequantized_outputs_are_linnets_probabilities(client: str, bundle: Path
     assert np.abs(dequantized(bundle / MODEL, pattern_pictures()) - expected).max() > 0.3, "logits are no scores"
 
 
+def flat_pictures(count: int) -> NDArray[np.uint8]:
+    """uint8 [count, HEIGHT, WIDTH, 3], each of one random color."""
+    return np.tile(np.random.default_rng(0).integers(0, 256, (count, 1, 1, 3), np.uint8), (1, HEIGHT, WIDTH, 1))
+
+
+def clearly_ordered(expected: NDArray[np.float64]) -> bool:
+    """Whether no two of the probabilities are so near that the scores' steps could exchange them."""
+    return bool(np.diff(np.sort(expected)).min() > 0.02)
+
+
+def test_pycorals_classes_come_in_the_order_of_linnets_probabilities(bundle: Path) -> None:
+    """Whichever label is the best, and as many of them as the program asks for."""
+    export(bundle, ["pycoral"])
+    pictures = flat_pictures(300)
+    given = dequantized(bundle / "for" / "pycoral" / "model.tflite", pictures)
+    orders = set()
+    for scores, expected in zip(given, linnet_probabilities(bundle, pictures), strict=True):
+        if clearly_ordered(expected):
+            order = np.argsort(-expected)
+            orders.add(tuple(order))
+            for top_k in (1, 2, 3):
+                found = pycorals_classes(scores, top_k)
+                assert [index for index, _ in found] == order[:top_k].tolist()
+                np.testing.assert_allclose([score for _, score in found], expected[order[:top_k]], rtol=0, atol=0.01)
+    assert {order[0] for order in orders} == {0, 1, 2}, "one order alone would be found by any arithmetic"
+    assert len(orders) > 3
+
+
+def test_pycorals_threshold_is_a_probability(bundle: Path) -> None:
+    export(bundle, ["pycoral"])
+    pictures, threshold = flat_pictures(100), 0.8
+    given = dequantized(bundle / "for" / "pycoral" / "model.tflite", pictures)
+    counts = set()
+    for scores, expected in zip(given, linnet_probabilities(bundle, pictures), strict=True):
+        if np.abs(expected - threshold).min() > 0.02:
+            found = pycorals_classes(scores, 3, threshold)
+            assert [index for index, _ in found] == np.flatnonzero(expected >= threshold).tolist()
+            counts.add(len(found))
+    assert counts == {0, 1}
+
+
 def test_frigates_shares_are_linnets_probabilities(bundle: Path) -> None:
     """Frigate's photos are 224 px; flat ones are the same after any resizing."""
-    colors = np.random.default_rng(0).integers(0, 256, (8, 1, 1, 3), np.uint8)
-    expected = linnet_probabilities(bundle, np.tile(colors, (1, HEIGHT, WIDTH, 1)))
+    pictures = flat_pictures(8)
+    expected = linnet_probabilities(bundle, pictures)
     assert np.ptp(expected) > 0.3, "scores that say something"
     export(bundle, ["frigate"])
-    found = as_frigate(bundle / "for" / "frigate" / "model.tflite", np.tile(colors, (1, 224, 224, 1)))
+    found = as_frigate(bundle / "for" / "frigate" / "model.tflite", np.tile(pictures[:, :1, :1], (1, 224, 224, 1)))
     np.testing.assert_allclose(found, expected, rtol=0, atol=0.02)
-    with_logits = as_frigate(bundle / MODEL, np.tile(colors, (1, HEIGHT, WIDTH, 1)))
+    with_logits = as_frigate(bundle / MODEL, pictures)
     assert np.abs(with_logits - expected).max() > 0.1, "logits are no scores"
 
 
