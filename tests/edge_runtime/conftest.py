@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_runtime.server_process import RunningServer, serving
 from edge_runtime.small_bundle import write_small_bundle
 from linnet_runtime import Classifier
 
@@ -37,3 +38,11 @@ def certificates(tmp_path: Path) -> Path:
     command = [tool, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *names, *files]
     subprocess.run(command, check=True, capture_output=True)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """``linnet serve`` with the small bundle, for the tests of one file."""
+    bundle = write_small_bundle(tmp_path_factory.mktemp("served") / "small.linnet")
+    with serving(bundle, "--device", "fake", "--max-body-mb", 1) as running:
+        yield running

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_runtime.small_bundle import SIDE
 from linnet_runtime.sources.api import Frame, Source, SourceError
@@ -19,6 +21,16 @@ def frame_of(label: int) -> Frame:
     pixels = np.full((SIDE, SIDE, 3), 10, np.uint8)
     pixels[:, label * SIDE // 3 : (label + 1) * SIDE // 3] = 200
     return Frame(pixels)
+
+
+def pixels_of(label: int) -> NDArray[np.uint8]:
+    """RGB pixels, uint8 [12, 12, 3], whose label the simulated device knows."""
+    return np.ascontiguousarray(frame_of(label).pixels[:, :, ::-1])
+
+
+def picture_of(label: int) -> bytes:
+    """The same as a PNG."""
+    return cv2.imencode(".png", frame_of(label).pixels)[1].tobytes()
 
 
 BOLT, NUT, WASHER = frame_of(0), frame_of(1), frame_of(2)

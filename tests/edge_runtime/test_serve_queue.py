@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.server_process import serving
-from edge_runtime.test_serve import picture_of
+from edge_runtime.simulated_camera import picture_of
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.server.answers import Busy
 from linnet_runtime.server.lane import Lane

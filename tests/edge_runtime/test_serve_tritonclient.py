@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from edge_runtime.server_process import serving
+from edge_runtime.simulated_camera import picture_of, pixels_of
 from edge_runtime.small_bundle import LABELS, SIDE, write_small_bundle
-from edge_runtime.test_serve import picture_of, pixels_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

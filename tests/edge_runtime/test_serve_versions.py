@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from edge_runtime.server_process import RunningServer, serving
+from edge_runtime.simulated_camera import picture_of
 from edge_runtime.small_bundle import LABELS, edit_manifest, write_small_bundle
-from edge_runtime.test_serve import picture_of
 from linnet_runtime.bundle import MANIFEST
 from program import PATIENCE_S
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from pathlib import Path
@@ -12,51 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from linnet_runtime.sources import Frame, Source, SourceError, open_source
+from edge_runtime.read_sources import brightness, grey, read_all, write_clip
+from linnet_runtime.sources import SourceError, open_source
 from linnet_runtime.sources.gstreamer import _is_built_in
 from linnet_runtime.sources.opencv import OpenCvSource
 from program import DATA, linnet, needs_data, one_line_error
-
-
-def read_all(source: Source) -> list[Frame]:
-    frames = []
-    while (frame := source.read()) is not None:
-        frames.append(frame)
-    source.close()
-    return frames
-
-
-def brightness(frames: list[Frame]) -> list[float]:
-    """The frames' mean value to the next ten: how a test tells them apart."""
-    return [round(float(frame.pixels.mean()), -1) for frame in frames]
-
-
-def grey(value: int, height: int = 48, width: int = 64) -> np.ndarray:
-    grain = np.random.default_rng(value).integers(-5, 6, (height, width, 3))
-    return np.clip(value + grain, 0, 255).astype(np.uint8)
-
-
-def write_clip(path: Path, values: list[int]) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
-    assert writer.isOpened()
-    for value in values:
-        writer.write(grey(value, 240, 320))
-    writer.release()
-    return path
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Pictures here and in a folder below, one broken one and two other files."""
-    root = tmp_path / "pictures"
-    (root / "below").mkdir(parents=True)
-    for name, value in (("b.png", 20), ("a.JPG", 10), ("below/c.webp", 30)):
-        suffix = Path(name).suffix.lower()
-        (root / name).write_bytes(cv2.imencode(suffix, grey(value))[1].tobytes())
-    (root / "broken.png").write_bytes(cv2.imencode(".png", grey(99))[1].tobytes()[:-4])
-    (root / "notes.txt").write_text("no picture")
-    (root / "clip.mp4").write_text("no picture either")
-    return root
 
 
 def test_a_video_file_gives_every_frame_in_order_and_then_ends(tmp_path: Path) -> None:
@@ -92,97 +51,9 @@ def test_a_video_that_was_cut_short_ends_with_its_last_whole_frame(tmp_path: Pat
     assert brightness(read_all(open_source(str(clip)))) == [20, 60, 100]
 
 
-def test_a_folder_gives_its_pictures_by_path_and_leaves_broken_ones_out_by_name(
-    folder: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with caplog.at_level(logging.WARNING, "linnet"):
-        assert brightness(read_all(open_source(str(folder)))) == [10, 20, 30]
-    assert caplog.messages == [
-        f"left out: {folder / 'broken.png'}: got a PNG that is damaged or cut short, expected a picture"
-    ]
-    assert capfd.readouterr().err == ""  # libpng's own words of it are no second line
-
-
-def test_a_jpeg_with_stray_bytes_is_read_and_libjpeg_writes_no_line(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    jpeg = cv2.imencode(".jpg", grey(50))[1].tobytes()
-    (tmp_path / "stray.jpg").write_bytes(jpeg[:-2] + b"\1\2\3" + jpeg[-2:])
-    assert brightness(read_all(open_source(str(tmp_path)))) == [50]
-    assert capfd.readouterr().err == ""  # "Corrupt JPEG data: 3 extraneous bytes before marker 0xd9"
-
-
-@pytest.mark.parametrize(
-    ("pattern", "values"),
-    [
-        ("*.png", [20]),
-        ("?.*", [10, 20]),
-        ("**/*", [10, 20, 30]),
-        ("a.JPG", [10]),
-    ],
-)
-def test_a_glob_or_one_picture_gives_what_it_names(pattern: str, values: list[int], folder: Path) -> None:
-    assert brightness(read_all(open_source(str(folder / pattern)))) == values
-
-
-@pytest.mark.parametrize("name", ["shot [1].png", "shot*.png"])
-def test_a_file_whose_name_looks_like_a_glob_is_a_file(name: str, tmp_path: Path) -> None:
-    assert cv2.imwrite(str(tmp_path / name), grey(50))
-    assert brightness(read_all(open_source(str(tmp_path / name)))) == [50]
-    clip = write_clip(tmp_path / name.replace(".png", ".avi"), [70])
-    assert brightness(read_all(open_source(str(clip)))) == [70]
-
-
-def test_pictures_come_in_the_order_of_their_names_whatever_the_file_systems(tmp_path: Path) -> None:
-    for value in (90, 30, 70, 10, 50, 80, 20, 60, 40):
-        assert cv2.imwrite(str(tmp_path / f"{value}.png"), grey(value))
-    in_order = [10, 20, 30, 40, 50, 60, 70, 80, 90]
-    for uri in (tmp_path, tmp_path / "*.png"):
-        assert brightness(read_all(open_source(str(uri)))) == in_order
-
-
-@pytest.mark.parametrize("pattern", ["", "*", "**/*"])
-def test_pictures_of_a_format_that_is_not_read_are_counted_and_named(
-    pattern: str, folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As iPhones write them; a text is no picture, and nobody misses it."""
-    (folder / "broken.png").unlink()
-    for name in ("IMG_1.HEIC", "IMG_2.HEIC", "raw.dng"):
-        (folder / name).write_bytes(b"\0\0\0\x18ftypheic")
-    with caplog.at_level(logging.WARNING, "linnet"):
-        assert brightness(read_all(open_source(str(folder / pattern))))[:2] == [10, 20]
-    assert caplog.messages == [
-        f"3 files not read: .heic is not read (2): {folder}/IMG_1.HEIC, {folder}/IMG_2.HEIC; "
-        f".dng is not read (1): {folder}/raw.dng"
-    ]
-
-
-def test_a_folder_of_such_pictures_alone_is_an_error_that_names_them(tmp_path: Path) -> None:
-    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
-    line = r"got no pictures: 1 file not read: \.heic is not read \(1\): .*IMG_1\.HEIC, expected files \.avif"
-    with pytest.raises(SourceError, match=line):
-        open_source(str(tmp_path))
-
-
-@pytest.mark.parametrize(
-    "name", ["__MACOSX/._a.jpg", "@eaDir/a.jpg/SYNOFILE_THUMB_M.jpg", ".thumbnails/a.jpg", ".a.jpg"]
-)
-def test_pictures_that_a_system_makes_are_no_frames(name: str, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (folder / "broken.png").unlink()
-    (folder / "below" / name).parent.mkdir(parents=True, exist_ok=True)
-    (folder / "below" / name).write_bytes(cv2.imencode(".jpg", grey(90))[1].tobytes())
-    assert brightness(read_all(open_source(str(folder)))) == [10, 20, 30]
-    assert not caplog.messages
-
-
-def test_pictures_that_are_all_broken_are_an_error(folder: Path) -> None:
-    source = open_source(str(folder / "broken*"))
-    with pytest.raises(SourceError, match=r"broken\*: got no picture that can be read, expected at least one"):
-        source.read()
-
-
-def test_closing_twice_does_nothing(folder: Path, tmp_path: Path) -> None:
-    for uri in (str(folder), str(write_clip(tmp_path / "clip.avi", [9])), "synthetic:"):
+def test_closing_twice_does_nothing(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), grey(9))
+    for uri in (str(tmp_path), str(write_clip(tmp_path / "clip.avi", [9])), "synthetic:"):
         source = open_source(uri)
         source.close()
         source.close()
@@ -212,17 +83,6 @@ def test_a_paced_clip_of_the_conveyor_gives_no_frame_before_it_is_due() -> None:
     assert (source.live, source.every_frame) == (False, True)
     first, *_, last = read_all(source)
     assert last.captured_monotonic - first.captured_monotonic >= 2 / 20  # the second may come late
-
-
-@pytest.mark.parametrize("name", ["", "*.png", "0.png"])
-def test_the_newest_of_pictures_is_refused_because_most_would_be_dropped(
-    name: str, small_bundle: Path, tmp_path: Path
-) -> None:
-    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((12, 12, 3), np.uint8))
-    source = ("--source", tmp_path / name, "--policy", "newest")
-    line = one_line_error(linnet("run", small_bundle, "--device", "fake", *source, status=2))
-    assert "got pictures, which have no times, expected a camera or a video, where only the newest frames" in line
-    assert line.endswith("Fix: --policy every")
 
 
 def test_gstreamer_is_one_line_where_opencv_has_none_and_a_camera_where_it_has() -> None:
