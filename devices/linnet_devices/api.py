@@ -62,8 +62,9 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     mean: tuple[float, float, float] | None = None
     """The model takes (pixel - mean) / std, with a value for each channel; without them it takes the pixels 0..255."""
     std: tuple[float, float, float] | None = None
-    values: Literal["pixels", "logits", "probabilities", "independent_probabilities"] = "pixels"
-    """``"pixels"`` is an input. An output holds ``"probabilities"`` where the file ends in a softmax, and
+    values: Literal["pixels", "logits", "probabilities", "independent_probabilities", "features"] = "pixels"
+    """``"pixels"`` is an input. ``"features"`` is the last feature map, which gives no label by itself. Another output
+    holds ``"probabilities"`` where the file ends in a softmax, and
     ``"independent_probabilities"`` where it ends in a sigmoid for each class."""
 
     @property

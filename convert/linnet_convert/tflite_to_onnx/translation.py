@@ -11,7 +11,7 @@ from linnet_convert.errors import ConversionError
 from linnet_convert.readers.tflite_graph import Graph, Operator, Tensor
 from linnet_convert.tflite_to_onnx.onnx_graph import OnnxGraph
 
-PIXELS, LOGITS = "pixels", "logits"
+PIXELS, LOGITS, FEATURES = "pixels", "logits", "features"
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 Shape = tuple[int, ...]
 Limits = tuple[float | None, float | None]
@@ -80,6 +80,18 @@ class Translation:
             row = self.onnx.node("QuantizeLinear", self.onnx.node("Flatten", value.real), *parameters)
             self.onnx.node("DequantizeLinear", row, *parameters, output=LOGITS)
         return self.onnx.model((PIXELS, pixels.dtype, pixels.shape), (LOGITS, np.dtype(np.float32), logits.shape))
+
+    def finish_map(self, index: int) -> onnx.ModelProto:
+        """The finished model, whose output is that quantized tensor, float32 [1, h, w, channels]."""
+        pixels, features = self.tensor(self.graph.inputs[0]), self.tensor(index)
+        value = self.value(index)
+        if value.stored is None:
+            raise ConversionError(
+                f"tensor {features.name}", got="no quantized tensor", expected="a feature map in int8"
+            )
+        rows = self.onnx.node("Transpose", value.stored, perm=TO_NHWC)
+        self.onnx.node("DequantizeLinear", rows, *self._scale_and_zero(features), output=FEATURES)
+        return self.onnx.model((PIXELS, pixels.dtype, pixels.shape), (FEATURES, np.dtype(np.float32), features.shape))
 
     def store(self, index: int, real: str) -> None:
         """Sets a tensor's value, [N, C, H, W], rounded where the tensor is quantized."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -14,14 +15,19 @@ from linnet_devices.api import Format, Precision, TensorSpec
 from linnet_runtime.bundle import Artifact
 from linnet_runtime.bundle_files import describe_file
 
+Outputs = Literal["logits", "features"]
 _STEMS: dict[Precision, str] = {"int8": "int8", "float16": "fp16", "float32": "fp32"}
 
 
-def model_path(root: Path, kind: Format, precision: Precision, *, compiled_for: str | None = None) -> Path:
+def model_path(
+    root: Path, kind: Format, precision: Precision, *, compiled_for: str | None = None, values: Outputs = "logits"
+) -> Path:
     """The path of a model in the bundle's directory ``root``: ``model.int8.tflite``, ``openvino/fp16.xml``,
-    ``model.int8_edgetpu.tflite``. Makes the folder that it is in.
+    ``model.int8_edgetpu.tflite``, ``model.features.int8.onnx``. Makes the folder that it is in.
     """
-    stem = _STEMS[precision] + (f"_{compiled_for}" if compiled_for else "")
+    stem = (
+        ("" if values == "logits" else f"{values}.") + _STEMS[precision] + (f"_{compiled_for}" if compiled_for else "")
+    )
     path = root / (f"openvino/{stem}.xml" if kind == "openvino" else f"model.{stem}.{kind}")
     path.parent.mkdir(exist_ok=True)
     return path
@@ -72,6 +78,7 @@ def linnet_artifact(
     names: tuple[str, str],
     weights: Path | None = None,
     requires: dict[str, str] | None = None,
+    values: Outputs = "logits",
 ) -> Artifact:
     """The manifest's entry of a .tflite, or of a file that was made from it with the same shapes and quantization.
 
@@ -85,11 +92,12 @@ def linnet_artifact(
             it is float32.
         weights: the second file of an IR.
         requires: see ``Artifact.requires``.
+        values: what the output holds.
     """
     pixels, logits = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     if kind != "tflite":
         logits = replace(logits, dtype=np.dtype(np.float32))
-    ends = (_spec(pixels, names[0], "pixels"), _spec(logits, names[1], "logits"))
+    ends = (_spec(pixels, names[0], "pixels"), _spec(logits, names[1], values))
     return describe_artifact(root, path, kind, precision, ends, weights=weights, requires=requires)
 
 
@@ -99,8 +107,8 @@ def _spec(tensor: Tensor, name: str, values: str) -> TensorSpec:
         name=name,
         shape=tensor.shape,
         dtype=tensor.dtype.name,  # type: ignore[arg-type]  # one of the three, or the bundle's own check refuses it
-        layout="NHWC" if values == "pixels" else "NC",
+        layout="NC" if values == "logits" else "NHWC",
         scale=float(quantization.scale[0]) if quantization else None,
         zero_point=int(quantization.zero_point[0]) if quantization else None,
-        values=values,  # type: ignore[arg-type]  # from the two callers above
+        values=values,  # type: ignore[arg-type]  # "pixels" or Outputs
     )

@@ -9,8 +9,8 @@ import openvino
 
 from linnet_convert.errors import ConversionError
 from linnet_convert.readers.tflite_graph import plain_ends, read_graph
-from linnet_convert.tflite_to_onnx.translation import LOGITS, PIXELS
-from linnet_convert.writers.artifacts import linnet_artifact, model_path
+from linnet_convert.tflite_to_onnx.translation import PIXELS
+from linnet_convert.writers.artifacts import Outputs, linnet_artifact, model_path
 from linnet_devices.api import Precision
 from linnet_runtime.bundle import Artifact
 
@@ -18,7 +18,7 @@ STORED_IN_IR: dict[Precision, Precision] = {"int8": "int8", "float16": "float16"
 """The precision of an IR's weights, by that of the ONNX model: float weights are stored in half precision."""
 
 
-def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path) -> Artifact:
+def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path, *, values: Outputs = "logits") -> Artifact:
     """Writes ``openvino/PRECISION.xml`` and ``.bin`` into a bundle's directory, from an .onnx of ``to_onnx``.
 
     Args:
@@ -26,15 +26,17 @@ def to_openvino(onnx: Path, tflite: Path, precision: Precision, root: Path) -> A
         tflite: what the .onnx was made from.
         precision: "int8" or "float16".
         root: the bundle's directory.
+        values: what the output holds.
 
     Raises:
         ConversionError: OpenVINO fails, in its own words.
     """
-    path = model_path(root, "openvino", precision)
+    path = model_path(root, "openvino", precision, values=values)
     write_ir(onnx, path, half=precision == "float16")
     graph = plain_ends(read_graph(tflite))
     weights = path.with_suffix(".bin")
-    return linnet_artifact(root, path, "openvino", precision, graph, names=(PIXELS, LOGITS), weights=weights)
+    names = (PIXELS, values)
+    return linnet_artifact(root, path, "openvino", precision, graph, names=names, weights=weights, values=values)
 
 
 def write_ir(onnx: Path, path: Path, *, half: bool) -> None:
