@@ -43,6 +43,7 @@ def convert(
     check: Iterable[str] = (),
     clients: Iterable[str] = (),
     compile_for: Iterable[str] = (),
+    features: bool = False,
     canary_photos: bool = True,
     max_drop: float | None = None,
     overwrite: bool = False,
@@ -66,6 +67,8 @@ def convert(
             compiled where the Edge TPU's compiler is installed.
         clients: programs of others that get files in the bundle: "mediapipe", "frigate", "pycoral".
         compile_for: targets of vendors' compilers, whose models join the bundle: "ethosu:u65-256".
+        features: True adds the feature artifacts, from which ``Classifier.open(explain=True)`` explains labels. The
+            model needs an int8 .tflite that ends in global average pooling and one dense layer.
         canary_photos: False keeps photos out of the bundle: noise takes their place in its canaries.
         max_drop: refuse an artifact that may lose more than so many points of top-1 accuracy; needs ``data``.
         overwrite: replace an existing bundle.
@@ -90,7 +93,14 @@ def convert(
         source = open_source(path, stated, data=_path(data), calibrate=_path(calibrate))
         targets.require_reachable(source.about.formats, path)
         done = convert_source(
-            source, out, targets, canary_photos=canary_photos, max_drop=max_drop, overwrite=overwrite, on_step=on_step
+            source,
+            out,
+            targets,
+            canary_photos=canary_photos,
+            features=features,
+            max_drop=max_drop,
+            overwrite=overwrite,
+            on_step=on_step,
         )
     return _with_additions(done, targets, on_step)
 

@@ -55,6 +55,12 @@ if TYPE_CHECKING:
     metavar="TARGET,...",
     help="Also compile the model for these accelerators, as linnet compile does, such as ethosu:u65-256.",
 )
+@click.option(
+    "--features",
+    is_flag=True,
+    help="Also write the feature artifacts, which explain labels. The int8 network has to end in global average "
+    "pooling and one dense layer. They are about as large as the int8 artifacts.",
+)
 @click.option("--no-canary-photos", is_flag=True, help="Keep photos out of the bundle: its canaries are noise.")
 @max_drop_option
 @overwrite_option
@@ -96,21 +102,15 @@ def convert(
 
 
 def _show(converted: Conversion, *, as_json: bool) -> None:
-    artifacts, out = converted.bundle.artifacts, converted.path
+    artifacts, features, out = converted.bundle.artifacts, converted.bundle.features, converted.path
+    of_features = features.artifacts if features else ()
     integers = {report.path: report.kind for report in converted.integers}
     independent = any(artifact.output.is_independent for artifact in artifacts)
     if as_json:
-        rows = [
-            {
-                "path": artifact.path,
-                **(msgspec.to_builtins(artifact.parity) if artifact.parity else {}),
-                "integer": integers.get(artifact.path),
-            }
-            for artifact in artifacts
-        ]
         said = {
             "bundle": str(out),
-            "artifacts": rows,
+            "artifacts": [_row(artifact, integers) for artifact in artifacts],
+            "features": [_row(artifact, integers) for artifact in of_features],
             "checks": converted.readiness,
             "exported": as_rows(converted.exported),
             "compiled": compiled_rows(converted.compiled),
@@ -118,7 +118,7 @@ def _show(converted: Conversion, *, as_json: bool) -> None:
         }
         click.echo(msgspec.json.encode(said))
     else:
-        print_table(_table(out, artifacts, integers))
+        print_table(_table(out, (*artifacts, *of_features), integers))
         if independent:
             click.echo("Its labels are independent: each has a probability of its own, and they need not add up to 1.")
         click.echo(f"The evidence: {out / FOLDER / PAGE}")
@@ -128,6 +128,11 @@ def _show(converted: Conversion, *, as_json: bool) -> None:
             show(converted.exported)
         if converted.compiled:
             show_compiled(converted.compiled)
+
+
+def _row(artifact: Artifact, integers: Mapping[str, str]) -> dict[str, Any]:
+    parity = msgspec.to_builtins(artifact.parity) if artifact.parity else {}
+    return {"path": artifact.path, **parity, "integer": integers.get(artifact.path)}
 
 
 def _requirements(readiness: Readiness) -> Table:

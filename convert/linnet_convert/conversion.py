@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from linnet_convert.clients.api import Exported
 from linnet_convert.facts import FORMATS
+from linnet_convert.features.write import write_features
 from linnet_convert.integer import IntegerReport, integer_report, refuse_dynamic_range
 from linnet_convert.metadata.write import write_metadata
 from linnet_convert.progress import OnStep
@@ -25,8 +27,9 @@ from linnet_convert.readiness import Readiness, check_readiness
 from linnet_convert.sources.api import About, Source
 from linnet_convert.targets import Targets
 from linnet_devices.api import Format, Logits, Pixels
-from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, Provenance
+from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, Features, Provenance
 from linnet_runtime.bundle_files import describe_file, write_manifest
+from linnet_runtime.features.head import HEAD, Head
 from linnet_runtime.files import new_directory, write_whole
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.probabilities import comparable
@@ -66,6 +69,7 @@ def convert_source(
     canary_photos: bool,
     overwrite: bool,
     on_step: OnStep,
+    features: bool = False,
     max_drop: float | None = None,
 ) -> Conversion:
     """Writes the bundle ``out``.
@@ -79,32 +83,34 @@ def convert_source(
             canaries are noise.
         overwrite: whether ``out`` may be replaced.
         on_step: called with each step that starts.
+        features: whether feature artifacts are written too.
         max_drop: points of accuracy that an artifact may lose; None: there is no such gate. See ``shortcomings``.
 
     Raises:
         ConversionError: an artifact cannot be made, does not compute in int8 though it should, or does not agree with
-            its original. No bundle is written.
+            its original; or features are wanted and impossible. No bundle is written.
     """
     name, about = out.name.removesuffix(".linnet"), source.about
     sample = _sample(about)
     with new_directory(out, overwrite=overwrite, marker=MANIFEST) as root:
-        artifacts, layers = _write_artifacts(source, set(targets.among(about.formats)), sample, root, on_step)
+        formats = set(targets.among(about.formats))
+        artifacts, layers, head = _write_artifacts(source, formats, sample, root, on_step, features)
         on_step("asking the engines what is in integers")
         integers = _integer_reports(artifacts, root)
         on_step(f"running {about.name} on photos")
         originals = source.originals(sample.pixels)
         artifacts, parity = measure_parity(
-            artifacts, root, sample, originals, on_step=on_step, name=name, max_drop=max_drop
+            artifacts, root, sample, originals, head, on_step=on_step, name=name, max_drop=max_drop
         )
         refuse_failed(parity, layers)
         on_step("reports")
         proof = Proof(parity, integers, layers, _calibration_report(source))
         write_reports(root, proof, sample.pixels if canary_photos and about.validation is not None else None)
-        readiness, compiled = _check_accelerators(targets.accelerators, artifacts, root, on_step)
+        readiness, compiled = _check_accelerators(targets.accelerators, _plain(artifacts), root, on_step)
         artifacts += compiled
         on_step("canaries")
         pictures = sample.pixels[:PICTURES] if canary_photos else _noise(about.preprocess)
-        save_canary(root / CANARY, _canary(pictures, artifacts, root))
+        save_canary(root / CANARY, _canary(pictures, artifacts, root, head))
         if logits := originals.logits():
             save_reference(root / REFERENCE, sample.pixels, logits)
         bundle = write_manifest(root, _manifest(name, about, artifacts, root))
@@ -127,18 +133,20 @@ def _noise(size: Preprocess) -> Pixels:
 
 
 def _write_artifacts(
-    source: Source, wanted: set[Format], sample: Sample, root: Path, on_step: OnStep
-) -> tuple[tuple[Artifact, ...], tuple[LayerDifference, ...]]:
+    source: Source, wanted: set[Format], sample: Sample, root: Path, on_step: OnStep, features: bool
+) -> tuple[tuple[Artifact, ...], tuple[LayerDifference, ...], Head | None]:
     """Writes the artifacts, and compares the int8 .tflite layer by layer, also where it is a step to another format.
 
     Returns:
-        The artifacts by format, int8 first, with metadata for other programs in them; and the comparison.
+        The artifacts by format, int8 first, with metadata for other programs in them, and last the feature artifacts;
+        the comparison; and the head of the feature artifacts.
     """
     about = source.about
     written = source.write(root, wanted, on_step)
     on_step("comparing layer by layer")
     int8_tflite = [root / artifact.path for artifact in written if artifact.format == "tflite" and artifact.is_int8]
     layers = source.compare_layers(int8_tflite[0], sample.pixels) if int8_tflite else ()
+    of_features = write_features(written, wanted, root, on_step) if features else None
     finished = []
     for artifact in sorted(written, key=lambda artifact: (FORMATS.index(artifact.format), not artifact.is_int8)):
         if artifact.format not in wanted:
@@ -147,7 +155,14 @@ def _write_artifacts(
             finished.append(artifact)
         else:
             finished.append(write_metadata(root, artifact, about.labels, about.preprocess))
-    return tuple(finished), layers
+    if of_features is None:
+        return tuple(finished), layers, None
+    return (*finished, *of_features.artifacts), layers, of_features.head
+
+
+def _plain(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    """The artifacts whose output is the logits."""
+    return tuple(artifact for artifact in artifacts if artifact.output.values != "features")
 
 
 def _integer_reports(artifacts: Iterable[Artifact], root: Path) -> tuple[IntegerReport, ...]:
@@ -186,30 +201,31 @@ def _check_accelerators(
     return tuple(checked), compiled
 
 
-def _canary(pictures: Pixels, artifacts: Iterable[Artifact], root: Path) -> Canary:
+def _canary(pictures: Pixels, artifacts: Iterable[Artifact], root: Path, head: Head | None) -> Canary:
     logits: dict[str, Logits] = {}
     tolerance: dict[str, float] = {}
     for int8 in (True, False):
         alike = [artifact for artifact in artifacts if artifact.is_int8 == int8 and not artifact.compiled_for]
         of_alike = {
-            Path(artifact.path).name: comparable(artifact_logits(artifact, root, pictures), artifact.output)
+            Path(artifact.path).name: comparable(artifact_logits(artifact, root, pictures, head), artifact.output)
             for artifact in alike
         }
         if not of_alike:
             continue
         logits |= of_alike
-        scales = [artifact.output.scale for artifact in artifacts if artifact.output.scale is not None]
+        scales = [artifact.output.scale for artifact in _plain(artifacts) if artifact.output.scale is not None]
         step = scales[0] if scales else float(np.ptp(np.stack(list(of_alike.values())))) / 255
         tolerance |= dict.fromkeys(of_alike, make_tolerance(of_alike, step))
     return Canary(pictures, logits, tolerance)
 
 
 def _manifest(name: str, about: About, artifacts: tuple[Artifact, ...], root: Path) -> Bundle:
+    of_features = tuple(artifact for artifact in artifacts if artifact.output.values == "features")
     return Bundle(
         name=name,
         labels=about.labels,
         preprocess=about.preprocess,
-        artifacts=artifacts,
+        artifacts=_plain(artifacts),
         provenance=Provenance(
             source=about.name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -219,6 +235,7 @@ def _manifest(name: str, about: About, artifacts: tuple[Artifact, ...], root: Pa
         metrics=about.metrics,
         canary=describe_file(root / CANARY, root),
         reference=describe_file(root / REFERENCE, root) if (root / REFERENCE).exists() else None,
+        features=Features(artifacts=of_features, head=describe_file(root / HEAD, root)) if of_features else UNSET,
     )
 
 

@@ -7,6 +7,7 @@ and nothing in it is executed. A reader refuses keys that it does not know and s
 
 from __future__ import annotations
 
+import math
 from pathlib import Path, PurePosixPath
 from typing import TypeVar, get_args
 
@@ -19,12 +20,15 @@ from linnet_runtime.files import read_regular, require_utf8
 from linnet_runtime.preprocess import Preprocess
 
 SCHEMA = 2
-"""The newest schema. A bundle is written with the oldest that has all its keys: 2 for compiled artifacts, else 1."""
+"""The newest schema. A bundle is written with the oldest that has all its keys: 2 for compiled or feature artifacts,
+else 1."""
 MANIFEST = "bundle.json"
 TEMPERATURES = (0.01, 100.0)
 """The range of a temperature. Beyond it the probabilities are all 0 and 1, or all equal."""
 MOST_SIDE = 8192
 """The largest height and width of a model's input, in pixels."""
+MOST_FEATURES = 1 << 24
+"""The most numbers of a feature map."""
 _MOST_MANIFEST_BYTES = 10_000_000
 _MOST_REASON = 300  # characters; a value may be as long as the file
 _Kind = TypeVar("_Kind")
@@ -114,6 +118,22 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         )
 
 
+class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The int8 model up to its last feature map, and what computes the logits from that: global average pooling and one
+    dense layer. See linnet_runtime.features.
+    """
+
+    artifacts: tuple[Artifact, ...]
+    """One in each format, with the feature map [1, h, w, channels] for its output."""
+    head: File
+    """The dense layer's weights, and the steps to which the int8 model rounds; see linnet_runtime.features.head."""
+
+    @property
+    def channels(self) -> int:
+        """The length of the feature vector."""
+        return self.artifacts[0].output.shape[-1]
+
+
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The origin of a bundle."""
 
@@ -145,6 +165,14 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Pictures whose logits are known; see linnet_runtime.proof.canary."""
     reference: File | None = None
     """The Keras models' logits on the validation photos; see linnet_runtime.proof.reference."""
+    features: Features | UnsetType = UNSET
+    """What explains a label and tells the unknown; absent where the network ends in something else. Since schema 2."""
+
+    def rows(self) -> list[tuple[str, Artifact]]:
+        """Every artifact with its JSON path, also those of ``features``."""
+        rows = [(f"$.artifacts[{i}]", artifact) for i, artifact in enumerate(self.artifacts)]
+        of_features = self.features.artifacts if self.features else ()
+        return rows + [(f"$.features.artifacts[{i}]", artifact) for i, artifact in enumerate(of_features)]
 
 
 def open_bundle(path: Path, *, absolute: bool = False) -> Bundle:
@@ -228,16 +256,18 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
     fits = min(size.height, size.width) >= 1 and max(size.height, size.width) <= MOST_SIDE
     require(fits, "$.preprocess", f"{size.height}x{size.width}", f"1x1 to {MOST_SIDE}x{MOST_SIDE} pixels")
     files = {"$.canary": bundle.canary, "$.reference": bundle.reference}
-    for i, artifact in enumerate(bundle.artifacts):
-        files |= {f"$.artifacts[{i}]": artifact.file, f"$.artifacts[{i}].weights": artifact.weights}
+    if bundle.features:
+        require(len(bundle.features.artifacts) > 0, "$.features.artifacts", "none", "at least one artifact")
+        files["$.features.head"] = bundle.features.head
+    for where, artifact in bundle.rows():
+        files |= {where: artifact.file, f"{where}.weights": artifact.weights}
     for where, file in files.items():
         name = file.path if file else "-"
         parts = PurePosixPath(name).parts
         inside = bool(parts) and parts[0] != "/" and ".." not in parts
         # A NUL ends a path for the kernel, and a line break or an escape sequence would reach the terminal.
         require(inside and name.isprintable(), f"{where}.path", repr(name)[:_MOST_REASON], "a path inside the bundle")
-    for i, artifact in enumerate(bundle.artifacts):
-        where = f"$.artifacts[{i}]"
+    for where, artifact in bundle.rows():
         plain = get_args(Format)
         known = artifact.format.isprintable() if artifact.compiled else artifact.format in plain
         require(known, f"{where}.format", repr(artifact.format[:_MOST_REASON]), "one of " + ", ".join(plain))
@@ -246,13 +276,21 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
         layout = artifact.input.layout
         sides = {"NHWC": (1, size.height, size.width, 3), "NCHW": (1, 3, size.height, size.width)}.get(layout)
         require(artifact.input.shape == sides, f"{where}.input.shape", list(artifact.input.shape), list(sides or ()))
-        as_labelled = [length for length in artifact.output.shape if length != 1] == [len(bundle.labels)]
-        require(as_labelled, f"{where}.output.shape", list(artifact.output.shape), [1, len(bundle.labels)])
+        shape, is_map = artifact.output.shape, artifact.output.values == "features"
+        require(is_map == (".features" in where), f"{where}.output.values", artifact.output.values, "another one")
+        if is_map:
+            channels = bundle.features.channels if bundle.features else 0
+            expected = f"[1, h, w, {channels}] of at most {MOST_FEATURES} numbers"
+            fits = len(shape) == 4 and min(shape) >= 1 and (shape[0], shape[3]) == (1, channels)
+            require(fits and math.prod(shape) <= MOST_FEATURES, f"{where}.output.shape", list(shape), expected)
+        else:
+            as_labelled = [length for length in shape if length != 1] == [len(bundle.labels)]
+            require(as_labelled, f"{where}.output.shape", list(shape), [1, len(bundle.labels)])
 
 
 def oldest_schema(bundle: Bundle) -> int:
     """The oldest schema that has all keys of the bundle."""
-    return 2 if any(artifact.compiled for artifact in bundle.artifacts) else 1
+    return 2 if bundle.features or any(artifact.compiled for artifact in bundle.artifacts) else 1
 
 
 def compiled_from(bundle: Bundle, artifact: Artifact) -> Artifact | None:
@@ -266,10 +304,20 @@ def _placed(root: Path, bundle: Bundle) -> Bundle:
     def file(relative: File | None) -> File | None:
         return relative and msgspec.structs.replace(relative, path=str(root / relative.path))
 
-    artifacts = tuple(
-        msgspec.structs.replace(artifact, path=str(root / artifact.path), weights=file(artifact.weights))
-        for artifact in bundle.artifacts
-    )
+    def placed(artifacts: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+        return tuple(
+            msgspec.structs.replace(artifact, path=str(root / artifact.path), weights=file(artifact.weights))
+            for artifact in artifacts
+        )
+
+    features = bundle.features
+    if features:
+        head = msgspec.structs.replace(features.head, path=str(root / features.head.path))
+        features = Features(artifacts=placed(features.artifacts), head=head)
     return msgspec.structs.replace(
-        bundle, artifacts=artifacts, canary=file(bundle.canary), reference=file(bundle.reference)
+        bundle,
+        artifacts=placed(bundle.artifacts),
+        canary=file(bundle.canary),
+        reference=file(bundle.reference),
+        features=features,
     )

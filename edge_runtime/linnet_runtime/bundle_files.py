@@ -20,8 +20,9 @@ _CHUNK_BYTES = 1 << 20
 
 def files_of(bundle: Bundle) -> list[File]:
     """Every file that a bundle names."""
-    files = [file for artifact in bundle.artifacts for file in (artifact.file, artifact.weights)]
-    return [file for file in (*files, bundle.canary, bundle.reference) if file is not None]
+    files = [file for _, artifact in bundle.rows() for file in (artifact.file, artifact.weights)]
+    files += [bundle.canary, bundle.reference, bundle.features.head if bundle.features else None]
+    return [file for file in files if file is not None]
 
 
 def check_artifact(artifact: Artifact) -> None:

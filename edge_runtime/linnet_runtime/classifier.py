@@ -19,6 +19,7 @@ from linnet_runtime.failover.checked import Limits
 from linnet_runtime.failover.ladder import open_ladder
 from linnet_runtime.failover.rung import DeviceEvent
 from linnet_runtime.failover.supervisor import SupervisedSession
+from linnet_runtime.features.head import Head, bundle_of_features, load_head, logits_from, maps_of
 from linnet_runtime.preprocess import Color, preprocess
 from linnet_runtime.probabilities import probabilities, top_classes
 from linnet_runtime.sessions import PrecisionChoice, choose_precision, warn_of_float
@@ -46,6 +47,12 @@ class Classification:
     """The name of the model's file."""
     stages_ms: dict[str, float]
     """Milliseconds in each of preprocess, inference and decision."""
+    feature_vector: NDArray[np.float32] | None = None
+    """float32 [channels]: the mean of the last feature map over its places. None without ``explain``."""
+    saliency_map: NDArray[np.float32] | None = None
+    """float32 [classes, h, w]: the class activation map, which is what each place of the picture adds to each logit.
+    The mean over the places, plus the bias of the class, is the logit before it is rounded. None without
+    ``explain``."""
     canary_passed_at: float | None = None
     """When the device last passed a canary, in seconds since the epoch; None for a CPU engine, which passed at its
     opening. Where a later one fails, an event recalls the results with that time."""
@@ -90,6 +97,8 @@ class Outputs:
     """Milliseconds that the device took."""
     canary_passed_at: float | None
     """As in ``Classification``."""
+    maps: NDArray[np.float32] | None = None
+    """float32 [1, h, w, channels]: the last feature map. None without ``explain``."""
 
 
 class Classifier(Closable):
@@ -97,9 +106,12 @@ class Classifier(Closable):
     by side, and the device runs the model for one of them at a time.
     """
 
-    def __init__(self, bundle: Bundle, session: Session, *, float_unasked: bool = False) -> None:
+    def __init__(
+        self, bundle: Bundle, session: Session, *, float_unasked: bool = False, head: Head | None = None
+    ) -> None:
         self.bundle = bundle
         self.session = session
+        self._head = head
         self._float_unasked = float_unasked  # a warning is due
         self._running = threading.Lock()
         self._opened()
@@ -111,6 +123,7 @@ class Classifier(Closable):
         device: str = "auto",
         *,
         precision: PrecisionChoice | None = None,
+        explain: bool = False,
         options: OpenOptions | None = None,
         limits: Limits | None = None,
     ) -> Self:
@@ -122,17 +135,24 @@ class Classifier(Closable):
                 fails; or ``"auto"``: the first that is available and gives the right answers.
             precision: the model to run, ``"int8"`` or ``"float"``; None is int8 where the bundle has it, else float,
                 with a warning at the first picture.
+            explain: whether results have ``feature_vector`` and ``saliency_map``. The device then runs the bundle's
+                feature artifact in int8, and the logits are computed from its feature map.
             options: threads, and how much of the model has to run on the device.
             limits: when an accelerator counts as failed.
 
         Raises:
-            BundleError: the bundle is damaged, or has no model in that precision.
+            BundleError: the bundle is damaged, or has no model in that precision, or none that explains.
             DeviceError: the device is unknown, or cannot run the model.
             DeviceUnavailable: no device of the list is available; the line has the reason of each.
         """
         bundle = open_bundle(Path(path), absolute=True)
-        chosen = choose_precision(bundle, precision)
         options, limits = options or OpenOptions(), limits or Limits()
+        if explain:
+            of_features = bundle_of_features(bundle)
+            chosen = choose_precision(of_features, precision)
+            session = open_ladder(of_features, device, precision=chosen, options=options, limits=limits)
+            return cls(bundle, session, head=load_head(bundle))
+        chosen = choose_precision(bundle, precision)
         session = open_ladder(bundle, device, precision=chosen, options=options, limits=limits)
         return cls(bundle, session, float_unasked=precision is None and chosen == "float")
 
@@ -167,20 +187,21 @@ class Classifier(Closable):
         """
         with self._running:
             started = time.perf_counter()
-            logits = self.session.run(prepared.pixels)[0]
+            values = self.session.run(prepared.pixels)
             inference_ms = (time.perf_counter() - started) * 1e3
             model, device = self.session.model, self.session.device
             self._warn_of_float()
             supervised = self.session if isinstance(self.session, SupervisedSession) else None
             canary_passed_at = supervised.canary_passed_at if supervised else None
         return Outputs(
-            logits=logits,
+            logits=logits_from(values, model, self._head)[0],
             independent=model.output.is_independent,
             device=device,
             artifact=model.path.rpartition("/")[2],  # pathlib takes 0.05 ms
             preprocess_ms=prepared.preprocess_ms,
             inference_ms=inference_ms,
             canary_passed_at=canary_passed_at,
+            maps=None if self._head is None else maps_of(values, model),
         )
 
     def label(self, outputs: Outputs) -> Classification:
@@ -202,7 +223,15 @@ class Classifier(Closable):
                 "decision": (time.perf_counter() - started) * 1e3,
             },
             canary_passed_at=outputs.canary_passed_at,
+            **self._explanation(outputs.maps),
         )
+
+    def _explanation(self, maps: NDArray[np.float32] | None) -> dict[str, NDArray[np.float32]]:
+        """What a result has with ``explain`` only."""
+        if self._head is None or maps is None:
+            return {}
+        vector, saliency = self._head.feature_vectors(maps)[0], self._head.activation_maps(maps)[0]
+        return {"feature_vector": vector, "saliency_map": saliency}
 
     def listen(self, listener: Callable[[DeviceEvent], object]) -> Callable[[], None]:
         """Calls a function with every event of the devices, in its thread, and at once with those of the opening.
@@ -213,7 +242,7 @@ class Classifier(Closable):
     def logits(self, pixels: Pixels) -> Logits:
         """The logits, float32 [N, classes], of preprocessed pixels, uint8 RGB [N, H, W, 3]."""
         with self._running:
-            logits = self.session.run(pixels)
+            logits = logits_from(self.session.run(pixels), self.session.model, self._head)
             self._warn_of_float()
         return logits
 

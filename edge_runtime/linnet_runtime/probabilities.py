@@ -35,7 +35,7 @@ def comparable(logits: Logits, output: TensorSpec) -> Logits:
     """Logits [N, classes] in the unit of their model's output: probabilities where it ends in a softmax or in sigmoids.
     The logarithms of probabilities that int8 rounds to 0 would hide every other difference.
     """
-    if output.values == "logits":
+    if output.values in ("logits", "features"):
         return logits
     return probabilities(logits, 1.0, independent=output.is_independent)
 

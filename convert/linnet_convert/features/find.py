@@ -12,7 +12,7 @@ from linnet_runtime.features.head import Head, Steps
 
 _UNSIGNED = 128  # from the steps of int8 to those of uint8
 _AS_IT_IS = ("RESHAPE", "SQUEEZE", "QUANTIZE")  # the values stay, in another shape or in other steps
-_BEHIND_LOGITS = (*_AS_IT_IS, "DEQUANTIZE", "SOFTMAX")
+_BEHIND_LOGITS = (*_AS_IT_IS, "DEQUANTIZE")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Ending:
 
 def find_ending(graph: Graph) -> Ending | None:
     """The ending of a quantized network, or None where it ends in something else than global average pooling and one
-    dense layer without an activation. A softmax behind it does not matter.
+    dense layer whose outputs are the logits.
     """
     dense = _before(graph, graph.outputs[0], _BEHIND_LOGITS)
     if dense is None or dense.options.get("fusedActivationFunction") != "NONE":

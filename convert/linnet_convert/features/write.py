@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from linnet_convert.errors import ConversionError
+from linnet_convert.facts import FORMATS
 from linnet_convert.features.cut import cut_behind
 from linnet_convert.features.find import find_ending
 from linnet_convert.progress import OnStep
@@ -25,12 +27,12 @@ class FeatureModels:
     """The feature artifacts of a bundle and the rest of the network."""
 
     artifacts: tuple[Artifact, ...]
-    """One for each int8 artifact, in the same order."""
+    """One for each int8 artifact, by format."""
     head: Head
     """The pooling and the dense layer behind the feature map."""
 
 
-def write_features(artifacts: Iterable[Artifact], root: Path, on_step: OnStep) -> FeatureModels | None:
+def write_features(artifacts: Iterable[Artifact], formats: set[Format], root: Path, on_step: OnStep) -> FeatureModels:
     """Writes ``head.npz`` and the feature artifact of each int8 artifact below a bundle's directory.
 
     The .tflite is cut behind its last feature map; the ONNX model and the IR are made from the cut .tflite, as the
@@ -38,32 +40,41 @@ def write_features(artifacts: Iterable[Artifact], root: Path, on_step: OnStep) -
 
     Args:
         artifacts: those of the bundle, and the int8 .tflite that they were made from.
+        formats: those of the bundle's artifacts.
         root: the bundle's directory.
         on_step: called with each step that starts.
 
-    Returns:
-        None where the network ends in something else than global average pooling and one dense layer, or where it has
-        no int8 .tflite.
+    Raises:
+        ConversionError: there is no int8 .tflite, or the network ends in something else than global average pooling and
+            one dense layer.
     """
     plain = {artifact.format: artifact for artifact in artifacts if artifact.is_int8 and not artifact.compiled_for}
     whole = plain.get("tflite")
-    ending = find_ending(read_graph(root / whole.path)) if whole is not None else None
-    if whole is None or ending is None:
-        return None
+    if whole is None:
+        raise ConversionError("features", got="no int8 .tflite", expected="a run, or a model that becomes one")
+    ending = find_ending(read_graph(root / whole.path))
+    if ending is None:
+        raise ConversionError(
+            "features", got="another ending of the network", expected="global average pooling, one dense layer, logits"
+        )
     on_step("features, int8")
     tflite = _cut_tflite(root, whole, ending.features)
-    made: dict[Format, Artifact] = {"tflite": tflite}
-    if "onnx" in plain or "openvino" in plain:
+    made = {"tflite": tflite}
+    if not plain.keys().isdisjoint(("onnx", "openvino")):
         made["onnx"] = to_onnx(root / tflite.path, "int8", root, values="features")
     if "openvino" in plain:
         onnx, cut = root / made["onnx"].path, root / tflite.path
         made["openvino"] = to_openvino(onnx, cut, "int8", root, values="features")
     save_head(root / HEAD, ending.head)
+    for kind in made.keys() - formats:
+        (root / made[kind].path).unlink()
     # Their inputs are those of the int8 artifacts, also in what no file says, such as the order of colors.
-    return FeatureModels(
-        tuple(msgspec.structs.replace(made[kind], input=artifact.input) for kind, artifact in plain.items()),
-        ending.head,
-    )
+    kept = [
+        msgspec.structs.replace(made[kind], input=plain[kind].input)
+        for kind in FORMATS
+        if kind in formats & made.keys()
+    ]
+    return FeatureModels(tuple(kept), ending.head)
 
 
 def _cut_tflite(root: Path, whole: Artifact, features: int) -> Artifact:

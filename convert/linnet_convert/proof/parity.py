@@ -17,6 +17,7 @@ from linnet_devices.api import Logits, Model, OpenOptions, Pixels, Precision
 from linnet_devices.errors import Setting
 from linnet_devices.registry import load_device
 from linnet_runtime.bundle import Artifact
+from linnet_runtime.features.head import Head, logit_step, logits_from
 from linnet_runtime.probabilities import comparable, probabilities
 from linnet_runtime.proof.comparison import Comparison, compare
 from linnet_runtime.proof.gates import drops, gate_words, parity_of, shortcomings
@@ -98,9 +99,10 @@ def keras_logits(model: keras.Model, pixels: Pixels | NDArray[np.float32]) -> Lo
     return np.asarray(model.predict(pixels, batch_size=_BATCH, verbose=0), dtype=np.float32)
 
 
-def artifact_logits(artifact: Artifact, root: Path, pixels: Pixels) -> Logits:
-    """The logits of an artifact below ``root``; see ``model_logits``."""
-    return model_logits(artifact.model(root), pixels)
+def artifact_logits(artifact: Artifact, root: Path, pixels: Pixels, head: Head | None = None) -> Logits:
+    """The logits of an artifact below ``root``; see ``model_logits``. Those of a feature artifact need the head."""
+    model = artifact.model(root)
+    return logits_from(model_logits(model, pixels), model, head)
 
 
 def model_logits(model: Model, pixels: Pixels) -> Logits:
@@ -114,6 +116,7 @@ def measure_parity(
     root: Path,
     sample: Sample,
     originals: Originals,
+    head: Head | None = None,
     *,
     on_step: OnStep,
     name: str,
@@ -126,6 +129,7 @@ def measure_parity(
         root: the bundle's directory.
         sample: what to compare on.
         originals: the models that they were made from.
+        head: what computes the logits of the feature artifacts among them.
         on_step: called when an artifact has been measured.
         name: of the bundle.
         max_drop: points of accuracy that an artifact may lose, if that is a gate; see ``shortcomings``. An int8
@@ -143,8 +147,8 @@ def measure_parity(
             measured.append(artifact)
             continue
         original = originals.of(artifact)
-        found = artifact_logits(artifact, root, sample.pixels)
-        scale = artifact.output.scale
+        found = artifact_logits(artifact, root, sample.pixels, head)
+        scale = logit_step(artifact.output, head)
         shown = comparable(found, artifact.output)
         before = comparable(original.logits, artifact.output)
         comparison = compare(original.name, before, shown, sample.labels, sample.class_names, scale=scale)
@@ -156,7 +160,8 @@ def measure_parity(
             failed += tuple(f"{words} against {floats.name}" for words in drops(cost, max_drop))
         measured.append(msgspec.structs.replace(artifact, parity=parity_of(comparison)))
         rows.append(Compared(artifact.path, artifact.precision, cpu_engine(artifact.format), comparison, failed))
-        logits[artifact.path] = (shown, scale)
+        if artifact.output.values != "features":  # they differ as the whole ones do
+            logits[artifact.path] = (shown, scale)
         on_step(f"compared {artifact.path}")
     gate = gate_words(max_drop) if sample.labels is not None else _noise_gate()
     return tuple(measured), ParityReport(name, len(sample.pixels), gate, tuple(rows), compare_pairs(logits))

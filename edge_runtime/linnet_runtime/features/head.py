@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_devices.api import Logits
+from linnet_devices.api import Logits, Model, TensorSpec
+from linnet_runtime.bundle import Bundle, BundleError
+from linnet_runtime.bundle_files import check_file
 from linnet_runtime.npz import NpzError, numbers, read_npz
 
 HEAD = "head.npz"
@@ -75,6 +78,32 @@ class Head:
         return np.ascontiguousarray((maps @ self.weights).transpose(0, 3, 1, 2))
 
 
+def is_of_features(model: Model) -> bool:
+    """Whether a session of the model gives feature maps in place of logits."""
+    return model.output.values == "features"
+
+
+def maps_of(values: NDArray[np.float32], model: Model) -> Floats:
+    """What a session gave, float32 [N, h * w * channels], as feature maps [N, h, w, channels]."""
+    return values.reshape(-1, *model.output.shape[1:])
+
+
+def logits_from(values: NDArray[np.float32], model: Model, head: Head | None) -> Logits:
+    """The logits float32 [N, classes] of what a session of the model gave: itself, or what the head computes of it."""
+    if not is_of_features(model):
+        return values
+    if head is None:
+        raise ValueError(f"{model.path} gives feature maps, and there is no head")
+    return head.logits_of(head.feature_vectors(maps_of(values, model)))
+
+
+def logit_step(output: TensorSpec, head: Head | None) -> float | None:
+    """A step of a model's logits, where they are quantized; None in float."""
+    if output.values != "features":
+        return output.scale
+    return head.logits.scale if head is not None and head.logits is not None else None
+
+
 def save_head(path: Path, head: Head) -> None:
     """Writes ``head.npz``."""
     arrays: dict[str, NDArray[Any]] = {"weights": head.weights, "bias": head.bias}
@@ -86,12 +115,38 @@ def save_head(path: Path, head: Head) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def read_head(path: Path, channels: int, classes: int) -> Head:
-    """Reads ``head.npz`` of a feature map with so many channels, for so many classes.
+def load_head(bundle: Bundle) -> Head | None:
+    """The head of an open bundle; None where it has no feature artifacts.
 
     Raises:
-        NpzError: the file is damaged, or its arrays have other shapes or values that are not finite.
+        BundleError: the file is damaged, or its arrays do not fit the bundle's labels and features.
     """
+    if not bundle.features:
+        return None
+    file = bundle.features.head
+    check_file(file)
+    try:
+        return _read_head(Path(file.path), bundle.features.channels, len(bundle.labels))
+    except NpzError as error:
+        raise BundleError(file.path, got=str(error), expected="the head that linnet convert writes") from error
+
+
+def bundle_of_features(bundle: Bundle) -> Bundle:
+    """The bundle with its feature artifacts in place of the others, to be opened on a device. Raises BundleError where
+    it has none.
+    """
+    if not bundle.features:
+        raise BundleError(
+            bundle.name,
+            got="no feature artifacts",
+            expected="an int8 network that ends in global average pooling and one dense layer",
+            fix="linnet convert --features makes them",
+        )
+    return msgspec.structs.replace(bundle, artifacts=bundle.features.artifacts)
+
+
+def _read_head(path: Path, channels: int, classes: int) -> Head:
+    """Raises NpzError."""
     most_bytes = 4 * classes * (channels + 1) + 16 * _NUMBERS_PER_STEPS + _ARRAYS * _HEADER_BYTES
     arrays = read_npz(path, most_bytes=most_bytes)
     weights, bias = numbers(arrays, "weights", np.float32, (classes,)), numbers(arrays, "bias", np.float32, ())

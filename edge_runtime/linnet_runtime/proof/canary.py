@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from linnet_devices.api import Logits, Pixels, Session
 from linnet_runtime.bundle import Bundle, BundleError
 from linnet_runtime.bundle_files import check_file
+from linnet_runtime.features.head import Head, load_head, logits_from
 from linnet_runtime.npz import NpzError, numbers, read_npz
 from linnet_runtime.probabilities import comparable
 
@@ -25,6 +26,7 @@ ALL = slice(None)
 _STEPS = 8.0  # of the int8 output's scale
 _SPREADS = 2.0  # times what the engines themselves differ by
 _HEADER_BYTES = 1024  # an array's, at most
+_MOST_MODELS = 32  # whose logits it keeps
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Canary:
     """The known logits, float32 [N, classes], by the artifact's file name; see ``comparable``."""
     tolerance: dict[str, float]
     """The largest difference that passes, in the unit of the logits, by the artifact's file name."""
+    head: Head | None = None
+    """What computes the logits of a feature artifact; None where the bundle has none."""
 
     def proves(self, name: str) -> bool:
         """Whether the tolerance of the artifact ``name`` is less than the range of its known logits. Otherwise a model
@@ -88,7 +92,7 @@ def load_canary(bundle: Bundle) -> Canary | None:
     check_file(file)
     picture = (bundle.preprocess.height, bundle.preprocess.width, 3)
     of_artifact = PICTURES * len(bundle.labels) * 4 + 2 * _HEADER_BYTES
-    most_bytes = PICTURES * int(np.prod(picture)) + (len(bundle.artifacts) + 1) * of_artifact
+    most_bytes = PICTURES * int(np.prod(picture)) + _MOST_MODELS * of_artifact
     try:
         arrays = read_npz(Path(file.path), most_bytes=most_bytes)
         pixels = numbers(arrays, "pixels", np.uint8, picture)
@@ -96,7 +100,7 @@ def load_canary(bundle: Bundle) -> Canary | None:
         logits = {name: numbers(arrays, f"logits/{name}", np.float32, (len(bundle.labels),)) for name in names}
         if any(len(known) != len(pixels) for known in logits.values()) or not 1 <= len(pixels) <= PICTURES:
             raise NpzError(f"{len(pixels)} pictures with logits of {[len(known) for known in logits.values()]}")
-        return Canary(pixels, logits, {name: _tolerance(arrays, name) for name in names})
+        return Canary(pixels, logits, {name: _tolerance(arrays, name) for name in names}, load_head(bundle))
     except NpzError as error:
         raise BundleError(file.path, got=str(error), expected="the canaries that linnet convert writes") from error
 
@@ -119,7 +123,8 @@ def check_canary(canary: Canary | None, session: Session, photos: slice = ALL) -
     name = canary_name(session)
     if canary is None or name not in canary.logits:
         return None
-    logits = comparable(session.run(canary.pixels[photos]), session.model.output)
+    values = logits_from(session.run(canary.pixels[photos]), session.model, canary.head)
+    logits = comparable(values, session.model.output)
     return compare_canary(canary, name, logits, photos)
 
 

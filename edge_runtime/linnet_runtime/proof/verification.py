@@ -13,6 +13,7 @@ from linnet_devices.api import Device, DeviceUnavailable, Logits, OpenOptions, T
 from linnet_devices.registry import expand, load_device
 from linnet_runtime.bundle import Artifact, Bundle, open_bundle
 from linnet_runtime.bundle_files import check_file, files_of
+from linnet_runtime.features.head import Head, load_head, logit_step, logits_from
 from linnet_runtime.photos import Photos
 from linnet_runtime.probabilities import comparable
 from linnet_runtime.proof.canary import Canary, CanaryResult, canary_name, check_canary, load_canary
@@ -64,6 +65,7 @@ class _Evidence:
     bundle: Bundle
     canary: Canary | None
     reference: Reference | None
+    head: Head | None
     photos: Photos | None
     max_drop: float | None
 
@@ -83,7 +85,7 @@ def verify_bundle(
     bundle = open_bundle(path)
     for file in files_of(bundle):
         check_file(file)
-    evidence = _Evidence(bundle, load_canary(bundle), load_reference(bundle), photos, max_drop)
+    evidence = _Evidence(bundle, load_canary(bundle), load_reference(bundle), load_head(bundle), photos, max_drop)
     for name in expand(device):
         try:
             engine = load_device(name)
@@ -91,7 +93,7 @@ def verify_bundle(
             yield Verdict("", "", name, skipped=str(error))
             continue
         probe = engine.probe()
-        for artifact in bundle.artifacts:
+        for _, artifact in bundle.rows():
             if not reads(engine, artifact):
                 continue
             shown = str(Path(artifact.path).relative_to(path))
@@ -108,7 +110,8 @@ def _verify(evidence: _Evidence, artifact: Artifact, shown: str, engine: Device,
     with open_model(engine, artifact.model(), options) as session:
         canary = check_canary(evidence.canary, session)
         blind = evidence.canary is not None and canary is not None and not evidence.canary.proves(canary_name(session))
-        logits = session.run(photos.pixels) if photos is not None else None
+        values = session.run(photos.pixels) if photos is not None else None
+    logits = None if values is None else logits_from(values, session.model, evidence.head)
     comparison = accuracy = None
     failed: tuple[str, ...] = () if canary is None or canary.passed else (f"canary {canary}",)
     if photos is not None and logits is not None:
@@ -124,7 +127,7 @@ def _verify(evidence: _Evidence, artifact: Artifact, shown: str, engine: Device,
         comparison=comparison,
         accuracy=accuracy,
         logits=None if logits is None else comparable(logits, artifact.output),
-        scale=artifact.output.scale,
+        scale=logit_step(artifact.output, evidence.head),
         failed=failed,
         unproven=_why_unproven(evidence, canary, comparison, blind=blind),
     )
@@ -147,7 +150,7 @@ def _compare_with_reference(
         comparable(logits[known], artifact.output),
         photos.labels[known],
         evidence.bundle.labels,
-        scale=artifact.output.scale,
+        scale=logit_step(artifact.output, evidence.head),
         photos=known,
     )
 
