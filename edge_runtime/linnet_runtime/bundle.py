@@ -18,10 +18,11 @@ from linnet_devices.api import Format, LinnetError, Model, Precision, TensorSpec
 from linnet_runtime.compiled import Compiled
 from linnet_runtime.files import read_regular, require_utf8
 from linnet_runtime.preprocess import Preprocess
+from linnet_runtime.unknown import Unknown
 
 SCHEMA = 2
-"""The newest schema. A bundle is written with the oldest that has all its keys: 2 for compiled or feature artifacts,
-else 1."""
+"""The newest schema. A bundle is written with the oldest that has all its keys: 2 for compiled artifacts, feature
+artifacts and a threshold of the unknown, else 1."""
 MANIFEST = "bundle.json"
 TEMPERATURES = (0.01, 100.0)
 """The range of a temperature. Beyond it the probabilities are all 0 and 1, or all equal."""
@@ -168,6 +169,9 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     features: Features | UnsetType = UNSET
     """What explains a label and tells the unknown; absent where the network ends in something else. Since schema 2."""
 
+    unknown: Unknown | UnsetType = UNSET
+    """When a picture is none of the labels; absent where every picture gets a label. Since schema 2."""
+
     def rows(self) -> list[tuple[str, Artifact]]:
         """Every artifact with its JSON path, also those of ``features``."""
         rows = [(f"$.artifacts[{i}]", artifact) for i, artifact in enumerate(self.artifacts)]
@@ -290,7 +294,8 @@ def _check_contents(manifest: Path, bundle: Bundle) -> None:
 
 def oldest_schema(bundle: Bundle) -> int:
     """The oldest schema that has all keys of the bundle."""
-    return 2 if bundle.features or any(artifact.compiled for artifact in bundle.artifacts) else 1
+    compiled = any(artifact.compiled for artifact in bundle.artifacts)
+    return 2 if compiled or bundle.features or bundle.unknown else 1
 
 
 def compiled_from(bundle: Bundle, artifact: Artifact) -> Artifact | None:

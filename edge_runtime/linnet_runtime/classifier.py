@@ -23,6 +23,7 @@ from linnet_runtime.features.head import Head, bundle_of_features, load_head, lo
 from linnet_runtime.preprocess import Color, preprocess
 from linnet_runtime.probabilities import probabilities, top_classes
 from linnet_runtime.sessions import PrecisionChoice, choose_precision, warn_of_float
+from linnet_runtime.unknown import UNKNOWN, strangeness
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,10 @@ class Classification:
     """The label of a picture, and which device and model gave it."""
 
     label: str
-    """The label with the highest probability."""
+    """The label with the highest probability, or ``"unknown"`` where the bundle calls the picture so."""
     probability: float
-    """0 to 1: the softmax of the logits over the bundle's temperature, or the model's own probability where the labels
-    are ``independent``."""
+    """That of ``label``, or of ``closest`` where it is ``"unknown"``. 0 to 1: the softmax of the logits over the
+    bundle's temperature, or the model's own probability where the labels are ``independent``."""
     top: tuple[tuple[str, float], ...]
     """The best five (label, probability), best first."""
     independent: bool
@@ -53,9 +54,21 @@ class Classification:
     """float32 [classes, h, w]: the class activation map, which is what each place of the picture adds to each logit.
     The mean over the places, plus the bias of the class, is the logit before it is rounded. None without
     ``explain``."""
+    unknown_score: float | None = None
+    """How strange the picture is, larger for stranger; None where the bundle has no threshold. See
+    ``linnet_runtime.unknown``."""
+    closest: str | None = None
+    """The most probable label where ``label`` is ``"unknown"``."""
+    reason: str = ""
+    """Why it is unknown: ``"energy -3.2 above -5.1"``."""
     canary_passed_at: float | None = None
     """When the device last passed a canary, in seconds since the epoch; None for a CPU engine, which passed at its
     opening. Where a later one fails, an event recalls the results with that time."""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the bundle calls the picture none of its labels."""
+        return self.closest is not None
 
     def to_json(self) -> dict[str, object]:
         """The classification as ``linnet classify`` prints it."""
@@ -66,7 +79,11 @@ class Classification:
             "device": self.device,
             "artifact": self.artifact,
         }
-        return line | ({"independent": True} if self.independent else {})
+        if self.independent:
+            line["independent"] = True
+        if self.unknown_score is not None:
+            line["unknown_score"] = round(self.unknown_score, 6)
+        return line | ({"closest": self.closest, "reason": self.reason} if self.is_unknown else {})
 
 
 @dataclass(frozen=True)
@@ -209,8 +226,9 @@ class Classifier(Closable):
         started = time.perf_counter()
         probability = probabilities(outputs.logits, self.bundle.temperature, independent=outputs.independent)
         top = top_classes(probability, self.bundle.labels)
+        score, reason = self._strangeness(outputs.logits)
         return Classification(
-            label=top[0][0],
+            label=UNKNOWN if reason else top[0][0],
             probability=top[0][1],
             top=top,
             independent=outputs.independent,
@@ -222,9 +240,22 @@ class Classifier(Closable):
                 "inference": outputs.inference_ms,
                 "decision": (time.perf_counter() - started) * 1e3,
             },
+            unknown_score=score,
+            closest=top[0][0] if reason else None,
+            reason=reason,
             canary_passed_at=outputs.canary_passed_at,
             **self._explanation(outputs.maps),
         )
+
+    def _strangeness(self, logits: Logits) -> tuple[float | None, str]:
+        """The score of logits float32 [classes], and why they are unknown; (None, "") without a threshold."""
+        rule = self.bundle.unknown
+        if not rule or not np.isfinite(logits).all():
+            return None, ""
+        score = float(strangeness(rule.score, logits[None], self.bundle.temperature)[0])
+        if score <= rule.threshold:
+            return score, ""
+        return score, f"{rule.score.replace('_', ' ')} {score:.4g} above {rule.threshold:.4g}"
 
     def _explanation(self, maps: NDArray[np.float32] | None) -> dict[str, NDArray[np.float32]]:
         """What a result has with ``explain`` only."""

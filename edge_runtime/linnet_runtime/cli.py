@@ -84,6 +84,11 @@ COMMANDS = {
     "bench": Command(
         "linnet_runtime.commands.bench:bench", "", "Measure a bundle's latency on several devices, side by side."
     ),
+    "tune": Command(
+        "linnet_runtime.commands.tune:tune",
+        "",
+        'Let a bundle answer "unknown" to pictures that are none of its labels.',
+    ),
     "stress": Command(
         "linnet_runtime.commands.stress:stress", "", "Measure accuracy under noise, blur, fog and other corruptions."
     ),

@@ -8,6 +8,7 @@ from typing import Literal
 from linnet_runtime.classifier import Classification
 from linnet_runtime.failover.rung import DeviceEvent
 from linnet_runtime.sources.api import Frame
+from linnet_runtime.unknown import UNKNOWN
 
 EventKind = Literal[
     "enter",  # a label was decided where there was none
@@ -150,5 +151,8 @@ class Result:
             line["event"] = self.events[-1].kind
         if self.classification.canary_passed_at is not None:
             line["canary_passed_at"] = round(self.classification.canary_passed_at, 6)
-        named = {"closest": self.closest, "camera": self.camera, "region": self.region}
+        if self.classification.unknown_score is not None:
+            line["unknown_score"] = round(self.classification.unknown_score, 6)
+        reason = self.classification.reason if self.label == UNKNOWN else ""
+        named = {"closest": self.closest, "reason": reason, "camera": self.camera, "region": self.region}
         return line | {key: text for key, text in named.items() if text}

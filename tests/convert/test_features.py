@@ -175,7 +175,7 @@ def test_features_that_are_wanted_and_impossible_are_one_line(program: Program, 
     labels.write_text("a\nb\nc\nd\n")
     done = program(
         *("convert", tmp_path / "float.keras", "--out", tmp_path / "x.linnet", "--labels", labels),
-        *("--mean", 0, "--std", 1, "--features"),
+        *("--mean", 0, "--std", 1, "--color", "rgb", "--features"),
         status=1,
     )
     assert "features: got no int8 .tflite" in one_line_error(done)

@@ -35,13 +35,14 @@ from linnet_runtime.classifier import Classification
 from linnet_runtime.decisions.changes import Change
 from linnet_runtime.decisions.gaps import Gaps
 from linnet_runtime.decisions.one_label import OneLabel
-from linnet_runtime.decisions.rules import UNKNOWN, Array, Rules
+from linnet_runtime.decisions.rules import Array, Rules
 from linnet_runtime.decisions.settings import DecisionSettings, check_labels
 from linnet_runtime.decisions.several_labels import SeveralLabels
 from linnet_runtime.decisions.smoothing import Exponential, Votes
 from linnet_runtime.probabilities import probabilities
 from linnet_runtime.results import Event
 from linnet_runtime.sources.api import Frame
+from linnet_runtime.unknown import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,9 @@ class Decider:
         """Takes a result into account.
 
         Args:
-            classification: the model's, of this frame's region. Logits that are not finite are no answer: all
-                probabilities are 0, and the result's own label is unknown.
+            classification: the model's, of this frame's region. Logits that are not finite are no answer, and a picture
+                that the bundle calls unknown is none of the labels: all probabilities are 0, and the result's own label
+                is unknown.
             frame: its times count, and events carry it.
         """
         time = frame.captured_monotonic
@@ -144,10 +146,10 @@ class Decider:
             since = self._own_since[choice]
             self._delays_ms[choice] = 0 if np.isnan(since) else (time - since) * 1e3
         events = tuple(self._event(change, frame) for change in changes)
-        return self._decision(q, events)
+        return self._decision(q, events, classification)
 
     def _probabilities(self, classification: Classification) -> Array:
-        if not np.isfinite(classification.logits).all():
+        if classification.is_unknown or not np.isfinite(classification.logits).all():
             return np.zeros(len(classification.logits))
         p = probabilities(classification.logits, self._temperature, independent=classification.independent)
         return p.astype(np.float64)
@@ -159,13 +161,15 @@ class Decider:
         q = p if self._exponential is None else self._exponential.add(p, time)
         return q, q
 
-    def _decision(self, q: Array, events: tuple[Event, ...]) -> Decision:
+    def _decision(self, q: Array, events: tuple[Event, ...], classification: Classification) -> Decision:
         decided = self._deciding.labels(q)
         names = self._rules.names
         if decided:
             label, closest, probability = names[decided[0]], None, float(q[decided[0]])
         else:
             label, (closest, probability) = UNKNOWN, self._rules.closest(q)
+            if closest is None and classification.is_unknown:
+                closest, probability = classification.closest, classification.probability
         return Decision(
             label=label,
             probability=probability,

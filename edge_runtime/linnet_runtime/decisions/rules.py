@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_runtime.decisions.settings import DecisionSettings
+from linnet_runtime.unknown import UNKNOWN
 
 Array = NDArray[np.float64]
 Choices = NDArray[np.bool_]
 """bool [choices]: each of the labels, and last unknown."""
-
-UNKNOWN = "unknown"
-"""The label of a picture that is none of the labels, and of one about which nothing has been decided yet."""
 
 
 class Rules:

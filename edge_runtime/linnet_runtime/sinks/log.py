@@ -25,6 +25,7 @@ _COLUMNS = (
     "label",
     "probability",
     "closest",
+    "unknown_score",
     "age_ms",
     "delay_ms",
     "device",
