@@ -14,8 +14,8 @@ from linnet_runtime.pipeline import NOTHING_COUNTED as NOTHING_OF_PIPELINE
 from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.results import Event, Result
 from linnet_runtime.sinks.api import Sink, Stream
-from linnet_runtime.sinks.queued import Sinks
 from linnet_runtime.sinks.registry import open_sinks
+from linnet_runtime.sinks.several import Sinks
 from linnet_runtime.sources import open_source
 
 NOTHING_COUNTED: dict[str, object] = {**NOTHING_OF_PIPELINE, "sinks": {}}

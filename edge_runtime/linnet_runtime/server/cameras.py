@@ -19,9 +19,9 @@ from linnet_runtime.pipeline import Pipeline
 from linnet_runtime.results import Event, Result
 from linnet_runtime.server.answers import NotFound
 from linnet_runtime.sinks.api import Sink, Stream
-from linnet_runtime.sinks.queued import Sinks
 from linnet_runtime.sinks.registry import open_sinks
 from linnet_runtime.sinks.settings import SinkSettings
+from linnet_runtime.sinks.several import Sinks
 from linnet_runtime.sources.api import Frame
 
 logger = logging.getLogger("linnet")

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from linnet_devices.closable import Closable
@@ -274,29 +274,6 @@ class QueuedSink(Closable):
         if not self._failing:
             self._failing = True
             logger.warning("the sink %s: %s", self.name, _in_words(error))
-
-
-class Sinks(Closable):
-    """All sinks of a run. Use it as a context manager, or close it."""
-
-    def __init__(self, sinks: Iterable[QueuedSink]) -> None:
-        self._sinks = tuple(sinks)
-        self._opened()
-
-    def put(self, item: Result | Event) -> None:
-        """Gives a result or an event to every sink. Raises OSError where standard output cannot be written."""
-        for sink in self._sinks:
-            sink.put(item)
-
-    def summary(self) -> dict[str, dict[str, int]]:
-        """The counters of each sink, by its name. Final once closed."""
-        return {sink.name: sink.summary() for sink in self._sinks}
-
-    def _release(self) -> None:
-        for sink in self._sinks:  # at the same time: together they take no longer than the slowest
-            sink.finish()
-        for sink in self._sinks:
-            sink.close()
 
 
 def _has_picture(item: Result | Event) -> bool:

@@ -18,8 +18,9 @@ from linnet_devices.errors import nearest
 from linnet_devices.plugin import make_from_plugin
 from linnet_runtime.sinks.api import Sink, SinkError, Stream
 from linnet_runtime.sinks.kept_events import KeptEvents
-from linnet_runtime.sinks.queued import QueuedSink, Sinks
+from linnet_runtime.sinks.queued import QueuedSink
 from linnet_runtime.sinks.settings import SinkSettings, TableName
+from linnet_runtime.sinks.several import Sinks
 
 ENTRY_POINT_GROUP = "linnet.sinks"
 _MEMBERS = ("name", "pictures", "write", "close")  # of the protocol Sink

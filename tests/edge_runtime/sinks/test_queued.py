@@ -16,8 +16,9 @@ from linnet_runtime.sinks.api import SinkAway, SinkError, Stream
 from linnet_runtime.sinks.callback import CallbackSink
 from linnet_runtime.sinks.json_lines import JsonLines
 from linnet_runtime.sinks.kept_events import KeptEvents
-from linnet_runtime.sinks.queued import PICTURES, QueuedSink, Sinks
+from linnet_runtime.sinks.queued import PICTURES, QueuedSink
 from linnet_runtime.sinks.settings import JsonLinesSettings
+from linnet_runtime.sinks.several import Sinks
 from linnet_runtime.testing.sink_conformance import SinkConformance, sample_frame, sample_result
 from program import PATIENCE_S
 
