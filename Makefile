@@ -6,6 +6,7 @@
 # make test-soak   200,000 frames through linnet serve, with a broker, metrics and an open page; ten minutes or more
 # make soak        the same for a million frames; an hour or more
 # make test-newest the fast tests with the newest releases of all packages; it names what breaks, and does not fail
+# make test-vendors vendors' own compilers and simulators, each installed into an environment of its own
 # make docs        the documentation's site, site/index.html
 # make test-arm64  tests of the runtime and the devices on arm64, emulated
 # make test-picamera2  picamera2:// with the real picamera2 and libcamera, on libcamera's virtual camera; as root
@@ -25,7 +26,7 @@ RUNNING := $(addprefix tests/edge_runtime/,failover proof/test_swapped_models.py
 	test_classifier.py test_command_bench.py test_command_classify.py test_command_run.py)
 COMPUTING := $(addprefix tests/,devices train convert) $(RUNNING)
 
-.PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-fuzz test-soak soak docs test-arm64 test-picamera2 clean
+.PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-vendors test-fuzz test-soak soak docs test-arm64 test-picamera2 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/linnet demo --out demo --overwrite
@@ -53,6 +54,9 @@ test-newest: $(VENV)/.installed
 
 test-soak: $(VENV)/.installed
 	$(BIN)/pytest -m soak tests/edge_runtime/test_soak.py
+
+test-vendors: $(VENV)/.installed
+	$(BIN)/pytest -m "vendors and not large" tests/vendors
 
 soak: $(VENV)/.installed
 	[ -d demo/parts.linnet ] || $(BIN)/linnet demo --out demo

@@ -30,11 +30,11 @@ def run_conformance(
     run_suite(folder, _TEST_FILE.format(device=device, precisions=precisions), PYTHONPATH=str(site or ""))
 
 
-def run_suite(folder: Path, text: str, **environment: str) -> None:
+def run_suite(folder: Path, text: str, *, python: Path = Path(sys.executable), **environment: str) -> None:
     """Fails unless every test of a file of that text passes. ``PYTHONPATH`` goes before this process's own."""
     test_file = folder / "test_it.py"
     test_file.write_text(text)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-W", "error", test_file.name]
+    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", "-q", "-W", "error", test_file.name]
     path = os.pathsep.join(filter(None, [environment.pop("PYTHONPATH", ""), os.environ.get("PYTHONPATH")]))
     variables = os.environ | {"PYTHONPATH": path, "COLUMNS": "300"} | environment
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=variables)
