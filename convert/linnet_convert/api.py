@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import keras
 
     from linnet_convert.conversion import Conversion
+    from linnet_convert.sources.api import Source
+    from linnet_convert.sources.signature import Stated
 
 
 def convert(
@@ -73,8 +75,7 @@ def convert(
         max_drop: refuse an artifact that may lose more than so many points of top-1 accuracy; needs ``data``.
         overwrite: replace an existing bundle.
         on_step: called with each step that starts: ``on_step=print``.
-        **statements: what the model itself does not state: ``labels``, ``mean``, ``std``, ``layout``, ``color``,
-            ``crop`` and ``size``; see ``Statements``.
+        **statements: what the model itself does not state, such as ``labels`` and ``mean``; see ``Statements``.
 
     Raises:
         ConversionError: the model cannot be read or converted, something about it is not stated, or an artifact does
@@ -83,24 +84,15 @@ def convert(
     """
     out, stated = Path(out), to_stated(**statements)
     _check_paths(model, out, overwrite=overwrite)
-    targets = named_targets(formats, check, clients, compile_for)
+    targets = named_targets(formats, check, clients, compile_for, features=features)
     _load_converter()
     from linnet_convert.conversion import convert_source
-    from linnet_convert.sources.open import open_source
 
     with _as_path(model) as path:
         on_step("loading")
-        source = open_source(path, stated, data=_path(data), calibrate=_path(calibrate))
-        targets.require_reachable(source.about.formats, path)
+        source = _open(path, stated, targets, data=data, calibrate=calibrate)
         done = convert_source(
-            source,
-            out,
-            targets,
-            canary_photos=canary_photos,
-            features=features,
-            max_drop=max_drop,
-            overwrite=overwrite,
-            on_step=on_step,
+            source, out, targets, canary_photos=canary_photos, max_drop=max_drop, overwrite=overwrite, on_step=on_step
         )
     return _with_additions(done, targets, on_step)
 
@@ -176,6 +168,17 @@ def _as_path(model: keras.Model | str | Path) -> Iterator[Path]:
         path = Path(folder) / f"{model.name}.keras"
         model.save(path)
         yield path
+
+
+def _open(
+    path: Path, stated: Stated, targets: Targets, *, data: str | Path | None, calibrate: str | Path | None
+) -> Source:
+    """The source at the path, which can become the formats of the targets."""
+    from linnet_convert.sources.open import open_source
+
+    source = open_source(path, stated, data=_path(data), calibrate=_path(calibrate))
+    targets.require_reachable(source.about.formats, path)
+    return source
 
 
 def _with_additions(done: Conversion, targets: Targets, on_step: OnStep) -> Conversion:

@@ -69,7 +69,6 @@ def convert_source(
     canary_photos: bool,
     overwrite: bool,
     on_step: OnStep,
-    features: bool = False,
     max_drop: float | None = None,
 ) -> Conversion:
     """Writes the bundle ``out``.
@@ -77,13 +76,13 @@ def convert_source(
     Args:
         source: the run, or the model made elsewhere.
         out: the bundle's directory.
-        targets: formats, all of which the source can become, and accelerators whose requirements are checked. The Edge
-            TPU's compiler is run where it is installed, and the model that it compiles joins the bundle.
+        targets: formats, all of which the source can become, accelerators whose requirements are checked, and whether
+            feature artifacts are written. The Edge TPU's compiler is run where it is installed, and the model that it
+            compiles joins the bundle.
         canary_photos: whether validation photos may be in the bundle, as canaries and on the report's page. If not, the
             canaries are noise.
         overwrite: whether ``out`` may be replaced.
         on_step: called with each step that starts.
-        features: whether feature artifacts are written too.
         max_drop: points of accuracy that an artifact may lose; None: there is no such gate. See ``shortcomings``.
 
     Raises:
@@ -94,7 +93,7 @@ def convert_source(
     sample = _sample(about)
     with new_directory(out, overwrite=overwrite, marker=MANIFEST) as root:
         formats = set(targets.among(about.formats))
-        artifacts, layers, head = _write_artifacts(source, formats, sample, root, on_step, features)
+        artifacts, layers, head = _write_artifacts(source, formats, sample, root, on_step, targets.features)
         on_step("asking the engines what is in integers")
         integers = _integer_reports(artifacts, root)
         on_step(f"running {about.name} on photos")

@@ -28,6 +28,8 @@ class Targets:
     """Those of ``CLIENTS`` for which files are written."""
     compilers: dict[str, Compiler] = field(default_factory=dict)
     """Vendors' compilers by the target for which each compiles."""
+    features: bool = False
+    """Whether the int8 model up to its last feature map is written too."""
 
     def among(self, reachable: tuple[Format, ...]) -> tuple[Format, ...]:
         """The formats to write, where the model can become these."""
@@ -53,7 +55,12 @@ class Targets:
 
 
 def named_targets(
-    formats: Iterable[str] | None, check: Iterable[str], clients: Iterable[str], compile_for: Iterable[str]
+    formats: Iterable[str] | None,
+    check: Iterable[str],
+    clients: Iterable[str],
+    compile_for: Iterable[str],
+    *,
+    features: bool,
 ) -> Targets:
     """The targets with those names. Raises ConversionError for a name that is not known."""
     from linnet_convert.readiness import ACCELERATORS  # imports an engine, which ``verify`` may not have
@@ -63,4 +70,5 @@ def named_targets(
         tuple(some_of(Setting("check"), check, ACCELERATORS)),
         tuple(some_of(CLIENTS_SETTING, clients, CLIENTS)),
         compilers_of(compile_for, setting=Setting("compile_for", flag="compile")),
+        features,
     )
