@@ -1,5 +1,5 @@
 """TensorFlow Lite for Microcontrollers on this machine: ``tflm``. A microcontroller runs the same, except for kernels
-that are optimized for its processor. The speed here says nothing.
+that are optimized for its processor. The speed here says nothing. Internal.
 """
 
 from __future__ import annotations

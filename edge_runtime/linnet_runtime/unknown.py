@@ -1,4 +1,4 @@
-"""How a bundle tells that a picture is none of its labels: a score, and the threshold above which it is."""
+"""How a bundle tells that a picture is none of its labels: a score, and the threshold above which it is. Internal."""
 
 from __future__ import annotations
 

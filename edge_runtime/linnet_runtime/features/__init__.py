@@ -1,1 +1,3 @@
-"""The last feature map of a network, and what is computed from it: logits, feature vector, class activation map."""
+"""The last feature map of a network, and what is computed from it: logits, feature vector, class activation map.
+Internal.
+"""

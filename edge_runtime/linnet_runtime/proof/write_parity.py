@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from linnet_devices.api import Tier
+from linnet_devices.api import Setting, Tier
 from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, BundleError, open_bundle, read_manifest
 from linnet_runtime.bundle_files import describe_file, write_manifest
 from linnet_runtime.files import new_directory
@@ -42,7 +42,7 @@ def write_parity(path: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
             str(path),
             got="no comparison of a compiled model",
             expected="photos that the bundle's reference knows, and a device that reads a compiled model",
-            fix=f"--data with the run that the bundle was made from, or linnet compile {path} --target TARGET",
+            fix=(Setting("data", placeholder="RUN"), f"linnet compile {path} --target TARGET"),
         )
     canary = load_canary(open_bundle(path))
     with new_directory(path, overwrite=True, marker=MANIFEST) as root:
