@@ -89,6 +89,9 @@ COMMANDS = {
         "",
         'Let a bundle answer "unknown" to pictures that are none of its labels.',
     ),
+    "explain": Command(
+        "linnet_runtime.commands.explain:explain", "", "Show what a label depends on: a page with maps of pictures."
+    ),
     "stress": Command(
         "linnet_runtime.commands.stress:stress", "", "Measure accuracy under noise, blur, fog and other corruptions."
     ),
