@@ -5,12 +5,8 @@ tests/packaging/test_clients.py has MediaPipe itself read one.
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +15,14 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from edge_runtime.small_bundle import edit_manifest
+from convert.clients.names import LABELS, MODEL
 from linnet_convert.clients import CLIENTS, export
 from linnet_convert.clients.scores import write_scoring_model
 from linnet_convert.readers.tflite_graph import read_graph
-from linnet_convert.writers.artifacts import describe_artifact
-from linnet_devices.testing.samples import HEIGHT, WIDTH, load_models, pattern_pictures
-from linnet_runtime.bundle import Bundle, Provenance, open_bundle
-from linnet_runtime.bundle_files import write_bundle
+from linnet_devices.testing.samples import HEIGHT, WIDTH, pattern_pictures
+from linnet_runtime.bundle import open_bundle
 from linnet_runtime.classifier import Classifier
-from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.probabilities import probabilities
-from program import Program, one_line_error
-
-LABELS = ("red", "3 amp", "blue sky")
-MODEL = "model.int8.tflite"
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """A bundle of the conformance suite's int8 .tflite, whose temperature is not 1."""
-    (model,) = (model for model in load_models() if model.format == "tflite" and model.precision == "int8")
-
-    def fill(directory: Path) -> Bundle:
-        copy = directory / MODEL
-        copy.write_bytes(Path(model.path).read_bytes())
-        return Bundle(
-            schema=1,
-            name="parts",
-            labels=LABELS,
-            preprocess=Preprocess(height=HEIGHT, width=WIDTH),
-            artifacts=(describe_artifact(directory, copy, "tflite", "int8", (model.input, model.output)),),
-            provenance=Provenance(source="a test", created="2025-01-01T00:00:00Z", versions={}),
-            temperature=0.4,
-        )
-
-    write_bundle(tmp_path / "parts.linnet", fill, overwrite=False)
-    return tmp_path / "parts.linnet"
 
 
 def outputs(path: Path, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], dict[str, Any]]:
@@ -217,104 +184,3 @@ def test_the_labels_are_in_each_clients_form(bundle: Path) -> None:
         assert index == str(row)
         read_by_pycoral[int(index)] = label
     assert tuple(read_by_pycoral.values()) == LABELS
-
-
-def test_exporting_leaves_the_bundle_as_it_is_and_gives_the_same_files_again(bundle: Path) -> None:
-    def contents() -> dict[Path, bytes]:
-        return {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
-
-    before = contents()
-    export(bundle, CLIENTS)
-    first = contents()
-    assert {path: data for path, data in first.items() if "for" not in path.relative_to(bundle).parts} == before
-    assert {path.relative_to(bundle / "for").parts[0] for path in first.keys() - before.keys()} == set(CLIENTS)
-    export(bundle, CLIENTS)
-    assert contents() == first
-
-
-def test_the_command_says_where_the_files_are_and_what_to_do_with_them(bundle: Path, program: Program) -> None:
-    done = program("export", bundle, "--for", "frigate,pycoral", "--json")
-    rows = json.loads(done.stdout)["exported"]
-    assert [row["client"] for row in rows] == ["frigate", "pycoral"]
-    assert [Path(row["folder"]) for row in rows] == [bundle / "for" / "frigate", bundle / "for" / "pycoral"]
-    assert "model_cache" in program("export", bundle, "--for", "frigate").stdout
-
-
-def test_convert_exports_too(tiny_run: Path, tmp_path: Path, program: Program) -> None:
-    out = tmp_path / "colors.linnet"
-    done = program("convert", tiny_run, "--out", out, "--formats", "tflite", "--for", "mediapipe", "--json")
-    assert [row["client"] for row in json.loads(done.stdout)["exported"]] == ["mediapipe"]
-    assert (out / "for" / "mediapipe" / "model.tflite").is_file()
-
-
-def test_exporting_needs_neither_tensorflow_nor_a_converter(bundle: Path) -> None:
-    code = (
-        "import sys\n"
-        "for name in ('tensorflow', 'keras', 'onnx', 'onnxruntime', 'openvino'): sys.modules[name] = None\n"
-        "from linnet_runtime.cli import main\n"
-        f"sys.exit(main(['export', {str(bundle)!r}, '--for', {','.join(CLIENTS)!r}]))"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-def artifact_without_tflite(manifest: dict[str, Any]) -> None:
-    manifest["artifacts"][0]["precision"] = "float32"
-
-
-def artifact_that_ends_in_a_softmax(manifest: dict[str, Any]) -> None:
-    manifest["artifacts"][0]["output"]["values"] = "probabilities"
-
-
-def artifact_of_independent_labels(manifest: dict[str, Any]) -> None:
-    manifest["artifacts"][0]["output"]["values"] = "independent_probabilities"
-
-
-def artifact_for_bgr(manifest: dict[str, Any]) -> None:
-    manifest["artifacts"][0]["input"]["color"] = "bgr"
-
-
-def artifact_that_normalizes(manifest: dict[str, Any]) -> None:
-    manifest["artifacts"][0]["input"] |= {"mean": [124.0, 117.0, 104.0], "std": [58.0, 57.0, 57.0]}
-
-
-@pytest.mark.parametrize(
-    ("edit", "says"),
-    [
-        (artifact_without_tflite, "got tflite float32, expected a bundle with an int8 .tflite"),
-        (artifact_that_ends_in_a_softmax, "got probabilities output, expected logits"),
-        (artifact_of_independent_labels, "got independent_probabilities output, expected logits"),
-        (artifact_for_bgr, "got uint8 NHWC bgr input, expected uint8 NHWC rgb"),
-        (artifact_that_normalizes, "expected pixels 0..255 as they are"),
-    ],
-)
-def test_a_model_that_a_client_would_misread_is_one_line_and_writes_nothing(
-    edit: Callable[[dict[str, Any]], None], says: str, bundle: Path, program: Program
-) -> None:
-    edit_manifest(bundle, edit)
-    assert says in one_line_error(program("export", bundle, "--for", "mediapipe", status=1))
-    assert not list(bundle.glob("for/*"))
-
-
-def test_an_unknown_client_is_one_line_before_anything_is_written(bundle: Path, program: Program) -> None:
-    error = one_line_error(program("export", bundle, "--for", "mediapipe,coral", status=1))
-    assert error == "--for: got coral, expected some of mediapipe,frigate,pycoral. Fix: --for pycoral"
-    assert not (bundle / "for").exists()
-
-
-def test_a_misspelt_client_gets_the_nearest(bundle: Path, program: Program) -> None:
-    error = one_line_error(program("export", bundle, "--for", "frigat", status=1))
-    assert error.endswith("expected some of mediapipe,frigate,pycoral. Fix: --for frigate")
-
-
-def test_a_conversion_without_tflite_cannot_export(tiny_run: Path, tmp_path: Path, program: Program) -> None:
-    out = tmp_path / "colors.linnet"
-    done = program("convert", tiny_run, "--out", out, "--formats", "onnx", "--for", "frigate", status=1)
-    assert one_line_error(done).startswith("--for: got formats onnx, expected tflite among them")
-    assert not out.exists()
-
-
-def test_a_damaged_model_is_not_exported(bundle: Path, program: Program) -> None:
-    with (bundle / MODEL).open("ab") as file:
-        file.write(b"\0")
-    assert MODEL in one_line_error(program("export", bundle, "--for", "mediapipe", status=1))
-    assert not list(bundle.glob("for/*"))
