@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _CLOSE_ENOUGH = 0.6  # of difflib's 0..1
 
 
@@ -117,7 +118,9 @@ class LinnetError(Exception):
         if self.fix is not None:
             fixes = self.fix if isinstance(self.fix, tuple) else (self.fix,)
             line += f". Fix: {', or '.join(map(shown, fixes))}"
-        return printable(" ".join(line.split()))
+        line = " ".join(printable(line).split())
+        # A file's name, or a file from elsewhere, may hold signs that a terminal obeys.
+        return _CONTROL.sub(lambda sign: f"\\x{ord(sign[0]):02x}", line)
 
 
 class DeviceError(LinnetError):

@@ -26,6 +26,10 @@ UNDERSTOOD = {
     "a full stop": "1. bolt\n2. empty belt\n3. gear\n4. nut\n",
     "in another order": "2 gear\n0 bolt\n3 nut\n1 empty belt\n",
     "the index behind": "bolt,0\nempty belt,1\ngear,2\nnut,3\n",
+    "a list of YAML": "- bolt\n- empty belt\n- gear\n- nut\n",
+    "quotes": '"bolt"\n"empty belt"\n"gear"\n"nut"\n',
+    "the inside of a Python list": "'bolt',\n'empty belt',\n'gear',\n'nut'\n",
+    "an index and quotes": '0,"bolt"\n1,"empty belt"\n2,"gear"\n3,"nut"\n',
     "a table": 'id,name\n0,bolt\n1,"empty belt"\n2,gear\n3,nut\n',
     "a table with other columns": "label;photos;index\nnut;7;3\nbolt;9;0\nempty belt;1;1\ngear;4;2\n",
     "a pbtxt": "item {\n  id: 1\n  name: 'bolt'\n}\nitem {\n  id: 2\n  name: 'empty belt'\n}\n"
@@ -48,6 +52,7 @@ def test_a_form_that_people_have_is_understood(form: str) -> None:
         ("0", "1", "2", "10"),  # the digits of a sign language
         ("tench, Tinca tinca", "great white shark, white shark", "crane", "nut, 3/8 inch"),  # ImageNet's synonyms
         ("3 way valve", "bolt", "gear", "nut"),
+        ("- bolt", "gear", '"special" nut', "the 'other'"),
         ("3d print", "5mm bolt", "2.5 mm", "nut"),
         ("\u87ba\u6813", "\u951f\u65a4\u62f7", "gear", "nut"),
     ],

@@ -64,3 +64,9 @@ def test_the_errors_of_several_tries_are_one_line() -> None:
 def test_one_except_clause_takes_every_error_of_linnet() -> None:
     assert issubclass(DeviceUnavailable, DeviceError)
     assert issubclass(DeviceError, LinnetError)
+
+
+def test_signs_that_a_terminal_obeys_are_shown_and_not_written() -> None:
+    """A file's name may hold them, and so may a bundle from elsewhere."""
+    error = LinnetError("\x1b[2Jphoto\x07.jpg", got="a\0b\nc \x9b", expected="é")
+    assert str(error) == r"\x1b[2Jphoto\x07.jpg: got a\x00b c \x9b, expected é"

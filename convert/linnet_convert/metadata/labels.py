@@ -22,6 +22,8 @@ _UNAMBIGUOUS = 'a .json with ["NAME", "NAME"], where the number is part of the n
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # "0 bolt", "0: bolt", "0,bolt", "0. bolt", "0 - bolt"; "bolt,0".
 _INDEX_FIRST = re.compile(r"(?P<index>\d+)(?:\s*[,;:=]\s*|[.)]\s+|\s+(?:-\s+)?)(?P<name>\S.*)")
+_LISTED = re.compile(r"-\s+(?P<name>\S.*)")  # a list of YAML
+_QUOTED = re.compile(r"""(?P<quote>["'])(?P<name>.+)(?P=quote),?""")
 _INDEX_LAST = re.compile(r"(?P<name>\S.*?)\s*[,;:\t]\s*(?P<index>\d+)")
 _ITEM_BEGINS = re.compile(r"\bitem\s*:?\s*\{")
 _ITEM = re.compile(_ITEM_BEGINS.pattern + r"([^{}]*)\}")
@@ -148,6 +150,20 @@ def _from_table(lines: list[tuple[int, str]], what: str) -> list[_Label]:
 
 
 def _from_lines(lines: list[tuple[int, str]], what: str) -> list[_Label]:
+    names = _each_without(_LISTED, [line for _, line in lines])
+    labels = _indexed([(number, name) for (number, _), name in zip(lines, names, strict=True)], what)
+    names = _each_without(_QUOTED, [label.name for label in labels])
+    return [_Label(name, label.place, label.index) for label, name in zip(labels, names, strict=True)]
+
+
+def _each_without(sign: re.Pattern[str], names: list[str]) -> list[str]:
+    """The names that the sign surrounds, where it surrounds all of them."""
+    matches = [sign.fullmatch(name) for name in names]
+    return [match["name"].strip() for match in matches if match] if all(matches) else names
+
+
+def _indexed(lines: list[tuple[int, str]], what: str) -> list[_Label]:
+    """The labels of lines with an index each, or with none."""
     for pattern in (_INDEX_FIRST, _INDEX_LAST):
         matches = [pattern.fullmatch(line) for _, line in lines]
         found = [(number, match) for (number, _), match in zip(lines, matches, strict=True) if match]
