@@ -14,6 +14,7 @@ from linnet_devices.session import EngineSession, check_placement, thread_count
 
 _CPU = "CPUExecutionProvider"
 _SUFFIX = "ExecutionProvider"
+_BUILT_IN = tuple(onnxruntime.get_available_providers())  # before a plug-in's library was loaded, which adds its own
 _ERRORS_ONLY = 3  # its warnings about optimizations do not concern a user
 # The package with each provider, which replaces onnxruntime.
 _PACKAGES = {
@@ -60,7 +61,7 @@ class OnnxRuntimeProvider:
             )
         self._short, self._provider = target, known.get(target, f"{target}{_SUFFIX}")
         self._options = parse_options(query, name)
-        self._plugin = PLUGINS.get(target) if self._provider not in onnxruntime.get_available_providers() else None
+        self._plugin = PLUGINS.get(target) if self._provider not in _BUILT_IN else None
         self.targets = self._plugin.targets if self._plugin else ()
         if "htp_arch" in self._options:  # what was compiled for another generation is not for this one
             self.targets = tuple(one for one in self.targets if one == f"qnn:v{self._options['htp_arch']}")
@@ -68,12 +69,11 @@ class OnnxRuntimeProvider:
     def probe(self) -> Probe:
         if self._plugin:
             return self._plugin.probe()
-        here = onnxruntime.get_available_providers()
-        if self._provider not in here:
+        if self._provider not in _BUILT_IN:
             package = _PACKAGES.get(self._short)
             return Probe(
                 False,
-                f"the installed onnxruntime has {', '.join(provider.removesuffix(_SUFFIX) for provider in here)}",
+                f"the installed onnxruntime has {', '.join(provider.removesuffix(_SUFFIX) for provider in _BUILT_IN)}",
                 f"pip uninstall onnxruntime, then pip install {package}"
                 if package
                 else f"build onnxruntime with {self._short}",

@@ -34,7 +34,7 @@ compiled = next(a for a in bundle.artifacts if a.compiled_for == "qnn:v73")
 with load_device("cpu:onnx").open(plain.model(), OpenOptions()) as cpu:
     expected = cpu.run(photos).argmax(axis=1)
 found = {}
-for name, artifact in {"plain": plain, "compiled": compiled}.items():
+for name, artifact in {"plain": plain, "compiled": compiled, "compiled again": compiled}.items():
     with load_device("ort:QNN").open(artifact.model(), OpenOptions()) as htp:
         placement = htp.placement
         found[name] = {
