@@ -16,6 +16,7 @@ from linnet_runtime.doctor.host import check_host
 from linnet_runtime.doctor.intel import check_gpu, check_npu
 from linnet_runtime.doctor.links import Link, State
 from linnet_runtime.doctor.packages import check_engines, check_opencv
+from linnet_runtime.doctor.qualcomm import check_qnn
 from linnet_runtime.doctor.system import System
 
 __all__ = ["CHAINS", "Chain", "Link", "State", "System", "examine"]
@@ -27,6 +28,7 @@ CHAINS: dict[str, Callable[[System], Iterator[Link]]] = {
     "delegates": check_delegates,
     "npu": check_npu,
     "gpu": check_gpu,
+    "qnn": check_qnn,
     "cameras": check_cameras,
     "picamera2": check_picamera,
     "host": check_host,
