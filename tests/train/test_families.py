@@ -38,7 +38,10 @@ def families(names: list[str], alike: list[list[int]] | None = None) -> list[lis
         ("IMG_{i}.jpg", "IMG_{i}_rot90.jpg"),  # scripts that augment
         ("IMG_{i}.jpg", "IMG_{i}_hflip.jpg"),
         ("IMG_{i}.jpg", "IMG_{i}-aug-3.jpg"),
+        ("IMG_{i}.jpg", "IMG_{i}~2.jpg"),  # Android
+        ("IMG_{i}.jpg", "IMG_{i}_edited.jpg"),
         ("IMG_{i}.jpg", "IMG_{i}_jpg.rf.0a1b2c3d.jpg"),  # Roboflow
+        ("IMG_{i}_jpg.rf.0a1b2c3d.jpg", "IMG_{i}_jpg.rf.Kx81pQz.jpg"),  # Roboflow, which exports no original
     ],
 )
 def test_a_mark_of_a_copy_beside_the_original_is_a_family(original: str, copy: str) -> None:

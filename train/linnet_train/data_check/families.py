@@ -14,11 +14,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+_ROBOFLOW = r"_(?:jpe?g|png)\.rf\.[0-9a-z]+"  # each version of a photo has a hash of its own, and no original is kept
 _COPY = (
-    r"(?: ?\(\d+\)"
+    r"(?: ?\(\d+\)|~\d+"
     r"| - copy|[ _-]copy ?\d*"
-    r"|_(?:jpe?g|png)\.rf\.[0-9a-f]+"
-    r"|[ _-](?:aug|augmented|rot|rotated?|flip|flipped|hflip|vflip|mirror|mirrored)[ _-]?\d*)"
+    rf"|{_ROBOFLOW}"
+    r"|[ _-](?:edited|aug|augmented|rot|rotated?|flip|flipped|hflip|vflip|mirror|mirrored)[ _-]?\d*)"
 )
 _MARKED = rf"(?i)(?:^|/)(?:copy of )?([^/]+?){_COPY}*\.\w+$"
 _LAST_COUNTS = r"([^/]*\d)[^/\d]+\d+[^/\d]*\.\w+$"
@@ -98,7 +99,8 @@ def _share_kept_together(alike: Sequence[Sequence[int]], found: Families) -> flo
 
 def _beyond_doubt(found: Families, names: Sequence[str]) -> bool:
     if found.pattern == _MARKED:
-        return any(_has_original(found.pattern, [names[i] for i in members]) for members in found.families)
+        families = ([names[i] for i in members] for members in found.families)
+        return any(_has_original(found.pattern, family) or _are_roboflows(family) for family in families)
     counted = sum(_counts([names[i] for i in members], found.pattern) for members in found.families)
     photos = sum(len(members) for members in found.families)
     enough = len(found.families) >= _LEAST_FAMILIES and photos >= _IN_FAMILIES * len(names)
@@ -109,6 +111,10 @@ def _has_original(pattern: str, names: list[str]) -> bool:
     """Whether one name has no mark. Windows also gives the names "bolt (1)" and "bolt (2)" to different photos."""
     matches = [re.search(pattern, name) for name in names]
     return any(match is not None and match[1] == _stem(name) for match, name in zip(matches, names, strict=True))
+
+
+def _are_roboflows(names: list[str]) -> bool:
+    return all(re.search(rf"(?i){_ROBOFLOW}\.\w+$", name) for name in names)
 
 
 def _stem(name: str) -> str:
