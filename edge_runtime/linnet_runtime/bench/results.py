@@ -91,6 +91,22 @@ class FailedRow(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """The p50 of a row against that of the same row in the baseline."""
+
+    device: str
+    scope: Scope
+    ratio: float
+    """New over old: above 1 is slower."""
+    low: float
+    """The lower end of its 95 % interval, from the intervals of both measurements."""
+    high: float
+    detectable: float
+    """The smallest ratio that four of five such pairs of measurements would report as a failure."""
+    failed: bool
+    """Whether the ratio is above the limit, and its interval is above 1."""
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What ``linnet bench --json`` prints."""
 
@@ -106,6 +122,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     host: dict[str, Any]
     results: list[Any]
     """``Row`` or, with the key ``error``, ``FailedRow``: msgspec has no such type."""
+
+    baseline: list[Change] | None = None
+    """The change of each row against the file of ``--baseline``."""
 
     @property
     def rows(self) -> list[Row]:

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
+from typing import Any
 
 import click
-import msgspec
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
-from linnet_devices.api import LinnetError
-from linnet_devices.registry import expand, known_names, load_device, probe
 from linnet_runtime.bench import timing
-from linnet_runtime.bench.measure import Job
-from linnet_runtime.bench.results import VERSION, FailedRow, Report, Row, Scope
-from linnet_runtime.bench.run import run_jobs
-from linnet_runtime.bench.words import FIGURES, cells, note_lines
-from linnet_runtime.bundle import open_bundle
-from linnet_runtime.commands.options import bundle_argument, data_option, json_option, precision_option, threads_option
-from linnet_runtime.commands.tables import plain_table, print_table
-from linnet_runtime.labelled_photos import load_labelled_photos
-from linnet_runtime.machine import engine_versions, host
-from linnet_runtime.sessions import PrecisionChoice, choose_precision, warn_of_float
+from linnet_runtime.bench.results import Scope
+from linnet_runtime.commands.bench_compare import compare_bundles
+from linnet_runtime.commands.bench_report import report
+from linnet_runtime.commands.bench_rows import Asked, bench_rows
+from linnet_runtime.commands.options import data_option, json_option, precision_option, threads_option
+from linnet_runtime.sessions import PrecisionChoice
 
 _SCOPES: tuple[Scope, ...] = ("invoke", "frame", "live")
+
+
+class _Bench(click.Command):
+    """``linnet bench BUNDLE``, and ``linnet bench report FILE...``. A bundle named ``report`` is ``./report``."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if args[:1] == ["report"]:
+            return report.make_context(f"{info_name} report", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
 
 
 def _scopes(_ctx: click.Context, _option: click.Parameter, text: str) -> list[Scope]:
@@ -35,8 +36,21 @@ def _scopes(_ctx: click.Context, _option: click.Parameter, text: str) -> list[Sc
     return [scope for scope in _SCOPES if scope in wanted]
 
 
-@click.command()
-@bundle_argument
+def _share(_ctx: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+    """``5%`` or ``5`` as 0.05."""
+    if text is None:
+        return None
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 10:
+        raise click.UsageError(f"--fail-over: got {text!r}, expected a percentage such as 5%")
+    return share
+
+
+@click.command(cls=_Bench)
+@click.argument("bundle", type=click.Path(path_type=Path), required=False)
 @data_option
 @click.option("--device", default="cpu", show_default=True, help="One device or more: cpu:litert,cpu:openvino")
 @precision_option
@@ -57,9 +71,29 @@ def _scopes(_ctx: click.Context, _option: click.Parameter, text: str) -> list[Sc
     help="Measure each row for at least 1,024 inferences and 60 s, as MLPerf does for a single stream.  [default: at "
     "least 1,024 inferences and 10 s]",
 )
+@click.option(
+    "--compare",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="BUNDLE BUNDLE",
+    help="Run two bundles by turns on one device, and report the ratio of their latencies. It needs no quiet machine.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="An older output of --json, from this machine: report the change of each row's p50.",
+)
+@click.option(
+    "--fail-over",
+    metavar="PERCENT",
+    callback=_share,
+    help="Exit with status 1 where p50 is more than this above the baseline's, and the interval excludes equality.",
+)
+@click.option("--other-machine", is_flag=True, help="Accept a baseline from another machine.")
+@click.option("--page", type=click.Path(path_type=Path), help="Write an HTML page with curves.")
 @json_option
 def bench(
-    bundle: Path,
+    bundle: Path | None,
     data: Path | None,
     device: str,
     precision: PrecisionChoice | None,
@@ -67,79 +101,33 @@ def bench(
     scopes: list[Scope],
     quick: bool,
     profile: str | None,
+    compare: tuple[Path, Path] | None,
+    baseline: Path | None,
+    fail_over: float | None,
+    other_machine: bool,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Measure a bundle on devices: latency with its percentiles, load time, memory and, with --data, accuracy.
 
     Each row is measured in a separate process, until its p90 is steady or three times the shortest time has passed. A
     row that other programs have disturbed is measured once more.
+
+    linnet bench report FILE... merges several outputs of --json into one table or page.
     """
     if quick and profile:
         raise click.UsageError("--quick: got --profile too, expected one of them")
-    opened = open_bundle(bundle)  # a damaged bundle is one error, not one for each row, and so are wrong photos
-    chosen = choose_precision(opened, precision)
-    length = timing.QUICK if quick else timing.MLPERF if profile else timing.DEFAULT
-    names = _device_names(device)
-    photos = load_labelled_photos(data, opened.labels, opened.preprocess) if data else None
-    labels = tuple(photos.labels.tolist()) if photos else ()
-    jobs = [
-        Job(str(bundle), name, chosen, threads, labels if scope == scopes[0] else (), length, scope, probe(name).tier)
-        for name in names
-        for scope in scopes
-    ]
-    report = Report(
-        version=VERSION,
-        started_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        interrupted=True,
-        profile=length.name,
-        bundle=opened.name,
-        host=host() | {"versions": engine_versions()},
-        results=[],
-    )
-    try:
-        _measure(jobs, photos.pixels.tobytes() if photos else b"", report.results, shows_progress=not as_json)
-        report = msgspec.structs.replace(report, interrupted=False)
-    finally:  # ctrl-C too: what has been measured is kept
-        _show(report, as_json=as_json)
-    if all(isinstance(row, FailedRow) for row in report.results):
-        raise LinnetError("linnet bench", got="; ".join(row.error for row in report.results))
-    if precision is None and chosen == "float":
-        warn_of_float(opened)
-
-
-def _device_names(devices: str) -> list[str]:
-    """The devices of a list with commas. Raises an error that names the nearest where one is unknown."""
-    names = [name for group in devices.split(",") for name in expand(group.strip())]
-    for name in names:
-        if name not in known_names():
-            load_device(name)
-    return names
-
-
-def _measure(jobs: list[Job], pixels: bytes, rows: list[Row | FailedRow], *, shows_progress: bool) -> None:
-    """Appends each row as soon as it is measured."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not shows_progress or not console.is_terminal) as progress:
-        task = progress.add_task("bench", total=len(jobs))
-        for row in run_jobs(jobs, pixels):
-            rows.append(row)
-            progress.advance(task)
-
-
-def _show(report: Report, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(msgspec.json.encode(report))
-    elif report.results:
-        print_table(_table(report.results))
-        for line in note_lines(report.rows):
-            click.echo(line)
-
-
-def _table(rows: list[Row | FailedRow]) -> Table:
-    shows_scope = len({row.scope for row in rows}) > 1
-    table = plain_table("", ("device", *(["scope"] if shows_scope else []), "artifact"), FIGURES)
-    for row in rows:
-        left = [row.device, *([row.scope] if shows_scope else [])]
-        right = [f"not run: {row.error}"] if isinstance(row, FailedRow) else [row.artifact, *cells(row)]
-        table.add_row(*left, *right)
-    return table
+    if fail_over is not None and baseline is None:
+        raise click.UsageError("--fail-over: got no --baseline, expected --baseline FILE")
+    if (bundle is None) == (compare is None):
+        got = "a bundle and --compare" if compare else "no bundle"
+        raise click.UsageError(f"linnet bench: got {got}, expected BUNDLE or --compare BUNDLE BUNDLE")
+    if compare is not None:
+        if data or profile or baseline or page or scopes != ["invoke"]:
+            others = "--data, --profile, --scope, --baseline or --page"
+            raise click.UsageError(f"--compare: got {others} too, expected none of them")
+        compare_bundles(compare, device, precision, threads, quick=quick, as_json=as_json)
+    elif bundle is not None:
+        length = timing.QUICK if quick else timing.MLPERF if profile else timing.DEFAULT
+        asked = Asked(bundle, data, device, precision, threads, scopes, length)
+        bench_rows(asked, baseline, fail_over, other_machine=other_machine, page=page, as_json=as_json)
