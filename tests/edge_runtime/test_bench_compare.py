@@ -62,7 +62,10 @@ def test_a_bundle_that_cannot_be_run_is_one_line(small_bundle: Path) -> None:
         ((), "expected BUNDLE or --compare BUNDLE BUNDLE"),
         (("BUNDLE", "--compare", "BUNDLE", "BUNDLE"), "got a bundle and --compare"),
         (("--compare", "BUNDLE", "BUNDLE", "--device", "fake,cpu"), "expected one device with --compare"),
-        (("--compare", "BUNDLE", "BUNDLE", "--scope", "frame"), "--compare: got --data, --profile or --scope too"),
+        (
+            ("--compare", "BUNDLE", "BUNDLE", "--scope", "frame"),
+            "expected --compare alone, or with --device, --precision, --threads and --quick",
+        ),
     ],
 )
 def test_a_comparison_is_asked_for_with_two_bundles_alone(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from linnet_runtime.bench.merge import SCOPES, Placed, machine_of, pareto_front, rows_of, warnings_of
-from linnet_runtime.bench.results import Report
+from linnet_runtime.bench.results import Report, Scope
 from linnet_runtime.bench.words import FIGURES, cells
 from linnet_runtime.pages import render_page
 
@@ -62,8 +62,11 @@ class _Section:
     scope: str
     words: str
     rows: list[Placed]
+    fastest: Placed | None
+    """That on hardware."""
     cards: list[_Card]
     axis: _Axis
+    map_axis: _Axis
     points: list[_Point]
     front: str
     """The points of the Pareto front in SVG."""
@@ -89,13 +92,15 @@ def render_bench(reports: Mapping[str, Report]) -> str:
     )
 
 
-def _section(reports: Mapping[str, Report], scope: str, words: str) -> _Section:
-    rows = rows_of(reports, scope)  # type: ignore[arg-type]  # a key of SCOPES
+def _section(reports: Mapping[str, Report], scope: Scope, words: str) -> _Section:
+    rows = rows_of(reports, scope)
     timed = [placed for placed in rows if placed.row.latency_ms]
     axis = _axis(value for placed in timed for value in placed.row.percentiles_ms or [])
-    points, front, accuracies = _map(timed, axis)
+    map_axis = _axis(placed.row.latency_ms.p50 for placed in timed if placed.row.latency_ms)
+    points, front, accuracies = _map(timed, map_axis)
     cards = [_card(placed, axis) for placed in timed]
-    return _Section(scope, words, rows, cards, axis, points, front, accuracies)
+    fastest = next((placed for placed in timed if placed.row.tier == "hardware"), None)
+    return _Section(scope, words, rows, fastest, cards, axis, map_axis, points, front, accuracies)
 
 
 def _axis(values: Iterable[float]) -> _Axis:

@@ -124,8 +124,8 @@ def bench(
         raise click.UsageError(f"linnet bench: got {got}, expected BUNDLE or --compare BUNDLE BUNDLE")
     if compare is not None:
         if data or profile or baseline or page or scopes != ["invoke"]:
-            others = "--data, --profile, --scope, --baseline or --page"
-            raise click.UsageError(f"--compare: got {others} too, expected none of them")
+            expected = "--compare alone, or with --device, --precision, --threads and --quick"
+            raise click.UsageError(f"--compare: got another option, expected {expected}")
         compare_bundles(compare, device, precision, threads, quick=quick, as_json=as_json)
     elif bundle is not None:
         length = timing.QUICK if quick else timing.MLPERF if profile else timing.DEFAULT
