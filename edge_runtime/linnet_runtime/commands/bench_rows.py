@@ -68,8 +68,10 @@ def bench_rows(
     jobs, pixels = _jobs(asked, opened, chosen)
     try:
         _measure(jobs, pixels, report.results, shows_progress=not as_json)
-        changes = compare_rows(older.rows, report.rows, fail_over or 0.0) if older is not None else None
-        report = msgspec.structs.replace(report, interrupted=False, baseline=changes)
+        report = msgspec.structs.replace(report, interrupted=False)
+        if older is not None:
+            changes = compare_rows(older.rows, report.rows, fail_over or 0.0)
+            report = msgspec.structs.replace(report, baseline=changes)
     finally:  # ctrl-C too: what has been measured is kept
         _show(report, as_json=as_json)
         if page is not None and render is not None:
