@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from environments import Environment, pip
+from networks import pytest_itemcollected  # noqa: F401  # a hook
 from once import made_once
 from program import ROOT
 
