@@ -104,7 +104,7 @@ def test_auto_takes_the_first_that_passes_its_canary_and_can_say_why(
 ) -> None:
     monkeypatch.setitem(registry.GROUPS, "auto", ("first", "cpu:litert"))
     accelerators.fail(fault)
-    with caplog.at_level(logging.INFO, "linnet"), Classifier.open(bundle_folder) as classifier:
+    with caplog.at_level(logging.INFO, "linnet"), Classifier.open(bundle_folder, limits=PATIENT) as classifier:
         assert next(stream(classifier)).classification.device == taken
     assert any(message.startswith(why) for message in caplog.messages)
 
