@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -67,8 +68,13 @@ def open_first(accelerators: Accelerators) -> Iterator[Opener]:
 
 
 def are_gone(children: list[int]) -> bool:
-    """Whether these have ended and have been waited for: a zombie is not gone."""
-    return not any(Path(f"/proc/{child}").exists() for child in children)
+    """Whether these have ended and have been waited for, on a busy machine after a while: a zombie is not gone."""
+    end = time.monotonic() + PATIENCE_S
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def open_files() -> int:
