@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_devices.api import Logits, OpenOptions, Pixels, Session
+from linnet_devices.api import Logits, Model, OpenOptions, Pixels, Session
 from linnet_devices.closable import Closable
 from linnet_runtime.bundle import Bundle, open_bundle
 from linnet_runtime.failover.checked import Limits
@@ -96,26 +96,21 @@ class Prepared:
     """Milliseconds that preprocessing took."""
 
 
-@dataclass(frozen=True)
-class Outputs:
+class Outputs(NamedTuple):
     """What the model gave for a prepared picture, before anything is made of it."""
 
-    logits: Logits
-    """float32 [classes], in the order of the bundle's labels."""
-    independent: bool
-    """As in ``Classification``."""
+    values: NDArray[np.float32]
+    """As ``Session.run`` returns them."""
+    model: Model
+    """The model that ran."""
     device: str
-    """The name of the device that ran the model."""
-    artifact: str
-    """The name of the model's file."""
+    """The name of the device that ran it."""
     preprocess_ms: float
     """Milliseconds that preprocessing took."""
     inference_ms: float
     """Milliseconds that the device took."""
     canary_passed_at: float | None
     """As in ``Classification``."""
-    maps: NDArray[np.float32] | None = None
-    """float32 [1, h, w, channels]: the last feature map. None without ``explain``."""
 
 
 class Classifier(Closable):
@@ -203,38 +198,34 @@ class Classifier(Closable):
             DeviceError: the device failed.
         """
         with self._running:
+            session = self.session
             started = time.perf_counter()
-            values = self.session.run(prepared.pixels)
+            values = session.run(prepared.pixels)
             inference_ms = (time.perf_counter() - started) * 1e3
-            model, device = self.session.model, self.session.device
+            canary_passed_at = session.canary_passed_at if isinstance(session, SupervisedSession) else None
+            outputs = Outputs(
+                values, session.model, session.device, prepared.preprocess_ms, inference_ms, canary_passed_at
+            )
             self._warn_of_float()
-            supervised = self.session if isinstance(self.session, SupervisedSession) else None
-            canary_passed_at = supervised.canary_passed_at if supervised else None
-        return Outputs(
-            logits=logits_from(values, model, self._head)[0],
-            independent=model.output.is_independent,
-            device=device,
-            artifact=model.path.rpartition("/")[2],  # pathlib takes 0.05 ms
-            preprocess_ms=prepared.preprocess_ms,
-            inference_ms=inference_ms,
-            canary_passed_at=canary_passed_at,
-            maps=None if self._head is None else maps_of(values, model),
-        )
+        return outputs
 
     def label(self, outputs: Outputs) -> Classification:
         """The third part of ``classify``: the probabilities and the label, which need no device."""
         started = time.perf_counter()
-        probability = probabilities(outputs.logits, self.bundle.temperature, independent=outputs.independent)
+        model = outputs.model
+        logits = logits_from(outputs.values, model, self._head)[0]
+        independent = model.output.is_independent
+        probability = probabilities(logits, self.bundle.temperature, independent=independent)
         top = top_classes(probability, self.bundle.labels)
-        score, reason = self._strangeness(outputs.logits)
+        score, reason = self._strangeness(logits)
         return Classification(
             label=UNKNOWN if reason else top[0][0],
             probability=top[0][1],
             top=top,
-            independent=outputs.independent,
-            logits=outputs.logits,
+            independent=independent,
+            logits=logits,
             device=outputs.device,
-            artifact=outputs.artifact,
+            artifact=model.path.rpartition("/")[2],  # pathlib takes 0.05 ms
             stages_ms={
                 "preprocess": outputs.preprocess_ms,
                 "inference": outputs.inference_ms,
@@ -244,7 +235,7 @@ class Classifier(Closable):
             closest=top[0][0] if reason else None,
             reason=reason,
             canary_passed_at=outputs.canary_passed_at,
-            **self._explanation(outputs.maps),
+            **self._explanation(outputs),
         )
 
     def _strangeness(self, logits: Logits) -> tuple[float | None, str]:
@@ -257,10 +248,11 @@ class Classifier(Closable):
             return score, ""
         return score, f"{rule.score.replace('_', ' ')} {score:.4g} above {rule.threshold:.4g}"
 
-    def _explanation(self, maps: NDArray[np.float32] | None) -> dict[str, NDArray[np.float32]]:
+    def _explanation(self, outputs: Outputs) -> dict[str, NDArray[np.float32]]:
         """What a result has with ``explain`` only."""
-        if self._head is None or maps is None:
+        if self._head is None:
             return {}
+        maps = maps_of(outputs.values, outputs.model)
         vector, saliency = self._head.feature_vectors(maps)[0], self._head.activation_maps(maps)[0]
         return {"feature_vector": vector, "saliency_map": saliency}
 

@@ -15,7 +15,7 @@ from linnet_runtime.classifier import Classifier, Outputs
 from linnet_runtime.mailbox import Mailbox
 from linnet_runtime.results import Event
 
-_AHEAD = 4  # as in the mailbox: a consumer that the system makes wait does not make the device wait
+_AHEAD = 2  # a consumer that the system makes wait does not make the device wait
 
 
 class Inference(NamedTuple):
@@ -72,11 +72,7 @@ class DeviceThread:
     def _run(self) -> None:
         inferences = self._inferences()
         while self._is_wanted():
-            try:
-                done: Inference | BaseException | None = next(inferences, None)
-            except BaseException as error:  # raised again in the thread of the consumer
-                done = error
-            self._done.put(done)
+            self._done.put(_next_or_error(inferences))
 
     def _is_wanted(self) -> bool:
         self._wanted.get()
@@ -85,14 +81,27 @@ class DeviceThread:
     def _inferences(self) -> Iterator[Inference]:
         while (taken := self._mailbox.get()) is not None:
             events, frame = taken
-            if frame is None:
-                yield Inference(events)
-                continue
-            for part in frame.parts:
-                if frame.is_too_old():
-                    yield Inference(events, frame)
-                    break
-                taken_at = time.monotonic()
-                outputs = self._classifier.run_prepared(part.prepared)
-                yield Inference(events + self._mailbox.first_notes(), frame, part, outputs, taken_at)
-                events = []
+            del taken
+            yield from self._of_frame(events, frame)
+            del frame  # the consumer has it: whoever lets go of it last frees a megabyte, which takes a while
+
+    def _of_frame(self, events: list[Event], frame: PreparedFrame | None) -> Iterator[Inference]:
+        if frame is None:
+            yield Inference(events)
+            return
+        for part in frame.parts:
+            if frame.is_too_old():
+                yield Inference(events, frame)
+                return
+            taken_at = time.monotonic()
+            outputs = self._classifier.run_prepared(part.prepared)
+            yield Inference(events + self._mailbox.first_notes(), frame, part, outputs, taken_at)
+            events = []
+
+
+def _next_or_error(inferences: Iterator[Inference]) -> Inference | BaseException | None:
+    """The next inference, None at the end, or what the mailbox or the device raised."""
+    try:
+        return next(inferences, None)
+    except BaseException as error:  # raised again in the thread of the consumer
+        return error

@@ -12,6 +12,7 @@ Note = TypeVar("Note")
 
 _MOST_NOTES = 1000
 _AHEAD = 4  # items of a camera that keeps all: a reader that the system makes wait does not make the device wait
+_FEW = 2  # with so many left, a reader that waits goes on: to wake it for each takes the device's time
 
 
 class Mailbox(Generic[Item, Note]):
@@ -40,8 +41,8 @@ class Mailbox(Generic[Item, Note]):
         """Puts an item into a camera's slot. Returns False where the mailbox is closed and the writer has to stop."""
         with self._changed:
             slot = self._slots[camera]
-            if self._keep_all[camera]:
-                self._changed.wait_for(lambda: len(slot) < _AHEAD or self._closed)
+            if self._keep_all[camera] and len(slot) == _AHEAD:
+                self._changed.wait_for(lambda: len(slot) <= _FEW or self._closed)
             if self._closed:
                 return False
             if slot and not self._keep_all[camera]:
@@ -62,6 +63,8 @@ class Mailbox(Generic[Item, Note]):
 
     def first_notes(self) -> list[Note]:
         """Takes the notes that come before all items."""
+        if not self._first_notes:  # nearly always, and the lock takes time between two inferences
+            return []
         with self._changed:
             taken = list(self._first_notes)
             self._first_notes.clear()
@@ -117,6 +120,8 @@ class Mailbox(Generic[Item, Note]):
             camera = (self._next + offset) % len(self._slots)
             if self._slots[camera]:
                 self._next = camera + 1
-                self._changed.notify_all()
-                return self._slots[camera].popleft()
+                item = self._slots[camera].popleft()
+                if len(self._slots[camera]) <= _FEW:
+                    self._changed.notify_all()
+                return item
         return None
