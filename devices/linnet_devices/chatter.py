@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import re
@@ -55,17 +56,20 @@ def no_chatter() -> Iterator[list[str]]:
         except OSError:  # a service without a standard error
             yield chatter
             return
-        # In memory: a device may have no folder for temporary files that can be written.
-        with os.fdopen(os.memfd_create("standard error"), "w+b") as log:
-            os.dup2(log.fileno(), 2)
+        # In memory: a device may have no folder for temporary files that can be written. And with few calls of the
+        # system, because each of them lets go of Python's lock, for which a busy server's threads compete.
+        log = os.memfd_create("standard error")
+        try:
+            os.dup2(log, 2)
             try:
                 yield chatter
             finally:
                 os.dup2(kept, 2)
                 os.close(kept)
-                log.seek(0)
-                for line in log:
+                for line in io.BytesIO(os.pread(log, os.fstat(log).st_size, 0)):
                     if is_chatter(line):
                         chatter.append(line.decode(errors="replace").strip())
                     else:
                         os.write(2, line)
+        finally:
+            os.close(log)

@@ -9,7 +9,7 @@ import re
 import socket
 from collections.abc import Iterable
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,11 +21,11 @@ OPEN_PATHS = frozenset({"/", "/v2/health/live", "/v2/health/ready", "/openapi.js
 token itself."""
 _HOST = re.compile(r"\[(?P<v6>[0-9a-fA-F:.]+)\](?::\d{1,5})?|(?P<name>[^:/@\s]+)(?::\d{1,5})?")
 _HEADERS = {
-    "Cache-Control": "no-store",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
+    b"cache-control": b"no-store",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
 }
 _HELD_BODIES = 4  # as many of the largest bodies as are held in memory at one time
 
@@ -76,9 +76,8 @@ class Guard:
 
         async def send_protected(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                given = dict(message["headers"])
+                message["headers"] = [*message["headers"], *(item for item in _HEADERS.items() if item[0] not in given)]
             await send(message)
 
         try:
