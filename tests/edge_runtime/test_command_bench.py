@@ -195,6 +195,18 @@ def test_each_scope_is_a_separate_row_with_the_time_of_each_stage(small_bundle: 
     assert live["throughput_fps"] <= 31  # of a camera of 30 frames/s
 
 
+def test_frames_are_photos_where_there_are_any(small_bundle: Path, tmp_path: Path) -> None:
+    photo_of_class(tmp_path / "photos", "bolt/0.png")
+    (tmp_path / "photos" / "bolt" / "broken.jpg").touch()
+    arguments = ("--device", "fake", "--quick", "--scope", "frame", "--json")
+    photos, rendered = (
+        json.loads(linnet("bench", small_bundle, *arguments, *data).stdout)["results"][0]
+        for data in (("--data", tmp_path / "photos"), ())
+    )
+    assert (photos["pictures"], photos["accuracy"]["n"]) == ("photos", 1)
+    assert (rendered["pictures"], rendered["accuracy"]) == ("rendered 640x480", None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

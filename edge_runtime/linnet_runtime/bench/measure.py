@@ -24,6 +24,7 @@ from linnet_runtime.bench.results import SIMULATED, Accuracy, Row, Scope
 from linnet_runtime.bench.scopes import Measurement, time_frames, time_inferences, time_live
 from linnet_runtime.bench.timing import Profile
 from linnet_runtime.bundle import Artifact, Bundle, open_bundle
+from linnet_runtime.classifier import Classifier
 from linnet_runtime.proof.intervals import wilson_interval
 from linnet_runtime.sessions import PrecisionChoice, open_session
 
@@ -48,15 +49,17 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scope: Scope = "invoke"
     tier: Tier = "hardware"
     """What the device is, from its probe."""
+    frames: tuple[str, ...] = ()
+    """Paths of pictures for the scope ``"frame"``; without them they are rendered."""
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A session, and how long it took to open it."""
+    """A classifier, and how long its opening and its first inference took."""
 
-    bundle: Bundle
-    session: Session
+    classifier: Classifier
     load_ms: float
+    first_ms: float
 
 
 def measure(job: Job, photos: BinaryIO) -> Row:
@@ -67,34 +70,34 @@ def measure(job: Job, photos: BinaryIO) -> Row:
     shown = _read_pixels(photos, min(len(job.labels), _PICTURES), shape)
     pictures = shown if len(shown) else _noise(shape)
     started = time.perf_counter()
-    with open_session(bundle, job.device, precision=job.precision, options=OpenOptions(job.threads)) as session:
-        opened = _Opened(bundle, session, (time.perf_counter() - started) * 1e3)
+    session = open_session(bundle, job.device, precision=job.precision, options=OpenOptions(job.threads))
+    load_ms = (time.perf_counter() - started) * 1e3
+    with Classifier(bundle, session) as classifier:
         first = time.perf_counter()
         session.run(pictures[:1])
         first_ms = (time.perf_counter() - first) * 1e3
-        measured = _time(job, opened, pictures)
+        measured = _time(job, classifier, pictures)
         accuracy = None
         if job.labels:
             rest = _read_pixels(photos, len(job.labels) - len(shown), shape)
             accuracy = _accuracy(session, np.concatenate([shown, rest]), np.array(job.labels))
-        return _row(job, opened, measured, first_ms, _NOISE if pictures is not shown else _PHOTOS, accuracy)
+        source = _PHOTOS if pictures is shown else _NOISE
+        return _row(job, _Opened(classifier, load_ms, first_ms), measured, source, accuracy)
 
 
-def _time(job: Job, opened: _Opened, pictures: Pixels) -> Measurement:
+def _time(job: Job, classifier: Classifier, pictures: Pixels) -> Measurement:
     """The latencies in the job's scope, and the peak memory after the warm-up."""
     profile = _UNTIMED if job.tier in SIMULATED else job.profile
     if job.scope == "frame":
-        return time_frames(opened.bundle, opened.session, profile)
+        return time_frames(classifier, profile, job.frames)
     if job.scope == "live":
-        return time_live(opened.bundle, opened.session, profile)
-    return time_inferences(opened.session, pictures, profile)
+        return time_live(classifier, profile)
+    return time_inferences(classifier.session, pictures, profile)
 
 
-def _row(
-    job: Job, opened: _Opened, measured: Measurement, first_ms: float, pictures: str, accuracy: Accuracy | None
-) -> Row:
-    session, seconds = opened.session, measured.timed.seconds
-    artifact = _artifact(opened.bundle, session)
+def _row(job: Job, opened: _Opened, measured: Measurement, pictures: str, accuracy: Accuracy | None) -> Row:
+    session, seconds = opened.classifier.session, measured.timed.seconds
+    artifact = _artifact(opened.classifier.bundle, session)
     real = job.tier not in SIMULATED  # the time of a simulator says nothing about the hardware
     return Row(
         device=session.device,
@@ -113,7 +116,7 @@ def _row(
         runs=len(seconds),
         throughput_fps=measured.throughput_fps if real else None,
         load_ms=opened.load_ms if real else None,
-        first_ms=first_ms if real else None,
+        first_ms=opened.first_ms if real else None,
         peak_rss_mb=measured.peak_rss_mb,
         artifact_bytes=artifact.bytes + (artifact.weights.bytes if artifact.weights else 0),
         artifact_sha256=artifact.sha256,

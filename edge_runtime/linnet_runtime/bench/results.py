@@ -75,7 +75,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """The size of the model's files."""
     artifact_sha256: str
     pictures: str
-    """What was classified: ``"noise"``, ``"photos"``, ``"rendered 640x480"``."""
+    """What was classified in the measurement: ``"noise"``, ``"photos"``, ``"rendered 640x480"``."""
     accuracy: Accuracy | None
     conditions: Conditions | None = None
     attempts: int = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,18 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linnet_devices.api import LinnetError, Pixels, Session
 from linnet_devices.isolated import IsolatedSession
 from linnet_runtime.bench.latency import Latency, latency_summary
 from linnet_runtime.bench.timing import Profile, Run, Timed, time_runs, warm_up
-from linnet_runtime.bundle import Bundle
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.preprocess import PictureError, read_picture
 from linnet_runtime.sources.conveyor import ConveyorSource
 from linnet_runtime.synthetic.conveyor import conveyor_frames
 
 _FRAMES = 16
+_MOST_BYTES = 100 << 20  # a device has little memory
 _CAMERA_FPS = 30.0
 _RENDERED = "rendered 640x480"
 
@@ -69,10 +72,12 @@ def time_inferences(session: Session, pictures: Pixels, profile: Profile) -> Mea
     return Measurement(timed, peak_rss_mb, _one_after_another(timed))
 
 
-def time_frames(bundle: Bundle, session: Session, profile: Profile) -> Measurement:
-    """``frame``: from a decoded picture of a camera's size to its label, with the time of each stage."""
-    classifier = Classifier(bundle, session)
-    frames = [frame for frame, _ in conveyor_frames(0, _FRAMES)]
+def time_frames(classifier: Classifier, profile: Profile, photos: tuple[str, ...]) -> Measurement:
+    """``frame``: from a decoded picture to its label, with the time of each stage. ``photos`` are paths of pictures to
+    use; without them frames are rendered.
+    """
+    read = _read_frames(photos)
+    frames = read or [frame for frame, _ in conveyor_frames(0, _FRAMES)]
     stages = _Stages()
 
     def run(i: int) -> float:
@@ -82,19 +87,18 @@ def time_frames(bundle: Bundle, session: Session, profile: Profile) -> Measureme
         stages.add(result.stages_ms)
         return seconds
 
-    with classifier:
-        peak_rss_mb = _warm_up(run, profile, session)
-        stages.clear()
-        timed = time_runs(run, profile)
-    return Measurement(timed, peak_rss_mb, _one_after_another(timed), stages.summary(), _RENDERED)
+    peak_rss_mb = _warm_up(run, profile, classifier.session)
+    stages.clear()
+    timed = time_runs(run, profile)
+    return Measurement(timed, peak_rss_mb, _one_after_another(timed), stages.summary(), "photos" if read else _RENDERED)
 
 
-def time_live(bundle: Bundle, session: Session, profile: Profile) -> Measurement:
+def time_live(classifier: Classifier, profile: Profile) -> Measurement:
     """``live``: from the capture of a frame to its result, which is the frame's age, with a rendered camera of 30
     frames/s. Only its newest frame is classified, as in ``linnet run``.
     """
     stages = _Stages()
-    with Classifier(bundle, session) as classifier, Pipeline(lambda: ConveyorSource(_CAMERA_FPS), classifier) as live:
+    with Pipeline(lambda: ConveyorSource(_CAMERA_FPS), classifier) as live:
         results = iter(live)
 
         def run(_: int) -> float:
@@ -102,11 +106,22 @@ def time_live(bundle: Bundle, session: Session, profile: Profile) -> Measurement
             stages.add(result.stages_ms)
             return result.age_ms / 1e3
 
-        peak_rss_mb = _warm_up(run, profile, session)
+        peak_rss_mb = _warm_up(run, profile, classifier.session)
         stages.clear()
         timed = time_runs(run, profile)
     rate = len(timed.seconds) / timed.elapsed_s
     return Measurement(timed, peak_rss_mb, rate, stages.summary(), f"{_RENDERED}, {_CAMERA_FPS:g} frames/s")
+
+
+def _read_frames(photos: tuple[str, ...]) -> list[NDArray[np.uint8]]:
+    """Pictures, uint8 BGR [H, W, 3], until they are many or large. The caller has named those that cannot be read."""
+    frames: list[NDArray[np.uint8]] = []
+    for path in photos:
+        with contextlib.suppress(PictureError):
+            frames.append(read_picture(path))
+        if len(frames) == _FRAMES or sum(frame.nbytes for frame in frames) > _MOST_BYTES:
+            break
+    return frames
 
 
 def _warm_up(run: Run, profile: Profile, session: Session) -> float:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from linnet_devices.api import LinnetError
 from linnet_devices.registry import expand, known_names, load_device, probe
+from linnet_runtime import run_files
 from linnet_runtime.bench.baseline import check_same_machine, compare_rows, in_words
 from linnet_runtime.bench.measure import Job
 from linnet_runtime.bench.results import VERSION, FailedRow, Report, Row, Scope, read_report
@@ -26,7 +27,10 @@ from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.files import write_whole
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.machine import engine_versions, host
+from linnet_runtime.photos import find_photos
 from linnet_runtime.sessions import PrecisionChoice, choose_precision, warn_of_float
+
+_FRAMES = 32  # paths, of which some may be damaged
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ def _jobs(asked: Asked, bundle: Bundle, precision: PrecisionChoice) -> tuple[lis
             load_device(name)  # raises an error that names the nearest
     photos = load_labelled_photos(asked.data, bundle.labels, bundle.preprocess) if asked.data else None
     labels = tuple(photos.labels.tolist()) if photos else ()
+    frames = _frames(asked.data) if asked.data else ()
     jobs = [
         Job(
             bundle=str(asked.bundle),
@@ -116,11 +121,20 @@ def _jobs(asked: Asked, bundle: Bundle, precision: PrecisionChoice) -> tuple[lis
             profile=asked.profile,
             scope=scope,
             tier=probe(name).tier,
+            frames=frames,
         )
         for name in names
         for scope in asked.scopes
     ]
     return jobs, photos.pixels.tobytes() if photos else b""
+
+
+def _frames(data: Path) -> tuple[str, ...]:
+    """The paths of photos from all classes of a folder or a table. A run keeps only preprocessed pixels."""
+    if run_files.keeps_photos(data):
+        return ()
+    listed = find_photos(data).photos
+    return tuple(str(photo.path) for photo in listed[:: max(1, len(listed) // _FRAMES)])
 
 
 def _measure(jobs: list[Job], pixels: bytes, rows: list[Row | FailedRow], *, shows_progress: bool) -> None:
