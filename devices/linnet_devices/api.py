@@ -154,6 +154,10 @@ class Placement:
         return self.on_device / self.total if self.total else 0.0
 
 
+MOST_THREADS = 1024
+"""More of them an engine may not be able to start."""
+
+
 @dataclass(frozen=True)
 class OpenOptions:
     """What a user may ask of a session."""
@@ -166,8 +170,9 @@ class OpenOptions:
     """The least share of the operations, 0..1, that has to run on the device. Less is always an error."""
 
     def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise LinnetError(Setting("threads"), got=self.threads, expected="at least 1", fix=Setting("threads", 1))
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            expected = f"1 to {MOST_THREADS}"
+            raise LinnetError(Setting("threads"), got=self.threads, expected=expected, fix=Setting("threads", 1))
         if not 0 <= self.require_placement <= 1:
             raise LinnetError(Setting("require_placement"), got=self.require_placement, expected="a share of 0 to 1")
 

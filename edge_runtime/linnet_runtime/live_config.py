@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from linnet_devices.api import OpenOptions
+from linnet_devices.api import MOST_THREADS, OpenOptions
 from linnet_runtime.camera import CameraSettings
 from linnet_runtime.decisions.settings import DecisionSettings
 from linnet_runtime.failover.checked import Limits
@@ -22,8 +22,9 @@ from linnet_runtime.sessions import PrecisionChoice
 from linnet_runtime.sinks.settings import SinkSettings
 from linnet_runtime.toml_settings import Origin, SettingsError, Table, read_toml, to_struct, to_toml
 
-_Milliseconds = Annotated[float, Meta(gt=0)]
+_Milliseconds = Annotated[float, Meta(gt=0, le=1e9)]
 _Count = Annotated[int, Meta(ge=1)]
+_Threads = Annotated[int, Meta(ge=1, le=MOST_THREADS)]
 
 
 class CameraConfig(CameraSettings, frozen=True):
@@ -40,7 +41,7 @@ class LiveConfig(SinkSettings, frozen=True):
     """The device to run on; several with commas, best first."""
     precision: PrecisionChoice | None = None
     """``"int8"`` or ``"float"``. Not stated: int8 where the bundle has it."""
-    threads: _Count | None = None
+    threads: _Threads | None = None
     """Threads of a CPU engine. Not stated: one for each core, at most 4."""
     allow_fallback: bool = False
     """Let the CPU run operations that the accelerator does not run."""
@@ -82,10 +83,15 @@ def to_live_config(tables: Table, origin: Origin = FLAGS) -> LiveConfig:
         SettingsError: an unknown key, a value of another type or out of its range, two cameras with one name; the line
             names the file, the line and the key where the file has it.
     """
-    cameras = tables.get("camera")
-    if "decision" in tables and isinstance(cameras, list):
-        tables = {**tables, "camera": [_with_decision(camera, tables["decision"]) for camera in cameras]}
-    config = to_struct(tables, LiveConfig, origin)
+    cameras, common = tables.get("camera"), tables.get("decision", {})
+    if isinstance(cameras, list):
+        tables = {**tables, "camera": [_with_decision(camera, common) for camera in cameras]}
+    try:
+        config = to_struct(tables, LiveConfig, origin)
+    except SettingsError as error:
+        if ".decision" in str(error):  # it may be that of all cameras, which is the place to name
+            to_struct({"decision": common}, LiveConfig, origin)
+        raise
     names = Counter(camera.name for camera in config.camera)
     for i, camera in enumerate(config.camera):
         if names[camera.name] > 1:

@@ -184,7 +184,7 @@ def _members(of: inspect.Type) -> tuple[inspect.Type, ...]:
 
 
 def _words(of: inspect.Type) -> list[str]:
-    """The strings that a value may be, where it may not be any."""
+    """The strings or numbers that a value may be, where it may not be any."""
     types = _members(of)
     if any(isinstance(kind, inspect.StrType) for kind in types):
         return []
@@ -193,8 +193,8 @@ def _words(of: inspect.Type) -> list[str]:
 
 def _check_keys(of: inspect.Type, value: Any, path: str, origin: Origin) -> None:
     kinds, words = struct_kinds(of), _words(of)
-    if words and isinstance(value, str) and value not in words:
-        raise unknown_name(origin.place(path), value, words, error=origin.error)
+    if words and isinstance(value, str | int) and str(value) not in words:
+        raise unknown_name(origin.place(path), str(value), words, error=origin.error)
     if isinstance(value, list):
         for kind in _members(of):
             if isinstance(kind, inspect.VarTupleType | inspect.ListType):
@@ -222,6 +222,8 @@ def _misfit(message: str, tables: Table, origin: Origin) -> LinnetError:
     for name, index in _STEP.findall(path):
         if isinstance(value, dict | list):
             value = value.get(name) if isinstance(value, dict) else value[int(index)]
+    if ": got " in said:  # a struct's own check, which names the key
+        return origin.error(origin.place(path) + ("." if path != "$" else ": ") + said)
     if not said.startswith("Expected "):
         return origin.error(origin.place(path), got=said)
     expected = said.removeprefix("Expected ").partition(", got ")[0].replace("`", "")

@@ -105,9 +105,20 @@ WRONG = {
     'threads = "2"': "line 1: threads: got '2', expected int",
     "[[camera]]\nname = 'gate'": "line 1: camera[0]: got Object missing required field `source`",
     "[mqtt]\nurl = 'mqtt://broker'\nretain = true": "line 3: mqtt.retain: got 'retain', expected ",
-    "[[camera]]\nsource='0'\nregion = [{rectangle = [0.5, 0, 0.6, 1]}]": "line 3: camera[0].region[0]: got rectangle",
+    "[[camera]]\nsource='0'\nregion = [{rectangle = [0.5, 0, 0.6, 1]}]": "line 3: camera[0].region[0].rectangle: got [",
+    "[[camera]]\nsource='0'\n[[camera.region]]": "line 3: camera[0].region[0].rectangle and polygon: got neither, ",
     "[[camera]]\nsource = '0'\n\n[[camera]]\nsource = '1'\n": "line 1: camera[0].name: got 2 cameras with the name ''",
     "[camera]\nsource = '0'": "line 1: camera: got {'source': '0'}, expected array",
+    "[[camera]]\nsource='0'\n[decision]\nthreshold = 3": "line 4: decision.threshold: got 3, expected float <= 1.0",
+    "[[camera]]\nsource='0'\n[decision]\nallow = ['a']\ndeny = ['a']": "line 3: decision.allow and deny: got 'a' ",
+    "[[camera]]\nsource='0'\nrotate = 45": "line 3: camera[0].rotate: got '45', expected one of 0, 180, 270, 90",
+    "threads = 99999999999": "line 1: threads: got 99999999999, expected int <= 1024",
+    "deadline_ms = inf": "line 1: deadline_ms: got inf, expected float <= 1",
+    "[log]\npath = 'a.csv'\nmax_mb = inf": "line 3: log.max_mb: got inf, expected float <= 1",
+    "[serve]\nport = 70000": "line 2: serve.port: got 70000, expected int <= 65535",
+    "[serve]\nqueue = -1": "line 2: serve.queue: got -1, expected int >= 0",
+    "[serve]\nmax_body_mb = inf": "line 2: serve.max_body_mb: got inf, expected float <= 1",
+    "[serve]\ntimeout_s = 0": "line 2: serve.timeout_s: got 0, expected float > 0",
     "[decision]\nthreshold = 3": "line 2: decision.threshold: got 3, expected float <= 1.0",
 }
 
@@ -224,9 +235,9 @@ def test_a_mistake_at_the_start_is_one_line_and_status_2(
 
 
 def test_a_configuration_runs_its_cameras(small_bundle: Path, tmp_path: Path) -> None:
-    cameras = "".join(f'[[camera]]\nname = "{name}"\nsource = "synthetic:"\n' for name in "ab")
+    cameras = "".join(f'[[camera]]\nname = "{name}"\nsource = "synthetic:?frames=3"\n' for name in "ab")
     (tmp_path / "camera.toml").write_text(f'device = "fake"\n{cameras}')
-    done = linnet("run", small_bundle, "--config", tmp_path / "camera.toml", "--frames", 6)
+    done = linnet("run", small_bundle, "--config", tmp_path / "camera.toml")
     *frames, summary = map(json.loads, done.stdout.splitlines())
     assert {frame["camera"] for frame in frames} == {"a", "b"}
     assert summary["summary"]["sinks"]["json_lines"]["delivered"] == 6

@@ -205,6 +205,8 @@ def test_mistakes_at_the_start_are_one_line(small_bundle: Path, tmp_path: Path) 
         port = taken.getsockname()[1]
         error = one_line_error(linnet("serve", small_bundle, "--device", "fake", "--port", port, status=2))
     assert error == f"127.0.0.1:{port}: got Address already in use, expected a free port to listen on. Fix: --port PORT"
+    error = one_line_error(linnet("serve", small_bundle, "--device", "fake", "--host", "a..b", status=2))
+    assert error.startswith("a..b:8000: got ")
     error = one_line_error(linnet("serve", small_bundle, small_bundle, status=2))
     assert error.endswith("got a second bundle named small, expected a name for each")
     error = one_line_error(linnet("serve", tmp_path / "none.linnet", "--port", 0, status=1))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -79,7 +80,8 @@ def test_the_picture_is_the_whole_newest_frame(server: RunningServer) -> None:
     assert picture is not None
     assert picture.shape == (480, 640, 3)
     assert server.get("/live/picture?camera=other").status == 404
-    assert server.get("/live/snapshots/999999").status == 404
+    for number in ("999999", "-1", "9" * 5000, "²"):
+        assert server.get(f"/live/snapshots/{quote(number)}").status == 404
 
 
 def test_a_camera_goes_on_with_the_next_version(server: RunningServer, small_bundle: Path) -> None:
@@ -105,6 +107,8 @@ def test_a_camera_waits_while_the_model_is_unloaded(server: RunningServer) -> No
         ({"camera": "other", "threshold": 0.5}, 404),
         ({"camera": "", "threshold": 2}, 400),
         ({"model": "other", "device": "cpu"}, 404),
+        ({"camera": "", "threshold": 0.5, "model": "small", "device": "fake"}, 400),
+        ({"camera": "", "threshold": 0.5, "model": "small"}, 400),
         ({}, 400),
         ([], 400),
     ],

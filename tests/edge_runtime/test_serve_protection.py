@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import re
+import resource
 import socket
 import ssl
 import time
@@ -18,6 +19,7 @@ from starlette.routing import Route
 
 from edge_runtime.server_process import RunningServer, serving
 from edge_runtime.simulated_camera import picture_of
+from edge_runtime.sinks.broker import until
 from edge_runtime.small_bundle import LABELS
 from linnet_runtime.server.app import Server
 from linnet_runtime.server.cameras import LiveCameras
@@ -129,6 +131,23 @@ def test_connections_that_send_no_whole_request_are_closed(server: RunningServer
         for client in (slow, later):
             with contextlib.suppress(ConnectionResetError):
                 assert client.recv(100) == b""
+
+
+def test_connections_beyond_a_limit_are_closed_and_leave_file_descriptors_to_cameras(small_bundle: Path) -> None:
+    def few_files() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512))
+
+    with serving(small_bundle, "--device", "fake", preexec_fn=few_files) as running, contextlib.ExitStack() as stack:
+        for _ in range(700):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", running.port), PATIENCE_S))
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(100) == b""
+        open_files = len(list(Path(f"/proc/{running.process.pid}/fd").iterdir()))
+        stack.close()
+        until(lambda: running.get("/v2").status == 200)
+        status, _, errors = running.end()
+    assert (status, errors) == (0, "")
+    assert open_files < 400
 
 
 def test_a_slow_body_is_408(small_bundle: Path) -> None:

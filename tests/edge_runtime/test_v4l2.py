@@ -75,6 +75,7 @@ def test_another_rate_is_a_warning(connect: Connect, caplog: pytest.LogCaptureFi
         ("0?height=640&fps=5", "source: got one of width= and height="),
         ("/dev/video0?widht=640&height=480", "source: got widht=640, expected width= and height= together"),
         ("v4l2:///dev/video0?fps=fast", "source: got fps=fast, expected fps= and a positive number"),
+        ("v4l2://0?fps=1e300", "source: got fps=1e300, expected fps= and a positive number, at most 1000000000"),
         ("v4l2://0?fps=0", "source: got fps=0, expected fps= and a positive number"),
         ("99?width=640&height=480", r"99\?width=640&height=480: got no /dev/video99"),
     ],
@@ -138,6 +139,11 @@ def test_a_camera_that_another_process_uses_is_named_with_it(connect: Connect, t
     finally:
         other.kill()
         other.communicate()
+
+
+def test_another_device_is_no_camera_and_nobody_is_told_to_end_its_users() -> None:
+    with pytest.raises(SourceError, match=r"^v4l2:///dev/null: got a device that is no camera, expected"):
+        open_source("v4l2:///dev/null")
 
 
 @pytest.mark.parametrize(

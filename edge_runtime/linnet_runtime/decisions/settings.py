@@ -48,7 +48,8 @@ class Region(_Table, frozen=True):
     def __post_init__(self) -> None:
         """Raises ValueError, to which a decoder adds the JSON path."""
         if (self.rectangle is None) == (self.polygon is None):
-            raise ValueError("rectangle or polygon, one of the two")
+            got = "neither" if self.polygon is None else "both"
+            raise ValueError(f"rectangle and polygon: got {got}, expected one of the two")
         if not self.name.isprintable():
             raise ValueError(f"name: got {self.name!r}, expected printable characters")
         if self.rectangle is not None:

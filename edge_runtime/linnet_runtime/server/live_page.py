@@ -36,6 +36,7 @@ _EVERY_S = 0.2
 _ALIVE_S = 10.0  # an unchanged state is sent again after so long, so that a browser notices a dead server
 _MOST_STREAMS = 16
 _PICTURE_WIDTH = 960
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class _Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,7 +81,7 @@ class LivePage:
             Route("/", self.page),
             Route("/live/stream", self.stream),
             Route("/live/picture", self.picture),
-            Route("/live/snapshots/{number:int}", self.snapshot),
+            Route("/live/snapshots/{number}", self.snapshot),
             Route("/live/devices", self.devices),
             Route("/live/settings", self.change, methods=["POST"]),
         ]
@@ -147,9 +148,9 @@ class LivePage:
 
     async def snapshot(self, request: Request) -> Response:
         number = request.path_params["number"]
-        encoded = self._board.snapshot(number)
+        encoded = self._board.snapshot(int(number)) if _NUMBER.fullmatch(number) else None
         if encoded is None:
-            raise NotFound(f"snapshot {number}", got="none", expected="one of a recent event")
+            raise NotFound(f"snapshot {number[:20]}", got="none", expected="one of a recent event")
         return Response(encoded, media_type="image/jpeg")
 
     async def devices(self, request: Request) -> Response:
@@ -163,9 +164,10 @@ class LivePage:
             change = msgspec.json.decode(await self._bodies.read(request), type=_Change)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise HttpError("the request's JSON", got=str(error)[:300], expected="a setting") from error
-        if change.model is not None and change.device is not None:
+        of_model, of_camera = (change.model, change.device), (change.camera, change.threshold)
+        if change.model is not None and change.device is not None and of_camera == (None, None):
             await self._versions.load(self._models.find(change.model), change.device)
-        elif change.camera is not None and change.threshold is not None:
+        elif change.camera is not None and change.threshold is not None and of_model == (None, None):
             self._cameras.change_threshold(change.camera, change.threshold)
         else:
             raise HttpError(

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,7 +24,8 @@ from linnet_runtime.signals import Ending
 
 TOKEN_VARIABLE = "LINNET_SERVE_TOKEN"  # noqa: S105  # the variable's name
 _MOST_TOKEN_BYTES = 4096
-_MOST_CONNECTIONS = 128
+_MOST_CONNECTIONS = 128  # more of them get 503
+_MOST_SOCKETS = 2 * _MOST_CONNECTIONS  # more of them are closed: file descriptors are for cameras and files too
 _HEADERS_S = 10.0
 _ENDING_S = 5
 
@@ -58,6 +60,26 @@ class _Protocol(H11Protocol):
             self._head_is_late = self.loop.call_later(_HEADERS_S, self.transport.close)
 
 
+class _Listening(socket.socket):
+    """A listening socket that closes a connection at once where too many are open. asyncio accepts them without a
+    limit, and those whose TLS handshake has not ended are unknown to Uvicorn.
+    """
+
+    def __init__(self, family: socket.AddressFamily) -> None:
+        # With the protocol stated, asyncio sets TCP_NODELAY: an answer then does not wait 40 ms for an acknowledgement.
+        super().__init__(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._accepted: WeakSet[socket.socket] = WeakSet()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Raises ConnectionAbortedError where the connection was closed; asyncio goes on then."""
+        connection, address = super().accept()
+        if sum(before.fileno() >= 0 for before in self._accepted) >= _MOST_SOCKETS:
+            connection.close()
+            raise ConnectionAbortedError("too many connections")
+        self._accepted.add(connection)
+        return connection, address
+
+
 class _Uvicorn(uvicorn.Server):
     """Uvicorn without its own signal handlers, which raise the signal again at the end."""
 
@@ -81,15 +103,14 @@ def listen(settings: ServeSettings) -> socket.socket:
     """The listening socket. Raises LinnetError where the address cannot be used."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     where = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
-    # With the protocol stated, asyncio sets TCP_NODELAY: an answer then does not wait 40 ms for an acknowledgement.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening = _Listening(family)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((settings.host, settings.port))
         listening.listen(_MOST_CONNECTIONS)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host
         listening.close()
-        got = error.strerror or str(error)
+        got = getattr(error, "strerror", None) or str(error)
         fix = Setting("port", placeholder="PORT")
         raise LinnetError(f"{where}:{settings.port}", got=got, expected="a free port to listen on", fix=fix) from error
     listening.setblocking(False)
@@ -133,6 +154,7 @@ def run_server(
     """Answers until a signal, which calls ``on_end``. Requests that are being answered are finished."""
     config = uvicorn.Config(
         app,
+        loop="asyncio",  # the one whose accept() is called
         http=_Protocol,
         ws="none",
         lifespan="on",

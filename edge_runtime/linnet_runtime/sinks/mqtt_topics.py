@@ -19,17 +19,15 @@ class Topics:
         """Names the device ``device``, or like the machine where that is empty.
 
         Raises:
-            SinkError: two cameras or regions would have one topic.
+            SinkError: two cameras or regions would have one topic, or one name of an entity.
         """
         self.id = _segment(device or socket.gethostname().partition(".")[0])
-        taken: dict[str, tuple[str, str]] = {}
+        taken: dict[str, tuple[str, ...]] = {}
         for camera, regions in cameras.items():
+            _take(taken, self.event(camera), (camera,))
             for region in regions:
-                topic = self.label(camera, region)
-                if topic in taken:
-                    got = f"{taken[topic]} and {(camera, region)} with the topic {topic}"
-                    raise SinkError("cameras and regions", got=got, expected="different topics", fix="other names")
-                taken[topic] = (camera, region)
+                _take(taken, self.label(camera, region), (camera, region))
+                _take(taken, self.identifier(camera, region, "label"), (camera, region))
 
     def label(self, camera: str, region: str) -> str:
         """The retained state: the newest result."""
@@ -57,6 +55,14 @@ class Topics:
 
     def _camera(self, camera: str) -> str:
         return f"linnet/{self.id}/{_segment(camera or _CAMERA)}"
+
+
+def _take(taken: dict[str, tuple[str, ...]], topic: str, names: tuple[str, ...]) -> None:
+    """Notes whose topic, or name of an entity, it is. Raises SinkError where others have it already."""
+    if topic in taken:
+        got = f"{' '.join(taken[topic])} and {' '.join(names)}, which are both {topic}"
+        raise SinkError("cameras and regions", got=got, expected="different topics", fix="other names")
+    taken[topic] = names
 
 
 def _segment(name: str) -> str:

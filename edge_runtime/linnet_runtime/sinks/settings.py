@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
+_Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 _Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 _Id = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]*$", max_length=64)]

@@ -27,15 +27,21 @@ class Video:
 
     name, pictures = "video", True
 
-    def __init__(self, settings: VideoSettings, _stream: Stream) -> None:
+    def __init__(self, settings: VideoSettings, stream: Stream) -> None:
         """Makes the folder.
 
         Raises:
-            SinkError: another suffix than .avi or .mp4, or a folder that cannot be made.
+            SinkError: another suffix than .avi or .mp4, a folder that cannot be made, or two series with one name.
         """
         self._path = Path(settings.path)
         if self._path.suffix not in _CODECS:
             raise SinkError("video.path", got=settings.path, expected="NAME.avi or NAME.mp4")
+        stems: dict[str, tuple[str, str]] = {}
+        for key in ((camera, region) for camera, regions in stream.cameras.items() for region in regions):
+            other = stems.setdefault(_stem(self._path, key), key)
+            if other != key:
+                got = f"{' '.join(other)} and {' '.join(key)} with the file name {_stem(self._path, key)}"
+                raise SinkError(settings.path, got=got, expected="different file names", fix="other names of cameras")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -69,8 +75,7 @@ class _Series:
     """The numbered files of a camera or a region. A new frame size begins a new file."""
 
     def __init__(self, path: Path, names: tuple[str, str], settings: VideoSettings) -> None:
-        stem = "-".join([path.stem, *(re.sub(r"\W", "_", name) for name in names if name)])
-        self._folder, self._stem, self._suffix = path.parent, stem, path.suffix
+        self._folder, self._stem, self._suffix = path.parent, _stem(path, names), path.suffix
         self._fps, self._most_files = settings.fps, settings.files
         self._most_frames = max(1, round(settings.minutes * 60 * settings.fps))
         self._number = max(self._numbers(), default=0)
@@ -110,6 +115,11 @@ class _Series:
         name = re.compile(rf"{re.escape(self._stem)}-(\d{{4,}}){re.escape(self._suffix)}")
         found = (name.fullmatch(path.name) for path in self._folder.iterdir())
         return [int(match[1]) for match in found if match]
+
+
+def _stem(path: Path, names: tuple[str, str]) -> str:
+    """The name of a camera's or a region's files, before their numbers."""
+    return "-".join([path.stem, *(re.sub(r"\W", "_", name) for name in names if name)])
 
 
 def _drawn(result: Result, picture: Frame) -> NDArray[np.uint8]:

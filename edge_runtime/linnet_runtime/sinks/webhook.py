@@ -29,9 +29,22 @@ SECRET = "LINNET_WEBHOOK_SECRET"  # noqa: S105  # the variable's name
 SIGNATURE = "X-Linnet-Signature"
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_LINE = 4096  # bytes of an answer in which its status must be
+_HOST = re.compile(rb"[A-Za-z0-9._:%-]+")
+_TARGET = re.compile("[!-~]+")
 _PORTS = {"http": 80, "https": 443}
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
 _TRY_LATER = (408, 425, 429, 500, 502, 503, 504)
+
+
+def _parts(url: str) -> tuple[str, tuple[str, int], str]:
+    """Scheme, host and port, and the path with the query. Raises ValueError where it is no HTTP address."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    known = parts.scheme in _PORTS and parts.username is None
+    if not (known and _HOST.fullmatch(host.encode("idna")) and _TARGET.fullmatch(target)):
+        raise ValueError("no HTTP address")
+    return parts.scheme, (host, port or _PORTS[parts.scheme]), target
 
 
 class Webhook:
@@ -45,18 +58,14 @@ class Webhook:
         Raises:
             SinkError: it is not an HTTP address.
         """
-        parts = urlsplit(settings.url)
         self._shown = without_secrets(settings.url)
         try:
-            port = parts.port
-        except ValueError:
-            port = -1
-        if parts.scheme not in _PORTS or not parts.hostname or port == -1 or parts.username is not None:
-            raise SinkError("webhook.url", got=self._shown, expected="http://HOST[:PORT]/PATH or https://...")
+            scheme, self._address, self._target = _parts(settings.url)
+        except ValueError as error:  # UnicodeError, of a host's name, is one
+            expected = "http://HOST[:PORT]/PATH or https://..., other characters percent-encoded"
+            raise SinkError("webhook.url", got=self._shown, expected=expected) from error
         self._settings = settings
-        self._address = parts.hostname, port or _PORTS[parts.scheme]
-        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._tls = ssl.create_default_context() if scheme == "https" else None
         self._secret = os.environ.get(SECRET, "").encode()
         self._ends_at = math.inf  # on the monotonic clock
         self._ending = threading.Event()

@@ -11,6 +11,7 @@ from linnet_runtime.sources.api import SourceError
 
 # From "//" to the last "@": a password may hold "/" and "@" itself. Many cameras take the password in the query.
 _USER = re.compile(r"(?<=//)\S*@")
+_MOST = 1_000_000_000  # seconds of a time-out that the system can take
 _QUERY = re.compile(r"(?<=://)([^\s?]*)\?\S*")
 
 
@@ -26,7 +27,7 @@ def take_options(uri: str, names: Collection[str]) -> tuple[str, dict[str, float
         The URI without them, the rest of its query untouched, and the options that it had.
 
     Raises:
-        SourceError: an option is not a positive number.
+        SourceError: an option is not a positive number, or too large a one.
     """
     address, question, query = uri.partition("?")
     kept, options = [], {}
@@ -39,6 +40,6 @@ def take_options(uri: str, names: Collection[str]) -> tuple[str, dict[str, float
             options[name] = float(text)
         except ValueError:
             options[name] = math.nan
-        if not 0 < options[name] < math.inf:
-            raise SourceError(Setting("source"), got=part, expected=f"{name}= and a positive number")
+        if not 0 < options[name] <= _MOST:
+            raise SourceError(Setting("source"), got=part, expected=f"{name}= and a positive number, at most {_MOST}")
     return address + question * bool(kept) + "&".join(kept), options

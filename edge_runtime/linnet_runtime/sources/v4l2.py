@@ -25,6 +25,7 @@ logger = logging.getLogger("linnet")
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")  # OpenCV's own, 10 s, is a camera that seems to hang
 _OPTIONS = ("width", "height", "fps")
 _SIZE = (640, 480)
+_V4L2_MAJOR = 81  # Linux numbers every V4L2 device so
 _MJPG = cv2.VideoWriter.fourcc(*"MJPG")
 _FEW = 4  # bad reads in a row that are left out; more of them, or longer ones, are a loss
 _LONG_S = 1.0
@@ -134,4 +135,6 @@ def open_camera(uri: str) -> V4l2Camera:
     if not path.exists():
         here = ", ".join(sorted(str(camera) for camera in Path("/dev").glob("video*")))
         raise SourceError(uri, got=f"no {path}", expected=f"one of {here}" if here else "a camera; none is connected")
+    if path.is_char_device() and os.major(path.stat().st_rdev) != _V4L2_MAJOR:
+        raise SourceError(uri, got="a device that is no camera", expected="one such as /dev/video0")
     return V4l2Camera(uri, path, options)

@@ -55,8 +55,11 @@ def test_the_tables_are_read_from_toml() -> None:
             "polygon[1]: got [1, 1.2], expected a point of the frame, such as [1, 1]",
         ),
         ("polygon = [[0, 0], [1, nan], [1, 0]]", "polygon[1]: got [1, nan], expected a point of the frame"),
-        ("", "rectangle or polygon, one of the two"),
-        ("rectangle = [0, 0, 1, 1]\npolygon = [[0, 0], [1, 1], [1, 0]]", "rectangle or polygon, one of the two"),
+        ("", "rectangle and polygon: got neither, expected one of the two"),
+        (
+            "rectangle = [0, 0, 1, 1]\npolygon = [[0, 0], [1, 1], [1, 0]]",
+            "rectangle and polygon: got both, expected one of the two",
+        ),
         ('name = "a\\nb"\nrectangle = [0, 0, 1, 1]', "name: got 'a\\nb', expected printable characters"),
     ],
 )

@@ -98,9 +98,19 @@ def test_several_cameras_and_regions_have_topics_of_their_own(broker: Broker) ->
     assert labels == {"belt/label": "nut", "belt/left/label": "bolt", "door/label": "washer"}
 
 
-def test_two_cameras_with_one_topic_are_refused() -> None:
+@pytest.mark.parametrize(
+    "cameras",
+    [
+        {"a b": ("",), "a_b": ("",)},
+        {"a b": ("left",), "a_b": ("right",)},  # their events, pictures and commands
+        {"gate": ("left",), "gate_left": ("",)},  # the names of their entities
+        {"": ("left",), "camera": ("right",)},
+        {"gate": ("a b", "a_b")},
+    ],
+)
+def test_cameras_and_regions_with_one_topic_or_entity_are_refused(cameras: dict[str, tuple[str, ...]]) -> None:
     with pytest.raises(SinkError, match="different topics"):
-        Topics("shed", {"a b": ("",), "a_b": ("",)})
+        Topics("shed", cameras)
 
 
 def test_buttons_ask_for_a_frame_and_for_a_picture(broker: Broker) -> None:

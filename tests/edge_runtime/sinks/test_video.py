@@ -99,3 +99,9 @@ def test_a_full_disk_is_counted_and_written_again_once_there_is_room(
 def test_another_suffix_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"expected NAME.avi or NAME.mp4"):
         Video(VideoSettings(path=str(tmp_path / "clip.mkv")), Stream())
+
+
+def test_two_cameras_with_one_file_name_are_refused(tmp_path: Path) -> None:
+    settings = VideoSettings(path=str(tmp_path / "clip.avi"))
+    with pytest.raises(SinkError, match="got a b and a_b with the file name clip-a_b, expected different file names"):
+        Video(settings, Stream(cameras={"a b": ("",), "a_b": ("",)}))

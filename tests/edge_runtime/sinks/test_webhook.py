@@ -225,8 +225,25 @@ def test_events_for_a_server_that_is_gone_are_in_the_file_for_the_next_run(tmp_p
     assert sinks.summary()["webhook"] == {"delivered": 1, "dropped": 0, "failed": 0}
 
 
-@pytest.mark.parametrize("url", ["ftp://host/", "http://", "host/path", "http://host:port/", "http://me:secret@host/"])
+NO_ADDRESSES = (
+    *("ftp://host/", "http://", "host/path", "http://host:port/", "http://me:secret@host/", "http://[::1/"),
+    *(
+        "http://host/a b",
+        "http://host/\nX-Header: b",
+        "http://host/caf\u00e9",
+        "http://ho st/",
+        "http://host..example/",
+    ),
+)
+
+
+@pytest.mark.parametrize("url", NO_ADDRESSES)
 def test_an_address_that_is_none_is_one_line_without_its_password(url: str) -> None:
     with pytest.raises(SinkError, match="expected http://HOST") as raised:
         Webhook(WebhookSettings(url=url), Stream())
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:80/a?b=c", "https://caf\u00e9.example/", "http://host_1"])
+def test_an_address_may_have_an_ip_address_of_version_6_and_a_name_in_any_script(url: str) -> None:
+    Webhook(WebhookSettings(url=url), Stream()).close()
