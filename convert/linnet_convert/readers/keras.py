@@ -30,6 +30,7 @@ from linnet_convert.readers.keras_config import check_layers
 from linnet_convert.readers.keras_input import split_beginning
 from linnet_train.quantization import fake_quantize_layers
 
+_MOVES = {"Reshape", "Flatten", "Identity", "Dropout", "Cast", "Squeeze"}
 _VALUES: dict[str, Values] = {"softmax": "probabilities", "sigmoid": "independent_probabilities"}
 _NETWORKS = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
 # Arguments that Keras 2 wrote and its layer made no use of.
@@ -142,8 +143,20 @@ def _tensors(tensors: list[Any]) -> list[TensorFacts]:
 
 
 def _values(model: keras.Model) -> Values:
+    """By the last operation behind those that only move values."""
     last = model.outputs[0]._keras_history.operation
+    while _moves(last):
+        last = last.input._keras_history.operation
     if isinstance(last, keras.Model):
         return _values(last)
-    activation = getattr(getattr(last, "activation", None), "__name__", "") or type(last).__name__.lower()
-    return _VALUES.get(activation, "logits")
+    return _VALUES.get(_activation(last) or type(last).__name__.lower(), "logits")
+
+
+def _moves(operation: Any) -> bool:
+    return type(operation).__name__ in _MOVES or (
+        type(operation).__name__ == "Activation" and _activation(operation) == "linear"
+    )
+
+
+def _activation(operation: Any) -> str:
+    return getattr(getattr(operation, "activation", None), "__name__", "")
