@@ -9,6 +9,7 @@
 # make test-vendors vendors' own compilers and simulators, each installed into an environment of its own
 # make docs        the documentation's site, site/index.html
 # make test-arm64  tests of the runtime and the devices on arm64, emulated
+# make test-v4l2   V4L2 cameras with the kernel's driver vivid, in an emulated machine
 # make test-picamera2  picamera2:// with the real picamera2 and libcamera, on libcamera's virtual camera; as root
 # Each makes .venv itself; all it needs is python3 with venv.
 
@@ -26,7 +27,7 @@ RUNNING := $(addprefix tests/edge_runtime/,failover proof/test_swapped_models.py
 	test_classifier.py test_command_bench.py test_command_classify.py test_command_run.py)
 COMPUTING := $(addprefix tests/,devices train convert) $(RUNNING)
 
-.PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-vendors test-fuzz test-soak soak docs test-arm64 test-picamera2 clean
+.PHONY: demo test $(LAYERS:%=test-%) test-arithmetic test-newest test-vendors test-fuzz test-soak soak docs test-arm64 test-picamera2 test-v4l2 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/linnet demo --out demo --overwrite
@@ -68,6 +69,9 @@ docs: $(VENV)/.installed
 
 test-arm64: $(VENV)/.installed
 	tests/arm64/run
+
+test-v4l2: $(VENV)/.installed
+	tests/v4l2_guest/run
 
 test-picamera2: $(VENV)/.installed
 	tests/virtual_camera/run
