@@ -112,6 +112,20 @@ def test_an_onnx_with_every_dimension_open_is_closed_by_layout_and_size(
     assert not model.is_dynamic()
 
 
+def test_an_ir_with_every_side_open_is_closed_by_layout_and_size(
+    folder: Path, tmp_path: Path, program: Program
+) -> None:
+    model = openvino.convert_model(folder / "fixed.onnx")
+    model.reshape([-1, -1, -1, -1])
+    openvino.save_model(model, tmp_path / "open.xml", compress_to_fp16=False)
+    says = ("--labels", folder / "labels.txt", *SAYS, "--layout", "NCHW")
+    done = program("convert", tmp_path / "open.xml", "--out", tmp_path / "x.linnet", *says, status=1)
+    assert one_line_error(done).endswith("got no size in the file. Fix: --size PIXELS")
+    program("convert", tmp_path / "open.xml", "--out", tmp_path / "x.linnet", *says, "--size", SIDE)
+    (logits,) = in_bundle(tmp_path / "x.linnet")
+    np.testing.assert_allclose(logits, runtime(folder / "fixed.onnx", FLOATS), rtol=1e-3, atol=1e-3)
+
+
 class _Network(tf.Module):
     """Weights in variables, as a SavedModel has them."""
 
