@@ -193,6 +193,8 @@ def _words(of: inspect.Type) -> list[str]:
 
 def _check_keys(of: inspect.Type, value: Any, path: str, origin: Origin) -> None:
     kinds, words = struct_kinds(of), _words(of)
+    if isinstance(value, str) and "\0" in value:  # no path and no address can have it
+        raise origin.error(origin.place(path), got=repr(value), expected="no zero character")
     if words and isinstance(value, str | int) and str(value) not in words:
         raise unknown_name(origin.place(path), str(value), words, error=origin.error)
     if isinstance(value, list):

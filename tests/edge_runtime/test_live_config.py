@@ -115,6 +115,8 @@ WRONG = {
     "threads = 99999999999": "line 1: threads: got 99999999999, expected int <= 1024",
     "deadline_ms = inf": "line 1: deadline_ms: got inf, expected float <= 1",
     "[log]\npath = 'a.csv'\nmax_mb = inf": "line 3: log.max_mb: got inf, expected float <= 1",
+    '[log]\npath = "a\\u0000.csv"': "line 2: log.path: got 'a\\x00.csv', expected no zero character",
+    "[mqtt]\nurl='mqtt://a'\ndiscovery_prefix = 'a/#'": "line 3: mqtt.discovery_prefix: got 'a/#', expected str ",
     "[serve]\nport = 70000": "line 2: serve.port: got 70000, expected int <= 65535",
     "[serve]\nqueue = -1": "line 2: serve.queue: got -1, expected int >= 0",
     "[serve]\nmax_body_mb = inf": "line 2: serve.max_body_mb: got inf, expected float <= 1",

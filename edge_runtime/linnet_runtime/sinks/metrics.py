@@ -106,9 +106,10 @@ class Metrics:
         place = f"{settings.host}:{settings.port}"
         try:
             server, thread = start_http_server(settings.port, settings.host, self._metrics.registry)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host
             fix = Setting("metrics", placeholder="PORT")
-            raise SinkError(f"metrics at {place}", got=error.strerror, expected="a free port", fix=fix) from error
+            got = getattr(error, "strerror", None) or str(error)
+            raise SinkError(f"metrics at {place}", got=got, expected="a free port", fix=fix) from error
         self._server: Any = server
         self._thread: threading.Thread | None = thread
 

@@ -53,7 +53,8 @@ def parse_broker(url: str, ca_file: str = "") -> Broker:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
+        (parts.hostname or "").encode("idna")
+    except ValueError as error:  # UnicodeError, of a host's name, is one
         raise SinkError(Setting("mqtt"), got=f"{url}: {error}", expected=form) from error
     if parts.password is not None:
         shown = url.replace(f":{parts.password}@", ":***@")

@@ -36,7 +36,7 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Seconds between two states with the same label; a new label is published at once. 0: every result."""
     discovery: bool = True
     """Whether Home Assistant discovers the device by itself."""
-    discovery_prefix: str = "homeassistant"
+    discovery_prefix: Annotated[str, msgspec.Meta(pattern=r"^[^#+\x00]+$")] = "homeassistant"
     """The first part of the discovery topic."""
     ca_file: str = ""
     """Certificates of the authorities to trust, for ``mqtts://``. Empty: those of the system."""

@@ -128,6 +128,11 @@ def test_a_port_in_use_is_one_line() -> None:
             Metrics(MetricsSettings(port=port), Stream())
 
 
+def test_a_host_that_is_no_name_is_one_line() -> None:
+    with pytest.raises(SinkError, match=r"metrics at a\.\.b:9100: got .*, expected a free port"):
+        Metrics(MetricsSettings(port=9100, host="a..b"), Stream())
+
+
 def test_temperatures_are_those_of_the_thermal_zones_that_can_be_read(tmp_path: Path) -> None:
     for number, (kind, temperature) in enumerate([("cpu-thermal", "48312"), ("gpu-thermal", "51000"), ("off", "")]):
         zone = tmp_path / f"thermal_zone{number}"

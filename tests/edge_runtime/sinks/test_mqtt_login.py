@@ -98,6 +98,7 @@ def test_tls_with_a_trusted_certificate_and_not_with_another(certificates: Path)
         ("http://broker", "expected mqtt://"),
         ("mqtt://", "expected mqtt://"),
         ("mqtt://broker:port", "expected mqtt://"),
+        ("mqtt://broker..example", "expected mqtt://"),
         ("mqtt://broker/topic", "expected mqtt://"),
         ("mqtt://me:secret@broker", "LINNET_MQTT_PASSWORD"),
     ],
