@@ -47,7 +47,7 @@ def test_a_larger_bundle_takes_longer_by_its_ratio(tmp_path: Path) -> None:
     assert set(report["ratio"]) == {"p50", "low", "high"}
     assert 1.5 < report["ratio"]["low"] <= report["ratio"]["p50"] <= report["ratio"]["high"]
     assert (report["bundles"], report["interrupted"]) == ([str(many), str(few)], False)
-    assert len(report["rounds"]) == 6
+    assert (len(report["rounds"]), report["threads"]) == (6, 1)
     assert done.stderr == ""
 
 

@@ -76,7 +76,8 @@ def _share(_ctx: click.Context, _option: click.Parameter, text: str | None) -> f
     nargs=2,
     type=click.Path(path_type=Path),
     metavar="BUNDLE BUNDLE",
-    help="Run two bundles by turns on one device, and report the ratio of their latencies. It needs no quiet machine.",
+    help="Run two bundles by turns on one device, and report the ratio of their latencies. It needs no quiet machine. "
+    "An engine on the CPU uses one thread unless --threads is given.",
 )
 @click.option(
     "--baseline",

@@ -30,11 +30,15 @@ def compare_bundles(
 ) -> None:
     """Measures and prints the ratio. When it is stopped, it prints that of the rounds so far.
 
+    Without a number of threads it is one: threads that wait for each other on a busy machine make the ratio much less
+    certain.
+
     Raises:
         LinnetError: a bundle is damaged or could not be run.
     """
     if "," in device:
         raise click.UsageError(f"--device: got {device}, expected one device with --compare")
+    threads = threads or 1
     first, second = (choose_precision(open_bundle(bundle), precision) for bundle in bundles)
     job = RoundJob((str(bundles[0]), str(bundles[1])), (first, second), device, threads, 0.0)
     console = Console(stderr=True)
