@@ -63,7 +63,7 @@ def report(tables: Mapping[str, list[Row]], out: Path | None) -> None:
     import msgspec
 
     from linnet_runtime.commands.tables import plain_table, print_table
-    from linnet_runtime.files import write_whole
+    from linnet_runtime.files.folders import write_whole
     from linnet_runtime.machine import host
 
     for title, rows in tables.items():

@@ -25,8 +25,8 @@ from linnet_convert.writers.tflite import to_tflite
 from linnet_devices import LinnetError
 from linnet_devices.api import Logits, Pixels
 from linnet_devices.chatter import no_chatter
-from linnet_runtime.photo_file import PhotoFile
-from linnet_runtime.photos import decode_photos
+from linnet_runtime.photos.file import PhotoFile
+from linnet_runtime.photos.listing import decode_photos
 from linnet_runtime.run_files import FLOAT_MODEL, METRICS, QAT_MODEL, load_metrics, load_run_photos, load_splits
 from linnet_train.quantization import calibrate, quantize
 from linnet_train.training.loop import predict_logits

@@ -25,8 +25,8 @@ from common import ENGINES, Row, arguments, report
 
 from linnet_devices import LinnetError, OpenOptions
 from linnet_runtime.bundle import open_bundle
-from linnet_runtime.photo_file import PhotoFile
-from linnet_runtime.photos import decode_photos
+from linnet_runtime.photos.file import PhotoFile
+from linnet_runtime.photos.listing import decode_photos
 from linnet_runtime.run_files import CONFIG, METRICS, QAT_MODEL, load_metrics, load_splits
 from linnet_runtime.sessions import open_session
 from linnet_train.training.loop import predict_logits

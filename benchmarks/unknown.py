@@ -24,8 +24,8 @@ from sklearn.metrics import roc_auc_score
 from linnet_devices import LinnetError, OpenOptions
 from linnet_devices.api import Pixels
 from linnet_runtime.bundle import open_bundle
-from linnet_runtime.photo_file import PhotoFile
-from linnet_runtime.photos import decode_photos, list_photos
+from linnet_runtime.photos.file import PhotoFile
+from linnet_runtime.photos.listing import decode_photos, list_photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.run_files import load_run_photos
 from linnet_runtime.sessions import open_session

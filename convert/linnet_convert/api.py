@@ -21,7 +21,7 @@ from linnet_convert.targets import Targets, named_targets
 from linnet_devices.api import OpenOptions
 from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.bundle import MANIFEST, open_bundle, read_manifest
-from linnet_runtime.files import refuse_existing, require_utf8
+from linnet_runtime.files.folders import refuse_existing, require_utf8
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.verification import Verdict, verify_bundle
 

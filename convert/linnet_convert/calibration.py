@@ -14,8 +14,8 @@ import numpy as np
 from linnet_convert.errors import ConversionError
 from linnet_runtime import run_files
 from linnet_runtime.labelled_photos import warn_of_skipped
-from linnet_runtime.photo_file import PhotoFile, label_named
-from linnet_runtime.photos import Photos, decode_photos, find_photos, photo_name
+from linnet_runtime.photos.file import PhotoFile, label_named
+from linnet_runtime.photos.listing import Photos, decode_photos, find_photos, photo_name
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.proof.reference import photo_digests
 

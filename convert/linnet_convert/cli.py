@@ -22,7 +22,7 @@ from linnet_devices.api import LinnetError
 from linnet_runtime.bundle import Artifact
 from linnet_runtime.commands.options import json_option, max_drop_option, overwrite_option
 from linnet_runtime.commands.tables import plain_table, print_table
-from linnet_runtime.owned_directory import own_temporary_folder
+from linnet_runtime.files.owned_directory import own_temporary_folder
 from linnet_runtime.proof.gates import gate_words
 from linnet_runtime.proof.report import FOLDER, PAGE
 

@@ -30,7 +30,7 @@ from linnet_devices.api import Format, Logits, Pixels
 from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, Features, Provenance
 from linnet_runtime.bundle_files import describe_file, write_manifest
 from linnet_runtime.features.head import HEAD, Head
-from linnet_runtime.files import new_directory, write_whole
+from linnet_runtime.files.folders import new_directory, write_whole
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.probabilities import comparable
 from linnet_runtime.proof.canary import CANARY, PICTURES, Canary, make_tolerance, save_canary

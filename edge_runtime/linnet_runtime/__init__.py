@@ -23,11 +23,11 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 if TYPE_CHECKING:
     from linnet_devices.errors import LinnetError
-    from linnet_runtime.camera import Camera, CameraSettings
     from linnet_runtime.classifier import Classification, Classifier
     from linnet_runtime.decisions.settings import DecisionSettings, Region, When
     from linnet_runtime.failover.checked import Limits
-    from linnet_runtime.pipeline import Pipeline
+    from linnet_runtime.pipeline.camera import Camera, CameraSettings
+    from linnet_runtime.pipeline.pipeline import Pipeline
     from linnet_runtime.preprocess import read_picture
     from linnet_runtime.results import Event, Result
     from linnet_runtime.sources import open_source
@@ -51,15 +51,15 @@ __all__ = [
 
 # Imported on use: the program must be able to end in one line before OpenCV and NumPy are loaded.
 _MODULES = {
-    "Camera": "linnet_runtime.camera",
-    "CameraSettings": "linnet_runtime.camera",
+    "Camera": "linnet_runtime.pipeline.camera",
+    "CameraSettings": "linnet_runtime.pipeline.camera",
     "Classification": "linnet_runtime.classifier",
     "Classifier": "linnet_runtime.classifier",
     "DecisionSettings": "linnet_runtime.decisions.settings",
     "Event": "linnet_runtime.results",
     "Limits": "linnet_runtime.failover.checked",
     "LinnetError": "linnet_devices.errors",
-    "Pipeline": "linnet_runtime.pipeline",
+    "Pipeline": "linnet_runtime.pipeline.pipeline",
     "Region": "linnet_runtime.decisions.settings",
     "Result": "linnet_runtime.results",
     "When": "linnet_runtime.decisions.settings",

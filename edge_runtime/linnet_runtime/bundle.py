@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from linnet_devices.api import Format, LinnetError, Model, Precision, TensorSpec
 from linnet_runtime.compiled import Compiled
-from linnet_runtime.files import read_regular, require_utf8
+from linnet_runtime.files.folders import read_regular, require_utf8
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.unknown import Unknown
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import msgspec
 
 from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, BundleError, File, oldest_schema, open_bundle
-from linnet_runtime.files import new_directory, open_regular
+from linnet_runtime.files.folders import new_directory, open_regular
 
 _CHUNK_BYTES = 1 << 20
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from linnet_devices.errors import LinnetError
 from linnet_runtime import run_files
-from linnet_runtime.photo_file import PhotoListing, describe_skipped, label_named
-from linnet_runtime.photo_folder import IGNORED_ON_PURPOSE
-from linnet_runtime.photos import Photos, class_names, decode_photos, find_photos, photo_name
+from linnet_runtime.photos.file import PhotoListing, describe_skipped, label_named
+from linnet_runtime.photos.folder import IGNORED_ON_PURPOSE
+from linnet_runtime.photos.listing import Photos, class_names, decode_photos, find_photos, photo_name
 from linnet_runtime.preprocess import Preprocess
 
 logger = logging.getLogger("linnet")

@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from linnet_devices.closable import Closable
-from linnet_runtime.camera import Camera
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.failover.supervisor import SupervisedSession
 from linnet_runtime.live_config import LiveConfig
-from linnet_runtime.pipeline import NOTHING_COUNTED as NOTHING_OF_PIPELINE
-from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.pipeline.camera import Camera
+from linnet_runtime.pipeline.pipeline import NOTHING_COUNTED as NOTHING_OF_PIPELINE
+from linnet_runtime.pipeline.pipeline import Pipeline
 from linnet_runtime.results import Event, Result
 from linnet_runtime.sinks.api import Sink, Stream
 from linnet_runtime.sinks.registry import open_sinks

@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from linnet_devices.api import MOST_THREADS, OpenOptions
-from linnet_runtime.camera import CameraSettings
 from linnet_runtime.decisions.settings import DecisionSettings
 from linnet_runtime.failover.checked import Limits
+from linnet_runtime.pipeline.camera import CameraSettings
 from linnet_runtime.server.settings import ServeSettings
 from linnet_runtime.sessions import PrecisionChoice
 from linnet_runtime.sinks.settings import SinkSettings

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from linnet_devices.api import LinnetError, Pixels
 from linnet_runtime.crops import Crop
-from linnet_runtime.files import read_regular
+from linnet_runtime.files.folders import read_regular
 from linnet_runtime.picture_header import FORMATS, PictureFormat, PictureHeader, read_header
 
 Color = Literal["bgr", "rgb", "gray"]

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.errors import LinnetError
-from linnet_runtime.files import read_regular, write_whole
-from linnet_runtime.npz import NpzError, numbers, read_npz
-from linnet_runtime.photos import Photos
+from linnet_runtime.files.folders import read_regular, write_whole
+from linnet_runtime.files.npz import NpzError, numbers, read_npz
+from linnet_runtime.photos.listing import Photos
 from linnet_runtime.preprocess import Preprocess
 
 CONFIG = "config.json"

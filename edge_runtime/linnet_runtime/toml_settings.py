@@ -16,7 +16,7 @@ import msgspec
 from msgspec import inspect
 
 from linnet_devices.errors import LinnetError, Setting, nearest
-from linnet_runtime.files import read_regular
+from linnet_runtime.files.folders import read_regular
 
 Table = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)

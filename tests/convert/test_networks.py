@@ -24,7 +24,7 @@ from linnet_convert.readers.tflite_graph import Graph, read_graph
 from linnet_convert.writers.onnx import to_onnx
 from linnet_convert.writers.openvino import to_openvino
 from linnet_convert.writers.tflite import to_tflite
-from linnet_runtime.photos import decode_photos, list_photos
+from linnet_runtime.photos.listing import decode_photos, list_photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_train.models import NETWORKS, build_model
 from linnet_train.quantization import calibrate, quantize

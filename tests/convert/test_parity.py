@@ -23,7 +23,7 @@ from linnet_convert.sources.api import About
 from linnet_convert.sources.run import RunSource
 from linnet_convert.targets import Targets
 from linnet_runtime.bundle import Artifact, Bundle, open_bundle
-from linnet_runtime.photos import Photos
+from linnet_runtime.photos.listing import Photos
 from linnet_runtime.preprocess import Preprocess, preprocess
 from linnet_runtime.proof.canary import load_canary
 from linnet_runtime.proof.reference import load_reference

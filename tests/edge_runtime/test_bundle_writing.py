@@ -13,10 +13,10 @@ import pytest
 
 from edge_runtime.small_bundle import LABELS, MODEL, manifest_of, write_small_bundle
 from linnet_devices.errors import LinnetError
-from linnet_runtime import rename
 from linnet_runtime.bundle import Bundle, BundleError, open_bundle
 from linnet_runtime.bundle_files import check_file, files_of, write_bundle
-from linnet_runtime.owned_directory import own_temporary_folder
+from linnet_runtime.files.folders import rename
+from linnet_runtime.files.owned_directory import own_temporary_folder
 
 # Fills half a bundle, says so, and waits to be killed.
 HALF = """
@@ -161,7 +161,7 @@ def test_a_file_system_that_cannot_exchange_names_is_written_too(
 # Makes a temporary file as a library would, says where, and waits to be killed.
 TEMPORARY = """
 import sys, tempfile
-from linnet_runtime.owned_directory import own_temporary_folder
+from linnet_runtime.files.owned_directory import own_temporary_folder
 
 with own_temporary_folder():
     with tempfile.NamedTemporaryFile(delete=False) as file:

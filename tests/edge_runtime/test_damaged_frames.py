@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
-import linnet_runtime.camera
+import linnet_runtime.pipeline.camera
 import linnet_runtime.sources.http_camera
 from edge_runtime.network_camera import Answer, jpeg, network_camera, part
 from linnet_runtime import Classifier
-from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.pipeline.pipeline import Pipeline
 from linnet_runtime.sources import NO_FRAME_YET, Frame, Source, SourceError, open_source
 from linnet_runtime.sources.jpeg_stream import JpegStream
 
@@ -222,7 +222,7 @@ def test_a_snapshot_that_is_no_picture_is_one_line(content: bytes, kind: str, li
 def test_a_status_is_the_reason_on_a_reconnection_too(
     status: int, small_bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(linnet_runtime.camera, "_SHORTEST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(linnet_runtime.pipeline.camera, "_SHORTEST_BACKOFF_S", 0.01)
 
     def answer(camera: Answer, number: int) -> None:
         if number == 2:

@@ -12,9 +12,9 @@ import pytest
 from edge_runtime.simulated_camera import SimulatedCamera, frame_of
 from linnet_devices.api import DeviceError, Logits, Pixels
 from linnet_runtime import Classifier
-from linnet_runtime.camera import Camera, CameraSettings
 from linnet_runtime.decisions.settings import Region
-from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.pipeline.camera import Camera, CameraSettings
+from linnet_runtime.pipeline.pipeline import Pipeline
 from linnet_runtime.sources import Frame
 from program import PATIENCE_S
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from linnet_runtime.files import read_regular
+from linnet_runtime.files.folders import read_regular
 
 
 def test_a_file_up_to_the_limit_is_read_whole(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from edge_runtime.simulated_camera import SimulatedCamera, frame_of
 from linnet_runtime import Classifier
-from linnet_runtime.frame_watch import FrameWatch
-from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.pipeline.frame_watch import FrameWatch
+from linnet_runtime.pipeline.pipeline import Pipeline
 from linnet_runtime.results import Event
 from linnet_runtime.sources import Frame
 from linnet_runtime.synthetic.conveyor import conveyor_frames

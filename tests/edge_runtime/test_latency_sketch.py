@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-import linnet_runtime.latency_sketch
-from linnet_runtime.latency_sketch import RELATIVE_ERROR, WINDOW_S, LatencySketch, RecentLatency
+import linnet_runtime.pipeline.latency_sketch
+from linnet_runtime.pipeline.latency_sketch import RELATIVE_ERROR, WINDOW_S, LatencySketch, RecentLatency
 
 
 @pytest.mark.parametrize("spread", [0.1, 1.0, 3.0])
@@ -60,7 +60,7 @@ def test_what_two_sketches_have_counted_can_be_merged() -> None:
 
 def test_the_last_minute_forgets_what_is_older(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(linnet_runtime.latency_sketch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(linnet_runtime.pipeline.latency_sketch.time, "monotonic", lambda: now[0])
     recent = RecentLatency()
     assert recent.summary() is None
     for value in range(1000):

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from edge_runtime.settings_tables import settings_table
-from linnet_runtime.camera import CameraSettings
 from linnet_runtime.live_config import CameraConfig, LiveConfig, to_live_config
+from linnet_runtime.pipeline.camera import CameraSettings
 from linnet_runtime.server.settings import ServeSettings
 from linnet_runtime.sinks.settings import (
     JsonLinesSettings,

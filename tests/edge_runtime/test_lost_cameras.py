@@ -8,21 +8,21 @@ import threading
 import numpy as np
 import pytest
 
-import linnet_runtime.camera
+import linnet_runtime.pipeline.camera
 from edge_runtime.simulated_camera import BOLT, NUT, SimulatedCamera, openings, reading_threads
 from edge_runtime.small_bundle import LABELS
 from linnet_devices.api import LinnetError
 from linnet_runtime import Classifier
-from linnet_runtime.camera import Camera, CameraSettings, _backoff_s
 from linnet_runtime.decisions.settings import Region
-from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.pipeline.camera import Camera, CameraSettings, _backoff_s
+from linnet_runtime.pipeline.pipeline import Pipeline
 from linnet_runtime.results import Event
 from linnet_runtime.sources import Frame, SourceError
 
 
 @pytest.fixture
 def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linnet_runtime.camera, "_SHORTEST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(linnet_runtime.pipeline.camera, "_SHORTEST_BACKOFF_S", 0.01)
 
 
 def test_a_source_that_never_was_there_is_an_error_at_once(classifier: Classifier) -> None:
@@ -146,7 +146,7 @@ def test_a_file_that_ends_is_not_opened_again(classifier: Classifier) -> None:
 def test_closing_while_a_lost_camera_is_awaited_ends_the_thread_at_once(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linnet_runtime.camera, "_SHORTEST_BACKOFF_S", 3600.0)
+    monkeypatch.setattr(linnet_runtime.pipeline.camera, "_SHORTEST_BACKOFF_S", 3600.0)
     with Pipeline(openings(SimulatedCamera([BOLT])), classifier) as pipeline:
         assert next(iter(pipeline)).classification.label == LABELS[0]
     assert reading_threads() == []

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from edge_runtime.simulated_camera import frame_of
-from linnet_runtime.mailbox import _AHEAD, Mailbox
+from linnet_runtime.pipeline.mailbox import _AHEAD, Mailbox
 from linnet_runtime.sources import Frame
 
 OLD, NEW, NEWEST = frame_of(0), frame_of(1), frame_of(2)

@@ -11,9 +11,9 @@ import pytest
 
 from edge_runtime.simulated_camera import BOLT, NUT, WASHER, SimulatedCamera, openings, reading_threads
 from linnet_runtime import Classifier
-from linnet_runtime.camera import Camera, CameraSettings
 from linnet_runtime.decisions.settings import DecisionSettings, Region, When
-from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.pipeline.camera import Camera, CameraSettings
+from linnet_runtime.pipeline.pipeline import Pipeline
 from linnet_runtime.results import Event, Result
 from linnet_runtime.sources import Frame
 from program import PATIENCE_S

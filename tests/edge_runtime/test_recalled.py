@@ -23,7 +23,7 @@ from linnet_devices.testing.faults import build_delegate, compiler, device_name
 from linnet_runtime import Classifier
 from linnet_runtime.failover.checked import CheckedSession, Limits, Wanted, WrongAnswers
 from linnet_runtime.failover.rung import Rung
-from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.pipeline.pipeline import Pipeline
 from linnet_runtime.proof.canary import load_canary
 from linnet_runtime.results import Event, Result
 from linnet_runtime.sources import Frame

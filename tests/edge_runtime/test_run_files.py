@@ -13,7 +13,7 @@ import pytest
 from linnet_devices.errors import LinnetError
 from linnet_runtime import run_files
 from linnet_runtime.labelled_photos import load_labelled_photos
-from linnet_runtime.photos import Photos
+from linnet_runtime.photos.listing import Photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.run_files import Config, Metrics, ModelMetrics, RunError, Splits, save_json, save_run_photos
 

@@ -18,7 +18,7 @@ import pytest
 from edge_runtime.server_process import serving
 from edge_runtime.simulated_camera import SimulatedCamera, Step, frame_of
 from edge_runtime.small_bundle import write_small_bundle
-from linnet_runtime.camera import Camera
+from linnet_runtime.pipeline.camera import Camera
 from linnet_runtime.results import Event
 from linnet_runtime.server.board import Board
 from linnet_runtime.server.cameras import LiveCameras

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-import linnet_runtime.camera
+import linnet_runtime.pipeline.camera
 import linnet_runtime.sources.http_camera
 from edge_runtime.network_camera import jpeg
 from linnet_runtime import Classifier
-from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.pipeline.pipeline import Pipeline
 from linnet_runtime.sources import SourceError, open_source
 from linnet_runtime.sources.http_login import authorization
 from linnet_runtime.sources.jpeg_stream import JpegStream
@@ -245,7 +245,7 @@ def test_an_mjpeg_stream_is_live_and_gives_what_the_camera_sent(server: str) -> 
 def test_a_stream_that_breaks_off_is_opened_again_and_no_half_frame_is_classified(
     path: str, server: str, small_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linnet_runtime.camera, "_SHORTEST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(linnet_runtime.pipeline.camera, "_SHORTEST_BACKOFF_S", 0.01)
     labels = []
     with (
         Classifier.open(small_bundle, "fake") as classifier,

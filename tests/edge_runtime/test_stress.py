@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.small_bundle import LABELS, SIDE
 from linnet_runtime.cli import main
-from linnet_runtime.photos import Photos
+from linnet_runtime.photos.listing import Photos
 from linnet_runtime.stress.corruptions import CORRUPTIONS, SEVERITIES, Corruption, corrupt
 from linnet_runtime.stress.measure import Run, measure_stress
 from program import linnet, one_line_error

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from linnet_runtime.photos import Photos
+from linnet_runtime.photos.listing import Photos
 from linnet_train.augment.page import VERSIONS, write_augmentation_page
 from linnet_train.augment.settings import Augmentation
 from train.augmented import flat, noise

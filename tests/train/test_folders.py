@@ -15,7 +15,7 @@ import pytest
 
 from linnet_devices.api import LinnetError
 from linnet_runtime.labelled_photos import load_labelled_photos
-from linnet_runtime.photos import find_photos, list_photos
+from linnet_runtime.photos.listing import find_photos, list_photos
 from linnet_runtime.preprocess import Preprocess
 from networks import CLASSES, TINY
 from program import Program, one_line_error

@@ -14,7 +14,7 @@ import pytest
 
 from linnet_devices.api import LinnetError
 from linnet_runtime.labelled_photos import load_labelled_photos
-from linnet_runtime.photos import list_photos, photo_name
+from linnet_runtime.photos.listing import list_photos, photo_name
 from linnet_runtime.preprocess import Preprocess
 from networks import CLASSES, PER_CLASS, TINY
 from program import Program

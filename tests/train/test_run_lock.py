@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import pytest
 
-from linnet_runtime.owned_directory import remove_abandoned
+from linnet_runtime.files.owned_directory import remove_abandoned
 from linnet_train.errors import TrainingError
 from linnet_train.recipes.recipe import Recipe
 from linnet_train.run import new_run

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from linnet_runtime.photo_file import PhotoFile
+from linnet_runtime.photos.file import PhotoFile
 from linnet_train.data.splits import check_classes, divide
 from linnet_train.errors import TrainingError
 from linnet_train.recipes.recipe import Split

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from linnet_devices.errors import Setting
-from linnet_runtime.owned_directory import temporary_folder
+from linnet_runtime.files.owned_directory import temporary_folder
 from linnet_train.errors import TrainingError
 
 

@@ -14,7 +14,7 @@ import keras
 import msgspec
 
 from linnet_devices.api import Logits
-from linnet_runtime.files import refuse_existing, require_utf8
+from linnet_runtime.files.folders import refuse_existing, require_utf8
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.run_files import (
     AUGMENTATION,

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from linnet_runtime.owned_directory import owned_directory, remove_abandoned
+from linnet_runtime.files.owned_directory import owned_directory, remove_abandoned
 from linnet_train.errors import TrainingError
 
 _LOCK = ".lock"  # in the run's directory; removed when training ends

@@ -10,7 +10,7 @@ from pathlib import Path
 from linnet_convert.clients.api import MODEL, Exported
 from linnet_convert.clients.registry import load_client
 from linnet_runtime.bundle import open_bundle
-from linnet_runtime.files import new_directory
+from linnet_runtime.files.folders import new_directory
 
 FOLDER = "for"
 

@@ -18,7 +18,7 @@ from linnet_devices.errors import Setting
 from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, open_bundle, read_manifest
 from linnet_runtime.bundle_files import check_artifact, describe_file, write_manifest
 from linnet_runtime.compiled import Compiled
-from linnet_runtime.files import new_directory
+from linnet_runtime.files.folders import new_directory
 from linnet_runtime.proof.canary import Canary, load_canary, save_canary
 
 WITHIN_S = 600.0

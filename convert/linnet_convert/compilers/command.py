@@ -15,7 +15,7 @@ from linnet_convert.compilers.bundle import compile_bundle, compilers_of
 from linnet_runtime.bundle import Artifact
 from linnet_runtime.commands.options import bundle_argument, json_option
 from linnet_runtime.commands.tables import plain_table, print_table
-from linnet_runtime.owned_directory import own_temporary_folder
+from linnet_runtime.files.owned_directory import own_temporary_folder
 
 
 @click.command("compile")

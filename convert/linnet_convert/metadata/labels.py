@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from linnet_convert.errors import ConversionError
-from linnet_runtime.files import read_regular
+from linnet_runtime.files.folders import read_regular
 
 logger = logging.getLogger("linnet")
 

@@ -11,7 +11,7 @@ from linnet_convert.progress import OnStep
 from linnet_convert.proof.parity import Originals
 from linnet_devices.api import Format, Pixels, Precision
 from linnet_runtime.bundle import Artifact
-from linnet_runtime.photos import Photos
+from linnet_runtime.photos.listing import Photos
 from linnet_runtime.preprocess import Preprocess
 
 if TYPE_CHECKING:

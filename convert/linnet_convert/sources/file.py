@@ -24,7 +24,7 @@ from linnet_devices.api import Format, LinnetError, Logits, Model, Pixels, Preci
 from linnet_devices.errors import Setting
 from linnet_devices.session import OutputAdapter
 from linnet_runtime.bundle import Artifact
-from linnet_runtime.photos import Photos
+from linnet_runtime.photos.listing import Photos
 
 if TYPE_CHECKING:
     from linnet_convert.proof.coverage import Coverage

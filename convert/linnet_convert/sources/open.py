@@ -14,7 +14,7 @@ from linnet_convert.sources.api import Source
 from linnet_convert.sources.file import FileSource
 from linnet_convert.sources.signature import Stated, signature
 from linnet_devices.chatter import no_chatter
-from linnet_runtime.files import open_regular
+from linnet_runtime.files.folders import open_regular
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.run_files import CONFIG, METRICS
 

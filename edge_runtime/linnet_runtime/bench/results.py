@@ -14,7 +14,7 @@ from linnet_devices.api import LinnetError, Tier
 from linnet_runtime.bench.conditions import Conditions
 from linnet_runtime.bench.latency import Interval, Latency
 from linnet_runtime.bench.timing import Window
-from linnet_runtime.files import read_regular
+from linnet_runtime.files.folders import read_regular
 
 VERSION = 1
 _MOST_BYTES = 64 << 20

@@ -17,7 +17,7 @@ from linnet_devices.isolated import IsolatedSession
 from linnet_runtime.bench.latency import Latency, latency_summary
 from linnet_runtime.bench.timing import Profile, Run, Timed, time_runs, warm_up
 from linnet_runtime.classifier import Classifier
-from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.pipeline.pipeline import Pipeline
 from linnet_runtime.preprocess import PictureError, read_picture
 from linnet_runtime.sources.conveyor import ConveyorSource
 from linnet_runtime.synthetic.conveyor import conveyor_frames

@@ -9,7 +9,7 @@ import click
 from linnet_runtime.bench.merge import markdown_of
 from linnet_runtime.bench.results import Report, read_report
 from linnet_runtime.commands.options import page_renderer
-from linnet_runtime.files import write_whole
+from linnet_runtime.files.folders import write_whole
 
 
 @click.command()

@@ -24,10 +24,10 @@ from linnet_runtime.bench.words import FIGURES, cells, note_lines
 from linnet_runtime.bundle import Bundle, open_bundle
 from linnet_runtime.commands.options import page_renderer
 from linnet_runtime.commands.tables import plain_table, print_table
-from linnet_runtime.files import write_whole
+from linnet_runtime.files.folders import write_whole
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.machine import engine_versions, host
-from linnet_runtime.photos import find_photos
+from linnet_runtime.photos.listing import find_photos
 from linnet_runtime.sessions import PrecisionChoice, choose_precision, warn_of_float
 
 _FRAMES = 32  # paths, of which some may be damaged

@@ -14,7 +14,7 @@ from linnet_runtime.commands.options import overwrite_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.demo.page import PAGE, write_page
 from linnet_runtime.demo.steps import Step, render, run_steps
-from linnet_runtime.files import refuse_existing
+from linnet_runtime.files.folders import refuse_existing
 
 _MARKER = ".linnet-demo"
 

@@ -15,7 +15,7 @@ from linnet_runtime.classifier import Classifier
 from linnet_runtime.commands.options import bundle_argument, json_option, page_renderer, threads_option
 from linnet_runtime.explain.maps import Explained
 from linnet_runtime.explain.maps import explain as explain_picture
-from linnet_runtime.files import write_whole
+from linnet_runtime.files.folders import write_whole
 from linnet_runtime.preprocess import PictureError, read_picture
 
 _MOST = 500

@@ -18,9 +18,9 @@ from linnet_runtime.bundle import open_bundle
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, page_renderer, threads_option
 from linnet_runtime.commands.tables import plain_table, print_table
-from linnet_runtime.files import write_whole
+from linnet_runtime.files.folders import write_whole
 from linnet_runtime.labelled_photos import load_labelled_photos
-from linnet_runtime.photos import Photos
+from linnet_runtime.photos.listing import Photos
 from linnet_runtime.sessions import PrecisionChoice
 from linnet_runtime.stress.corruptions import CORRUPTIONS, SEVERITIES
 from linnet_runtime.stress.measure import Run, Stress, measure_stress

@@ -17,7 +17,7 @@ from linnet_runtime.bundle import MANIFEST, BundleError, open_bundle, read_manif
 from linnet_runtime.bundle_files import write_manifest
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.commands.options import bundle_argument, data_option, json_option, threads_option
-from linnet_runtime.files import new_directory
+from linnet_runtime.files.folders import new_directory
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.comparison import Share
 from linnet_runtime.unknown import SCORES, ScoreName, Unknown, strangeness, threshold_for

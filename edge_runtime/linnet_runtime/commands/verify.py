@@ -19,7 +19,7 @@ from linnet_runtime.commands.options import (
     threads_option,
 )
 from linnet_runtime.commands.tables import plain_table, print_table
-from linnet_runtime.files import write_whole
+from linnet_runtime.files.folders import write_whole
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.gates import gate_words
 from linnet_runtime.proof.verification import Verdict, report_of, verify_bundle

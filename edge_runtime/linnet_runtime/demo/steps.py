@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from linnet_runtime.files import write_whole
+from linnet_runtime.files.folders import write_whole
 from linnet_runtime.synthetic.conveyor import write_clip
 from linnet_runtime.synthetic.photos import CLASSES, write_photos
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from linnet_devices.api import Logits, Model, TensorSpec
 from linnet_runtime.bundle import Bundle, BundleError
 from linnet_runtime.bundle_files import check_file
-from linnet_runtime.npz import NpzError, numbers, read_npz
+from linnet_runtime.files.npz import NpzError, numbers, read_npz
 
 HEAD = "head.npz"
 Floats = NDArray[np.float32]

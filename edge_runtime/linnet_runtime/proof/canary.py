@@ -17,7 +17,7 @@ from linnet_devices.api import Logits, Pixels, Session
 from linnet_runtime.bundle import Bundle, BundleError
 from linnet_runtime.bundle_files import check_file
 from linnet_runtime.features.head import Head, load_head, logits_from
-from linnet_runtime.npz import NpzError, numbers, read_npz
+from linnet_runtime.files.npz import NpzError, numbers, read_npz
 from linnet_runtime.probabilities import comparable
 
 CANARY = "canary.npz"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from linnet_devices.api import Logits, Pixels
 from linnet_runtime.bundle import Bundle, BundleError
 from linnet_runtime.bundle_files import check_file
-from linnet_runtime.npz import NpzError, numbers, read_npz
+from linnet_runtime.files.npz import NpzError, numbers, read_npz
 
 REFERENCE = "reference.npz"
 _DIGEST_BYTES = 32

@@ -14,7 +14,7 @@ from linnet_devices.registry import expand, load_device
 from linnet_runtime.bundle import Artifact, Bundle, open_bundle
 from linnet_runtime.bundle_files import check_file, files_of
 from linnet_runtime.features.head import Head, load_head, logit_step, logits_from
-from linnet_runtime.photos import Photos
+from linnet_runtime.photos.listing import Photos
 from linnet_runtime.probabilities import comparable
 from linnet_runtime.proof.canary import Canary, CanaryResult, canary_name, check_canary, load_canary
 from linnet_runtime.proof.comparison import Comparison, Share, compare

@@ -12,7 +12,7 @@ import msgspec
 from linnet_devices.api import Setting, Tier
 from linnet_runtime.bundle import MANIFEST, Artifact, Bundle, BundleError, open_bundle, read_manifest
 from linnet_runtime.bundle_files import describe_file, write_manifest
-from linnet_runtime.files import new_directory
+from linnet_runtime.files.folders import new_directory
 from linnet_runtime.proof.canary import Canary, load_canary, save_canary
 from linnet_runtime.proof.gates import parity_of, shortcomings
 from linnet_runtime.proof.verification import Verdict

@@ -12,10 +12,10 @@ import msgspec
 
 from linnet_devices.api import LinnetError
 from linnet_devices.closable import Closable
-from linnet_runtime.camera import Camera, CameraSettings
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.failover.supervisor import SupervisedSession
-from linnet_runtime.pipeline import Pipeline
+from linnet_runtime.pipeline.camera import Camera, CameraSettings
+from linnet_runtime.pipeline.pipeline import Pipeline
 from linnet_runtime.results import Event, Result
 from linnet_runtime.server.answers import NotFound
 from linnet_runtime.sinks.api import Sink, Stream

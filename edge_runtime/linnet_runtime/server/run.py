@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from linnet_devices.api import LinnetError, Setting
-from linnet_runtime.files import read_regular
+from linnet_runtime.files.folders import read_regular
 from linnet_runtime.server.settings import ServeSettings
 from linnet_runtime.signals import Ending
 

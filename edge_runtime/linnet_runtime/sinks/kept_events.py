@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from linnet_runtime.files import read_regular, write_whole
+from linnet_runtime.files.folders import read_regular, write_whole
 from linnet_runtime.results import Event
 
 logger = logging.getLogger("linnet")

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_runtime.files import write_whole
+from linnet_runtime.files.folders import write_whole
 from linnet_runtime.perceptual_hash import NEAR, SIDE, color_grid, perceptual_hashes, same_colors
 from linnet_runtime.preprocess import Preprocess, preprocess
 from linnet_runtime.results import Event, Result

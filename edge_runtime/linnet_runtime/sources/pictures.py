@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 
 from linnet_devices.errors import printable
-from linnet_runtime.photo_file import describe_skipped
-from linnet_runtime.photo_folder import IGNORED_ON_PURPOSE, is_picture_name, pictures_below, unread_reason
+from linnet_runtime.photos.file import describe_skipped
+from linnet_runtime.photos.folder import IGNORED_ON_PURPOSE, is_picture_name, pictures_below, unread_reason
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
 from linnet_runtime.sources.api import Frame, SourceError
 from linnet_runtime.sources.whole_picture import read_whole_picture

@@ -9,7 +9,7 @@ from collections import deque
 from pathlib import Path
 
 from linnet_devices.errors import Setting, printable
-from linnet_runtime.photo_folder import is_picture_name
+from linnet_runtime.photos.folder import is_picture_name
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
 from linnet_runtime.sources.api import NO_FRAME_YET, Frame, NoFrameYet, SourceError
 from linnet_runtime.sources.whole_picture import read_whole_picture

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import Logits, Pixels
-from linnet_runtime.photos import Photos
+from linnet_runtime.photos.listing import Photos
 from linnet_runtime.proof.comparison import Share
 from linnet_runtime.proof.intervals import PairedDifference, paired_difference
 from linnet_runtime.stress.corruptions import CORRUPTIONS, SEVERITIES, Corruption, corrupt

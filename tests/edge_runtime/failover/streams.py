@@ -15,7 +15,7 @@ from linnet_runtime import Classifier
 from linnet_runtime.failover.checked import Limits
 from linnet_runtime.failover.rung import DeviceEvent
 from linnet_runtime.failover.supervisor import SupervisedSession
-from linnet_runtime.pipeline import Pipeline, Result
+from linnet_runtime.pipeline.pipeline import Pipeline, Result
 from linnet_runtime.sources import Frame
 from program import PATIENCE_S
 

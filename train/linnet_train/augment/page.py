@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_runtime.files import write_whole
+from linnet_runtime.files.folders import write_whole
 from linnet_runtime.pages import render_page, thumbnail_uri
-from linnet_runtime.photos import Photos
+from linnet_runtime.photos.listing import Photos
 from linnet_train.augment.layers import augment, mix
 from linnet_train.augment.mix import mixed_labels
 from linnet_train.augment.settings import Augmentation

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from linnet_runtime.commands.options import json_option
 from linnet_runtime.commands.tables import plain_table, print_table
-from linnet_runtime.owned_directory import own_temporary_folder
+from linnet_runtime.files.owned_directory import own_temporary_folder
 from linnet_runtime.preprocess import Preprocess
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from linnet_devices.chatter import no_chatter, quiet_tensorflow
 from linnet_runtime.commands.options import Function, json_option, overwrite_option
 from linnet_runtime.commands.tables import plain_table, print_table
 from linnet_runtime.crops import CROPS
-from linnet_runtime.files import refuse_existing
-from linnet_runtime.owned_directory import own_temporary_folder
-from linnet_runtime.photos import list_photos
+from linnet_runtime.files.folders import refuse_existing
+from linnet_runtime.files.owned_directory import own_temporary_folder
+from linnet_runtime.photos.listing import list_photos
 from linnet_runtime.run_files import CONFIG, FOLDS, METRICS, REPORT_PAGE
 from linnet_runtime.toml_settings import merge, parse_setting
 from linnet_train.backend import choose_backend

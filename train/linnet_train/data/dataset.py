@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet_devices.api import Pixels
-from linnet_runtime.photo_file import PhotoFile, PhotoListing, describe_skipped, shortened
-from linnet_runtime.photos import Photos, class_names, decode_photos, find_photos, photo_name
+from linnet_runtime.photos.file import PhotoFile, PhotoListing, describe_skipped, shortened
+from linnet_runtime.photos.listing import Photos, class_names, decode_photos, find_photos, photo_name
 from linnet_runtime.preprocess import PictureError, Preprocess
 from linnet_train.data.splits import Indices, check_classes, divide
 from linnet_train.errors import TrainingError

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from linnet_devices.errors import Fix, Setting, nearest
-from linnet_runtime.photo_file import PARTS, PhotoFile
-from linnet_runtime.photos import class_names, photo_name
+from linnet_runtime.photos.file import PARTS, PhotoFile
+from linnet_runtime.photos.listing import class_names, photo_name
 from linnet_train.errors import TrainingError
 from linnet_train.recipes.recipe import Split
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from linnet_runtime.perceptual_hash import SIDE, color_grid, perceptual_hashes
-from linnet_runtime.photo_file import PhotoFile
-from linnet_runtime.photos import photo_name
+from linnet_runtime.photos.file import PhotoFile
+from linnet_runtime.photos.listing import photo_name
 from linnet_runtime.preprocess import PictureError, Preprocess, preprocess, read_picture
 
 _COMPARED = Preprocess(height=SIDE, width=SIDE, crop="stretch")

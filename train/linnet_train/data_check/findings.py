@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 
 from linnet_runtime.perceptual_hash import BITS
-from linnet_runtime.photo_file import PARTS, PhotoListing
-from linnet_runtime.photo_folder import IGNORED_ON_PURPOSE
-from linnet_runtime.photos import find_photos, photo_name
+from linnet_runtime.photos.file import PARTS, PhotoListing
+from linnet_runtime.photos.folder import IGNORED_ON_PURPOSE
+from linnet_runtime.photos.listing import find_photos, photo_name
 from linnet_train.data_check.alike import AlikeSet, equal_sets, near_pairs, near_sets
 from linnet_train.data_check.examine import Examined, examine_photos
 from linnet_train.data_check.families import Families, divided_families, find_families

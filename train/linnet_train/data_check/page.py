@@ -8,7 +8,7 @@ from pathlib import Path
 
 from linnet_devices.chatter import no_chatter
 from linnet_devices.errors import printable
-from linnet_runtime.files import write_whole
+from linnet_runtime.files.folders import write_whole
 from linnet_runtime.pages import render_page, thumbnail_uri
 from linnet_runtime.preprocess import PictureError, read_picture
 from linnet_train.data_check.findings import KINDS, Check, Finding, keep_together

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from linnet_devices.api import Logits
 from linnet_devices.errors import printable
-from linnet_runtime.files import write_whole
+from linnet_runtime.files.folders import write_whole
 from linnet_runtime.pages import png_of
 from linnet_runtime.proof.intervals import PairedDifference, paired_difference
 from linnet_runtime.run_files import (

@@ -17,8 +17,8 @@ import keras
 import msgspec
 import numpy as np
 
-from linnet_runtime.files import read_regular, write_whole
-from linnet_runtime.npz import NpzError, read_npz
+from linnet_runtime.files.folders import read_regular, write_whole
+from linnet_runtime.files.npz import NpzError, read_npz
 from linnet_runtime.run_files import CHECKPOINT_PREFIX, PROGRESS
 from linnet_train.errors import TrainingError
 

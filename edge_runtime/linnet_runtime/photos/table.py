@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from linnet_devices.errors import LinnetError, nearest
-from linnet_runtime.files import read_regular
-from linnet_runtime.photo_file import PARTS, PhotoFile, label_named, part_named
+from linnet_runtime.files.folders import read_regular
+from linnet_runtime.photos.file import PARTS, PhotoFile, label_named, part_named
 from linnet_runtime.preprocess import PICTURE_SUFFIXES
 
 TABLE_SUFFIXES = (".csv", ".tsv")

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from linnet_devices.api import LinnetError
-from linnet_runtime.files import is_utf8
-from linnet_runtime.photo_file import (
+from linnet_runtime.files.folders import is_utf8
+from linnet_runtime.photos.file import (
     PARTS,
     PhotoFile,
     PhotoListing,

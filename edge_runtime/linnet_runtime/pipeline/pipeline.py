@@ -11,13 +11,13 @@ from contextlib import ExitStack
 
 from linnet_devices.closable import Closable
 from linnet_runtime.bundle import Bundle
-from linnet_runtime.camera import Camera, CameraReader, CameraSettings, PreparedFrame
 from linnet_runtime.classifier import Classifier
 from linnet_runtime.decisions.decider import Decider
-from linnet_runtime.device_thread import DeviceThread, Inference
 from linnet_runtime.failover.rung import DeviceEvent
-from linnet_runtime.latency_sketch import LatencySketch, RecentLatency
-from linnet_runtime.mailbox import Mailbox
+from linnet_runtime.pipeline.camera import Camera, CameraReader, CameraSettings, PreparedFrame
+from linnet_runtime.pipeline.device_thread import DeviceThread, Inference
+from linnet_runtime.pipeline.latency_sketch import LatencySketch, RecentLatency
+from linnet_runtime.pipeline.mailbox import Mailbox
 from linnet_runtime.results import Event, Result, events_of_device
 from linnet_runtime.sources.api import Frame, Source
 

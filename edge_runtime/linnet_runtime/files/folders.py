@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from linnet_devices.api import LinnetError, Setting
-from linnet_runtime.owned_directory import owned_directory
-from linnet_runtime.rename import exchange, rename_new
+from linnet_runtime.files.owned_directory import owned_directory
+from linnet_runtime.files.rename import exchange, rename_new
 
 _CHUNK_BYTES = 1 << 20
 

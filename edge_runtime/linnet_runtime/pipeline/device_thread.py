@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from linnet_runtime.camera import PreparedFrame, PreparedPart
 from linnet_runtime.classifier import Classifier, Outputs
-from linnet_runtime.mailbox import Mailbox
+from linnet_runtime.pipeline.camera import PreparedFrame, PreparedPart
+from linnet_runtime.pipeline.mailbox import Mailbox
 from linnet_runtime.results import Event
 
 _AHEAD = 2  # a consumer that the system makes wait does not make the device wait

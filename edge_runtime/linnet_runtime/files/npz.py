@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet_runtime.files import open_regular
+from linnet_runtime.files.folders import open_regular
 
 _MOST_ARRAYS = 10_000
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

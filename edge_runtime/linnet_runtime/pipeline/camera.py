@@ -16,8 +16,8 @@ from linnet_runtime.classifier import Classifier, Prepared
 from linnet_runtime.decisions.regions import cut
 from linnet_runtime.decisions.settings import DecisionSettings, Region, Rotation, When, check_regions
 from linnet_runtime.decisions.trigger import Trigger
-from linnet_runtime.frame_watch import FrameWatch
-from linnet_runtime.mailbox import Mailbox
+from linnet_runtime.pipeline.frame_watch import FrameWatch
+from linnet_runtime.pipeline.mailbox import Mailbox
 from linnet_runtime.results import Event, EventKind
 from linnet_runtime.sources.api import NO_FRAME_YET, Frame, Source, SourceError
 

@@ -1,7 +1,7 @@
 """Labelled photos: folders of classes and tables, and both as arrays of preprocessed pixels. Internal.
 
-DATA/CLASS/*.jpg, DATA/{train,val,test}/CLASS/*.jpg     photo_folder.py
-DATA.csv, DATA.tsv                                      photo_table.py
+DATA/CLASS/*.jpg, DATA/{train,val,test}/CLASS/*.jpg     folder.py
+DATA.csv, DATA.tsv                                      table.py
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from linnet_devices.api import LinnetError, Pixels
 from linnet_devices.chatter import no_chatter
 from linnet_devices.errors import printable
-from linnet_runtime.photo_file import PARTS, PhotoFile, PhotoListing, SkippedFile
-from linnet_runtime.photo_folder import read_folder
-from linnet_runtime.photo_table import TABLE_SUFFIXES, read_table
+from linnet_runtime.photos.file import PARTS, PhotoFile, PhotoListing, SkippedFile
+from linnet_runtime.photos.folder import read_folder
+from linnet_runtime.photos.table import TABLE_SUFFIXES, read_table
 from linnet_runtime.preprocess import PictureError, Preprocess, preprocess, read_picture
 
 _DECODED_TOGETHER = 64

@@ -1,0 +1,1 @@
+"""Files and folders that are never left half-written, and arrays read with bounds. Internal."""

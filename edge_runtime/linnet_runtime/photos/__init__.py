@@ -1,0 +1,1 @@
+"""Labelled photos: folders of classes and tables, their files, and their pixels. Internal."""
