@@ -19,7 +19,8 @@ from program import ROOT
 
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
-SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.name not in ("common.py", "http_load.py"))
+SHARED = {"common.py", "http_load.py"}  # what scripts share
+SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.name not in SHARED)
 
 # A block with a fence and its language, which may be indented in a list, and one that is only indented.
 _FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
