@@ -15,7 +15,7 @@ from edge_runtime.small_bundle import LABELS, MODEL, manifest_of, write_small_bu
 from linnet_devices.errors import LinnetError
 from linnet_runtime.bundle import Bundle, BundleError, open_bundle
 from linnet_runtime.bundle_files import check_file, files_of, write_bundle
-from linnet_runtime.files.folders import rename
+from linnet_runtime.files import rename
 from linnet_runtime.files.owned_directory import own_temporary_folder
 
 # Fills half a bundle, says so, and waits to be killed.

@@ -66,7 +66,9 @@ def ended(process: subprocess.Popen[str], number: signal.Signals) -> tuple[list[
 
 
 @pytest.mark.parametrize(
-    ("command", "keys"), [(("run", "--source", "synthetic:"), SUMMARY), (("serve", "--port", "0"), SERVED)], ids=str
+    ("command", "keys"),
+    [(("run", "--source", "synthetic:"), SUMMARY), (("serve", "--port", "0"), SERVED)],
+    ids=["run", "serve"],
 )
 def test_a_signal_at_any_point_of_a_start_ends_with_the_summary(
     command: tuple[str, ...], keys: set[str], small_bundle: Path
