@@ -41,7 +41,7 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     ca_file: str = ""
     """Certificates of the authorities to trust, for ``mqtts://``. Empty: those of the system."""
     keep_events: str = ""
-    """A file for events until they are delivered, so that they survive the end of the program, also where it is
+    """A file that keeps events until they are delivered. They then survive a restart, and also a process that is
     killed. Empty: memory."""
 
 
@@ -67,7 +67,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """How often an item is posted in a row, with a wait that doubles. A result is lost then; an event is kept for
     later."""
     keep_events: str = ""
-    """A file for events until they are delivered. Empty: memory."""
+    """A file that keeps events until they are delivered. Empty: memory."""
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
