@@ -32,7 +32,9 @@ def linnet(*arguments: object, status: int = 0, **options: object) -> subprocess
     """Runs ``linnet`` in a process of its own, and fails unless it exits with ``status``."""
     command = [sys.executable, "-m", "linnet_runtime.cli", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
-    assert done.returncode == status, f"{' '.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    printed = f"{' '.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    # pytest's workers can send nothing that is not UTF-8.
+    assert done.returncode == status, os.fsencode(printed).decode(errors="replace")
     return done
 
 

@@ -49,8 +49,9 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scope: Scope = "invoke"
     tier: Tier = "hardware"
     """What the device is, from its probe."""
-    frames: tuple[str, ...] = ()
-    """Paths of pictures for the scope ``"frame"``; without them they are rendered."""
+    frames: tuple[bytes, ...] = ()
+    """Paths of pictures for the scope ``"frame"``, as bytes, because a name need not be UTF-8; without them they are
+    rendered."""
 
 
 @dataclass(frozen=True)

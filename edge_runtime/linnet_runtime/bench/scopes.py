@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -72,7 +73,7 @@ def time_inferences(session: Session, pictures: Pixels, profile: Profile) -> Mea
     return Measurement(timed, peak_rss_mb, _one_after_another(timed))
 
 
-def time_frames(classifier: Classifier, profile: Profile, photos: tuple[str, ...]) -> Measurement:
+def time_frames(classifier: Classifier, profile: Profile, photos: tuple[bytes, ...]) -> Measurement:
     """``frame``: from a decoded picture to its label, with the time of each stage. ``photos`` are paths of pictures to
     use; without them frames are rendered.
     """
@@ -113,12 +114,12 @@ def time_live(classifier: Classifier, profile: Profile) -> Measurement:
     return Measurement(timed, peak_rss_mb, rate, stages.summary(), f"{_RENDERED}, {_CAMERA_FPS:g} frames/s")
 
 
-def _read_frames(photos: tuple[str, ...]) -> list[NDArray[np.uint8]]:
+def _read_frames(photos: tuple[bytes, ...]) -> list[NDArray[np.uint8]]:
     """Pictures, uint8 BGR [H, W, 3], until they are many or large. The caller has named those that cannot be read."""
     frames: list[NDArray[np.uint8]] = []
     for path in photos:
         with contextlib.suppress(PictureError):
-            frames.append(read_picture(path))
+            frames.append(read_picture(os.fsdecode(path)))
         if len(frames) == _FRAMES or sum(frame.nbytes for frame in frames) > _MOST_BYTES:
             break
     return frames

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,12 +130,12 @@ def _jobs(asked: Asked, bundle: Bundle, precision: PrecisionChoice) -> tuple[lis
     return jobs, photos.pixels.tobytes() if photos else b""
 
 
-def _frames(data: Path) -> tuple[str, ...]:
+def _frames(data: Path) -> tuple[bytes, ...]:
     """The paths of photos from all classes of a folder or a table. A run keeps only preprocessed pixels."""
     if run_files.keeps_photos(data):
         return ()
     listed = find_photos(data).photos
-    return tuple(str(photo.path) for photo in listed[:: max(1, len(listed) // _FRAMES)])
+    return tuple(os.fsencode(photo.path) for photo in listed[:: max(1, len(listed) // _FRAMES)])
 
 
 def _measure(jobs: list[Job], pixels: bytes, rows: list[Row | FailedRow], *, shows_progress: bool) -> None:
