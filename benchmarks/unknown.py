@@ -29,7 +29,7 @@ from linnet_runtime.photos.listing import decode_photos, list_photos
 from linnet_runtime.preprocess import Preprocess
 from linnet_runtime.run_files import load_run_photos
 from linnet_runtime.sessions import open_session
-from linnet_runtime.unknown import SCORES, strangeness
+from linnet_runtime.unknown import SCORES, unknown_scores
 
 MOST = 300  # photos of each kind
 _SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -78,7 +78,7 @@ def measure(bundle: Path, run: Path, strange: Pixels, name: str) -> list[Row]:
         with open_session(manifest, engine, precision="int8", options=OpenOptions()) as session:
             of_good, of_strange = session.run(good), session.run(strange)
         for score in SCORES:
-            known, other = (strangeness(score, logits, manifest.temperature) for logits in (of_good, of_strange))
+            known, other = (unknown_scores(score, logits, manifest.temperature) for logits in (of_good, of_strange))
             truth = np.repeat([0, 1], [len(known), len(other)])
             rows.append(
                 {

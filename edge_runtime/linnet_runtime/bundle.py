@@ -22,7 +22,7 @@ from linnet_runtime.unknown import Unknown
 
 SCHEMA = 2
 """The newest schema. A bundle is written with the oldest that has all its keys: 2 for compiled artifacts, feature
-artifacts and a threshold of the unknown, else 1."""
+artifacts and a threshold for unknown pictures, else 1."""
 MANIFEST = "bundle.json"
 TEMPERATURES = (0.01, 100.0)
 """The range of a temperature. Beyond it the probabilities are all 0 and 1, or all equal."""
@@ -167,10 +167,10 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     reference: File | None = None
     """The Keras models' logits on the validation photos; see linnet_runtime.proof.reference."""
     features: Features | UnsetType = UNSET
-    """What explains a label and tells the unknown; absent where the network ends in something else. Since schema 2."""
+    """The feature artifacts, which explain labels; absent unless they were requested. Since schema 2."""
 
     unknown: Unknown | UnsetType = UNSET
-    """When a picture is none of the labels; absent where every picture gets a label. Since schema 2."""
+    """When a picture is unknown; absent if every picture gets a label. Since schema 2."""
 
     def rows(self) -> list[tuple[str, Artifact]]:
         """Every artifact with its JSON path, also those of ``features``."""

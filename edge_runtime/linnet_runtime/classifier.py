@@ -23,7 +23,7 @@ from linnet_runtime.features.head import Head, bundle_of_features, load_head, lo
 from linnet_runtime.preprocess import Color, preprocess
 from linnet_runtime.probabilities import probabilities, top_classes
 from linnet_runtime.sessions import PrecisionChoice, choose_precision, warn_of_float
-from linnet_runtime.unknown import UNKNOWN, strangeness
+from linnet_runtime.unknown import UNKNOWN, unknown_scores
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Classification:
     The mean over the places, plus the bias of the class, is the logit before it is rounded. None without
     ``explain``."""
     unknown_score: float | None = None
-    """How strange the picture is, larger for stranger; None where the bundle has no threshold. See
+    """Larger for a picture that is less like the classes; None if the bundle has no threshold. See
     ``linnet_runtime.unknown``."""
     closest: str | None = None
     """The most probable label where ``label`` is ``"unknown"``."""
@@ -67,7 +67,7 @@ class Classification:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the bundle calls the picture none of its labels."""
+        """Whether the picture is unknown: its score is above the bundle's threshold."""
         return self.closest is not None
 
     def to_json(self) -> dict[str, object]:
@@ -97,7 +97,7 @@ class Prepared:
 
 
 class Outputs(NamedTuple):
-    """What the model gave for a prepared picture, before anything is made of it."""
+    """The raw outputs of the model for a prepared picture."""
 
     values: NDArray[np.float32]
     """As ``Session.run`` returns them."""
@@ -217,7 +217,7 @@ class Classifier(Closable):
         independent = model.output.is_independent
         probability = probabilities(logits, self.bundle.temperature, independent=independent)
         top = top_classes(probability, self.bundle.labels)
-        score, reason = self._strangeness(logits)
+        score, reason = self._unknown_score(logits)
         return Classification(
             label=UNKNOWN if reason else top[0][0],
             probability=top[0][1],
@@ -238,18 +238,18 @@ class Classifier(Closable):
             **self._explanation(outputs),
         )
 
-    def _strangeness(self, logits: Logits) -> tuple[float | None, str]:
+    def _unknown_score(self, logits: Logits) -> tuple[float | None, str]:
         """The score of logits float32 [classes], and why they are unknown; (None, "") without a threshold."""
         rule = self.bundle.unknown
         if not rule or not np.isfinite(logits).all():
             return None, ""
-        score = float(strangeness(rule.score, logits[None], self.bundle.temperature)[0])
+        score = float(unknown_scores(rule.score, logits[None], self.bundle.temperature)[0])
         if score <= rule.threshold:
             return score, ""
         return score, f"{rule.score.replace('_', ' ')} {score:.4g} above {rule.threshold:.4g}"
 
     def _explanation(self, outputs: Outputs) -> dict[str, NDArray[np.float32]]:
-        """What a result has with ``explain`` only."""
+        """The fields that a result has only with ``explain``."""
         if self._head is None:
             return {}
         maps = maps_of(outputs.values, outputs.model)
@@ -257,8 +257,8 @@ class Classifier(Closable):
         return {"feature_vector": vector, "saliency_map": saliency}
 
     def listen(self, listener: Callable[[DeviceEvent], object]) -> Callable[[], None]:
-        """Calls a function with every event of the devices, in its thread, and at once with those of the opening.
-        Returns what ends that.
+        """Calls a function with every event of the devices, from the thread in which it occurs, and at once with those
+        of the opening. Returns a function that ends this.
         """
         return self.session.listen(listener) if isinstance(self.session, SupervisedSession) else lambda: None
 

@@ -53,7 +53,9 @@ COMMANDS = {
     ),
     "data": Command("linnet_train.commands.data:data", "report", "Check a folder of photos before training on it."),
     "baseline": Command(
-        "linnet_train.commands.baseline:baseline", "training", "Measure what classical features get without a network."
+        "linnet_train.commands.baseline:baseline",
+        "training",
+        "Measure the accuracy of classical features, without a network.",
     ),
     "models": Command(
         "linnet_train.commands.models:models", "train", "List the networks: parameters, multiply-adds, int8 size."
@@ -87,10 +89,10 @@ COMMANDS = {
     "tune": Command(
         "linnet_runtime.commands.tune:tune",
         "",
-        'Let a bundle answer "unknown" to pictures that are none of its labels.',
+        'Let a bundle answer "unknown" for pictures that show none of its classes.',
     ),
     "explain": Command(
-        "linnet_runtime.commands.explain:explain", "", "Show what a label depends on: a page with maps of pictures."
+        "linnet_runtime.commands.explain:explain", "", "Show what labels depend on: a page with a map of each picture."
     ),
     "stress": Command(
         "linnet_runtime.commands.stress:stress", "", "Measure accuracy under noise, blur, fog and other corruptions."

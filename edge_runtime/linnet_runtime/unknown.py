@@ -1,4 +1,4 @@
-"""How a bundle tells that a picture is none of its labels: a score, and the threshold above which it is. Internal."""
+"""Out-of-distribution scores of logits, and a bundle's threshold above which a picture is unknown. Internal."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from linnet_runtime.probabilities import probabilities
 ScoreName = Literal["energy", "max_probability"]
 SCORES: tuple[ScoreName, ...] = ("energy", "max_probability")
 UNKNOWN = "unknown"
-"""The label of a picture that is none of the labels, and of one about which nothing has been decided yet."""
+"""The label of a picture that shows none of the classes, and of one about which nothing has been decided yet."""
 _LARGEST = 1e6  # of a threshold
 
 
 class Unknown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A score of strangeness and its threshold, as ``linnet tune`` sets them."""
+    """A score and its threshold, as ``linnet tune`` sets them."""
 
     score: ScoreName
-    """The score; see ``strangeness``."""
+    """The score; see ``unknown_scores``."""
     threshold: Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
-    """A picture whose score is above it is unknown."""
+    """A picture with a score above it is unknown."""
     refused: Annotated[float, Meta(gt=0, lt=1)]
-    """The share of good photos for which the threshold was set, 0..1: so many of them are called unknown."""
+    """The share of good photos, 0..1, that may be called unknown: the threshold was set for it."""
     n: Annotated[int, Meta(ge=1)]
     """The number of good photos on which it was set."""
 
 
-def strangeness(score: ScoreName, logits: Logits, temperature: float) -> NDArray[np.float32]:
-    """The score of logits float32 [N, classes]: float32 [N], larger for stranger pictures.
+def unknown_scores(score: ScoreName, logits: Logits, temperature: float) -> NDArray[np.float32]:
+    """The scores of logits float32 [N, classes]: float32 [N], larger for pictures that are less like the classes.
 
     ``"energy"`` is -T * log(sum(exp(logits / T))), where T is the bundle's temperature (Liu et al., "Energy-based
-    out-of-distribution detection", 2020). ``"max_probability"`` is 1 less the largest probability (Hendrycks and
+    out-of-distribution detection", 2020). ``"max_probability"`` is 1 - the largest probability (Hendrycks and
     Gimpel, "A baseline for detecting misclassified and out-of-distribution examples in neural networks", 2017).
     """
     if score == "max_probability":
@@ -50,7 +50,7 @@ def strangeness(score: ScoreName, logits: Logits, temperature: float) -> NDArray
 def threshold_for(scores: NDArray[np.float32], refused: float) -> float:
     """The threshold above which at most the share ``refused`` of the good photos' scores float32 [N] lies.
 
-    It lies between two of the scores, so that another engine's rounding changes no label of theirs without need.
+    It lies halfway between two scores, so that the rounding of another engine seldom moves a photo across it.
     """
     ordered = np.sort(scores.astype(np.float64))
     kept = len(ordered) - int(np.floor(refused * len(ordered)))

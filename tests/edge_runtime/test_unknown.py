@@ -18,7 +18,7 @@ from linnet_runtime.classifier import Classifier
 from linnet_runtime.decisions.decider import Decider
 from linnet_runtime.decisions.settings import DecisionSettings
 from linnet_runtime.sources.api import Frame
-from linnet_runtime.unknown import Unknown, strangeness, threshold_for
+from linnet_runtime.unknown import Unknown, threshold_for, unknown_scores
 from program import linnet, one_line_error
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (50, 4)).astype(np.float32)
@@ -30,14 +30,14 @@ class TestScores:
     def test_energy_is_the_logarithm_of_the_sum_of_exponentials(self, temperature: float) -> None:
         z = LOGITS.astype(np.float64)
         expected = -temperature * np.log(np.exp(z / temperature).sum(axis=1))
-        np.testing.assert_allclose(strangeness("energy", LOGITS, temperature), expected, rtol=1e-5)
+        np.testing.assert_allclose(unknown_scores("energy", LOGITS, temperature), expected, rtol=1e-5)
 
     def test_large_logits_do_not_overflow(self) -> None:
-        found = strangeness("energy", np.float32([[1e4, 0], [-1e4, -1e4]]), 0.01)
+        found = unknown_scores("energy", np.float32([[1e4, 0], [-1e4, -1e4]]), 0.01)
         np.testing.assert_allclose(found, [-1e4, 1e4], rtol=1e-5)
 
     def test_a_probable_label_is_not_strange(self) -> None:
-        found = strangeness("max_probability", np.float32([[9, 0, 0], [0, 0, 0]]), 1.0)
+        found = unknown_scores("max_probability", np.float32([[9, 0, 0], [0, 0, 0]]), 1.0)
         assert found[0] < 0.01
         assert found[1] == pytest.approx(2 / 3)
 

@@ -34,13 +34,15 @@ def explain(
 ) -> None:
     """Show why pictures get their labels: a page with a map of each FILE.
 
-    If the bundle has feature artifacts (linnet convert --features), the map is the class activation map, from the
-    device's own feature map. Otherwise, and where that map has fewer than 3 places along a side, parts of the picture
-    are covered one after the other: that works with every model and takes 65 times as long. A file that cannot be read
-    is reported, and the exit status is 1.
+    If the bundle has feature artifacts (linnet convert --features), the map is a class activation map, from the feature
+    map that the device computes. Otherwise, or if that map would have fewer than 3 places along a side, it is an
+    occlusion map: parts of the picture are covered one after the other. An occlusion map works with every model and
+    takes 65 times as long. If a file cannot be read, it is reported and the exit status is 1.
     """
     if out is None and not as_json:
-        raise LinnetError("linnet explain", got="no page", expected="a file to write", fix="--out page.html, or --json")
+        raise LinnetError(
+            "linnet explain", got="no output", expected="a page to write", fix="--out page.html, or --json"
+        )
     if len(files) > _MOST:
         raise LinnetError("linnet explain", got=f"{len(files)} files", expected=f"at most {_MOST}")
     render = page_renderer("linnet_runtime.explain.page", "render_explained") if out is not None else None

@@ -29,12 +29,14 @@ from linnet_runtime.stress.measure import Run, Stress, measure_stress
 @click.command()
 @bundle_argument
 @data_option
-@click.option("--device", default="cpu", show_default=True, help="The device whose model is judged.")
+@click.option("--device", default="cpu", show_default=True, help="The device that runs the models.")
 @threads_option
 @click.option(
-    "--photos", "most", type=click.IntRange(min=10), default=200, show_default=True, help="Photos to use at most."
+    "--photos", "most", type=click.IntRange(min=10), default=200, show_default=True, help="The most photos to use."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the corruptions and photos.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the corruptions and the photos."
+)
 @click.option("--page", type=click.Path(path_type=Path), help="Write an HTML page with curves and pictures.")
 @json_option
 def stress(
@@ -47,11 +49,11 @@ def stress(
     page: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure what would break a bundle: accuracy under fifteen corruptions at five severities.
+    """Measure the accuracy of a bundle under fifteen corruptions at five severities.
 
     Noise, blur, motion, brightness, contrast, fog, JPEG, pixelation, rotation, shift, scale, occlusion, color cast, low
-    light and rolling exposure are applied to labelled photos. The int8 model on the device is judged, beside the float
-    model where the device runs it. The result names the first corruption to matter and an augmentation against it.
+    light and rolling exposure are applied to labelled photos. The int8 model runs on them and, if the device supports
+    it, the float model too. The result names the first corruption to matter and an augmentation against it.
     """
     if data is None:
         raise LinnetError(
@@ -78,7 +80,7 @@ def stress(
 
 
 def _some(photos: Photos, most: int, seed: int) -> Photos:
-    """At most so many photos, chosen at random."""
+    """At most ``most`` photos, chosen at random."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(photos))[:most])
     return Photos(photos.pixels[chosen], photos.labels[chosen])
 
@@ -123,12 +125,12 @@ def _table(found: Stress, bundle: Path) -> Table:
 def _in_words(found: Stress) -> str:
     first = found.first
     if first is None:
-        return f"No corruption lowers top-1 for certain on {found.n} photos."
+        return f"No corruption lowers top-1 significantly on {found.n} photos."
     change = first.change
     words = (
         f"The first to matter: {first.name} at severity {first.severity}, {100 * change.difference:+.1f} points "
         f"({100 * change.low:+.1f} to {100 * change.high:+.1f})."
     )
     if not first.advice:
-        return f"{words} No augmentation makes such photos: train on photos that came the same way."
+        return f"{words} No augmentation makes such photos: train on photos from the same source."
     return f"{words} Try: linnet train ... --set {first.advice}"

@@ -20,15 +20,15 @@ from linnet_runtime.commands.options import bundle_argument, data_option, json_o
 from linnet_runtime.files.folders import new_directory
 from linnet_runtime.labelled_photos import load_labelled_photos
 from linnet_runtime.proof.comparison import Share
-from linnet_runtime.unknown import SCORES, ScoreName, Unknown, strangeness, threshold_for
+from linnet_runtime.unknown import SCORES, ScoreName, Unknown, threshold_for, unknown_scores
 
 _FEWEST = 20
-"""Fewer photos than one refused in twenty say nothing about a share of 5 %."""
+"""With fewer photos, a share of 5 % is less than one photo."""
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a bundle's threshold does to good photos."""
+    """The effect of a bundle's threshold on good photos."""
 
     unknown: Unknown
     accuracy: Share
@@ -48,10 +48,10 @@ class Tuned:
     default=0.05,
     show_default=True,
     metavar="SHARE",
-    help="The share of good photos that may be called unknown. 0: the bundle no longer calls anything unknown.",
+    help="The share of good photos that may be called unknown. 0 removes the threshold from the bundle.",
 )
 @click.option(
-    "--score", type=click.Choice(SCORES), default="energy", show_default=True, help="How strangeness is measured."
+    "--score", type=click.Choice(SCORES), default="energy", show_default=True, help="The score that has the threshold."
 )
 @click.option("--device", default="cpu", show_default=True, help="The device that runs the model on the photos.")
 @threads_option
@@ -59,11 +59,12 @@ class Tuned:
 def tune(
     bundle: Path, data: Path | None, refuse: float, score: ScoreName, device: str, threads: int | None, as_json: bool
 ) -> None:
-    """Let a bundle answer "unknown" to pictures that are none of its labels.
+    """Let a bundle answer "unknown" for pictures that show none of its classes.
 
-    The threshold is set on good photos, the run's validation photos or a folder's, so that the given share of them is
-    refused. It is written into the bundle, and classify, run and serve then answer "unknown" above it, with the score
-    and the nearest label. A lower share refuses fewer good photos and lets more strange ones pass.
+    The threshold is set on good photos, which show the classes: the validation photos of a run, or labelled photos in a
+    folder. The given share of them is above it. The threshold is written into the bundle. Above it, classify, run and
+    serve answer "unknown", with the score and the most probable label. A lower share refuses fewer good photos and
+    finds fewer unknown pictures.
     """
     if not refuse:
         _write(bundle, None)
@@ -75,13 +76,13 @@ def tune(
     if any(artifact.output.is_independent for artifact in manifest.artifacts):
         raise BundleError(
             str(bundle),
-            got="independent labels, none of which need be right",
-            expected="labels of which one is right",
+            got="independent labels, which may all be wrong",
+            expected="labels of which exactly one is right",
             fix="a threshold of the decision: linnet run --threshold P",
         )
     photos = load_labelled_photos(data, manifest.labels, manifest.preprocess)
     if len(photos) < _FEWEST:
-        raise LinnetError(str(data), got=f"{len(photos)} photos", expected=f"at least {_FEWEST} good ones")
+        raise LinnetError(str(data), got=f"{len(photos)} photos", expected=f"at least {_FEWEST} photos of the classes")
     with Classifier.open(bundle, device, options=OpenOptions(threads)) as classifier:
         logits = classifier.logits(photos.pixels)
     tuned = tune_threshold(score, logits, photos.labels, manifest.temperature, refuse)
@@ -93,7 +94,7 @@ def tune_threshold(
     score: ScoreName, logits: Logits, labels: NDArray[np.int64], temperature: float, refused: float
 ) -> Tuned:
     """Sets the threshold on logits float32 [N, classes] of good photos with labels int64 [N]."""
-    scores = strangeness(score, logits, temperature)
+    scores = unknown_scores(score, logits, temperature)
     threshold = threshold_for(scores, refused)
     right, kept = logits.argmax(axis=1) == labels, scores <= np.float32(threshold)
     return Tuned(
@@ -105,7 +106,7 @@ def tune_threshold(
 
 
 def _write(path: Path, unknown: Unknown | None) -> None:
-    """Replaces the bundle in one step by the same with another threshold."""
+    """Replaces the bundle in one step by a copy with another threshold."""
     read_manifest(path)
     with new_directory(path, overwrite=True, marker=MANIFEST) as root:
         shutil.copytree(path, root, dirs_exist_ok=True)

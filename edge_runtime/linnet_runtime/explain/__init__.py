@@ -1,1 +1,1 @@
-"""Why a picture got its label: maps of what the model looked at, and a page of them. Internal."""
+"""Why a picture got its label: maps of what its label depends on, and a page of them. Internal."""

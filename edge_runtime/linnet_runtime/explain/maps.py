@@ -14,9 +14,9 @@ from linnet_runtime.classifier import Classification, Classifier
 
 Floats = NDArray[np.float32]
 GRID = 8  # parts along each side that occlusion covers one after the other
-_FEWEST_PLACES = 3  # along a side of a class activation map: fewer say nothing about places
-_GRAY = 128  # of a covered part: the zero of the input of a model that Linnet trains
-_OPACITY = 0.6  # of the colors where the map is strongest
+_FEWEST_PLACES = 3  # along a side of a class activation map: with fewer it hardly locates anything
+_GRAY = 128  # covers a part: the input value 0 of a model that Linnet trains
+_OPACITY = 0.6  # the colors' opacity where the map is strongest
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Explained:
     """``"class activation"``: what each place adds to the label's logit, exact for this model. ``"occlusion"``: how
     much the logit falls when a part is covered."""
     map: Floats
-    """float32 [h, w], in logits; positive speaks for the label."""
+    """float32 [h, w], in units of the logit; positive values raise it."""
 
 
 def explain(classifier: Classifier, picture: NDArray[np.uint8]) -> Explained:

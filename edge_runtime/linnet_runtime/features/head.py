@@ -22,7 +22,7 @@ from linnet_runtime.files.npz import NpzError, numbers, read_npz
 HEAD = "head.npz"
 Floats = NDArray[np.float32]
 _NUMBERS_PER_STEPS = 2
-_HEADER_BYTES = 1024  # an array's, at most
+_HEADER_BYTES = 1024  # at most, for each array
 _ARRAYS = 4
 
 
@@ -89,7 +89,7 @@ def maps_of(values: NDArray[np.float32], model: Model) -> Floats:
 
 
 def logits_from(values: NDArray[np.float32], model: Model, head: Head | None) -> Logits:
-    """The logits float32 [N, classes] of what a session of the model gave: itself, or what the head computes of it."""
+    """The logits float32 [N, classes] from the outputs of a session: these themselves, or what the head computes."""
     if not is_of_features(model):
         return values
     if head is None:
@@ -98,7 +98,7 @@ def logits_from(values: NDArray[np.float32], model: Model, head: Head | None) ->
 
 
 def logit_step(output: TensorSpec, head: Head | None) -> float | None:
-    """A step of a model's logits, where they are quantized; None in float."""
+    """The step of a model's logits if they are quantized; None in float."""
     if output.values != "features":
         return output.scale
     return head.logits.scale if head is not None and head.logits is not None else None

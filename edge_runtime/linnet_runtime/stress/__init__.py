@@ -1,1 +1,1 @@
-"""What would break a model: its accuracy on photos that are corrupted as cameras and places corrupt them. Internal."""
+"""``linnet stress``: the accuracy of models on corrupted photos. Internal."""

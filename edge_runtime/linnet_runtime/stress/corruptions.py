@@ -1,8 +1,8 @@
 """Fifteen corruptions of a photo at five severities.
 
 The idea is that of Hendrycks and Dietterich, "Benchmarking neural network robustness to common corruptions and
-perturbations" (2019); these corruptions are made for small pictures and for cameras on a wall, and their figures
-cannot be compared with those of ImageNet-C. Lengths are shares of the picture's side, so that a severity means the same
+perturbations" (2019); these corruptions are made for small pictures and fixed cameras, and the figures cannot be
+compared with those of ImageNet-C. Lengths are shares of the picture's side, so that a severity means the same
 at every size.
 """
 
@@ -19,10 +19,10 @@ from linnet_devices.api import Pixels
 
 SEVERITIES = (1, 2, 3, 4, 5)
 Floats = NDArray[np.float32]
-_GAMMA = 2.2  # of a camera's picture: its values are light to the power of 1 / 2.2
-_PHOTONS = 1000.0  # of a white pixel in good light: the noise of low light is that of counting them
+_GAMMA = 2.2  # the values of a camera's picture are light to the power of 1 / 2.2
+_PHOTONS = 1000.0  # for a white pixel in good light; low light has their shot noise
 _FOG = 225.0  # the gray of fog
-_FOG_CELLS = 4  # its banks are about a quarter of the picture
+_FOG_CELLS = 4  # along a side: a bank of fog is about a quarter of the picture wide
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Corruption:
     name: str
     """Its name in tables and JSON: ``"low light"``."""
     what: str
-    """What the strength is, for people to read."""
+    """What the strength measures, as text for people."""
     strengths: tuple[float, float, float, float, float]
     """The strength at each severity, weakest first."""
     apply: Callable[[Pixels, float, np.random.Generator], Pixels | Floats]
@@ -51,7 +51,7 @@ def corrupt(pixels: Pixels, corruption: Corruption, severity: int, seed: int) ->
         pixels: uint8 RGB [N, H, W, 3].
         corruption: one of ``CORRUPTIONS``.
         severity: 1 to 5.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
 
     Returns:
         uint8 RGB [N, H, W, 3].
@@ -159,7 +159,7 @@ def _rolling_exposure(photo: Pixels, strength: float, rng: np.random.Generator) 
 
 
 def _moved(photo: Pixels, *, angle: float = 0.0, zoom: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> Pixels:
-    """The photo turned by degrees, enlarged and shifted by pixels; what comes from outside is the mirrored photo."""
+    """The photo turned by degrees, enlarged and shifted by pixels; outside its border the photo is mirrored."""
     height, width = photo.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
     matrix[:, 2] += shift
@@ -203,4 +203,4 @@ CORRUPTIONS = (
         "augment.brightness=0.3",
     ),
 )
-"""All, in the order of tables."""
+"""All corruptions, in the order of the tables."""

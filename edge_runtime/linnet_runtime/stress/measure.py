@@ -26,11 +26,11 @@ class Cell:
     severity: int
     """1 to 5."""
     strength: float
-    """The corruption's strength; ``Corruption.what`` says of what."""
+    """The corruption's strength, in the unit of ``Corruption.what``."""
     accuracy: dict[str, Share]
     """Top-1 by the model: ``"int8"``, ``"float"``."""
     change: dict[str, PairedDifference]
-    """The paired difference of the accuracies by the model: under the corruption less without it."""
+    """The paired difference of the accuracies by the model: with the corruption minus without it."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Breaking:
-    """The first corruption to matter, and what would help."""
+    """The first corruption to matter, and an augmentation against it."""
 
     name: str
     severity: int
-    """The lowest severity at which accuracy is lower for certain: the 95 % interval of the paired difference is below
+    """The lowest severity at which accuracy is significantly lower: the 95 % interval of the paired difference is below
     0."""
     change: PairedDifference
     advice: str
@@ -67,14 +67,14 @@ class Stress:
     n: int
     """The number of photos."""
     models: tuple[str, ...]
-    """The models, the one that is judged first."""
+    """The names of the models; ``first`` is about the first of them."""
     clean: dict[str, Share]
-    """Top-1 on the photos as they are."""
+    """Top-1 on the photos without corruption, by the model."""
     corruptions: tuple[Row, ...]
     mean: dict[str, float]
     """The mean accuracy over all corruptions and severities, by the model."""
     first: Breaking | None
-    """Of the first model; None where no corruption matters for certain."""
+    """For the first model; None if no corruption lowers its accuracy significantly."""
 
 
 def measure_stress(
@@ -83,7 +83,7 @@ def measure_stress(
     """Runs each model on the photos under every corruption.
 
     Args:
-        models: by their names; the first is the one that is judged.
+        models: by their names; the first corruption to matter is that of the first model.
         photos: labelled, at the models' size.
         seed: of the corruptions' random numbers.
         on_corruption: is called with the name of each corruption that is done.
@@ -124,7 +124,7 @@ def _measure_row(
 
 
 def _first_to_matter(rows: list[Row], model: str) -> Breaking | None:
-    """The corruption that lowers accuracy at the lowest severity, and among several the one that lowers it most."""
+    """The corruption that lowers accuracy at the lowest severity; among several, the one that lowers it most."""
     certain = [(row, cell) for row in rows for cell in row.cells if cell.change[model].high < 0]
     if not certain:
         return None

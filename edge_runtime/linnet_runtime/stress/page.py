@@ -30,10 +30,10 @@ def render_stress(name: str, found: Stress, photo: Pixels, *, seed: int) -> str:
     """The page as HTML.
 
     Args:
-        name: the bundle's, for the title.
+        name: the name of the bundle, for the title.
         found: the figures.
         photo: the example, uint8 RGB [H, W, 3].
-        seed: of the corruptions, as in the measurement.
+        seed: the seed of the measurement.
     """
     return render_page(
         "linnet_runtime.stress",
@@ -48,7 +48,7 @@ def render_stress(name: str, found: Stress, photo: Pixels, *, seed: int) -> str:
 
 
 def _lines(row: Row, found: Stress) -> dict[str, str]:
-    """Severity 0 is the photos as they are."""
+    """Severity 0 is without corruption."""
     lines = {}
     for model in found.models:
         values = [found.clean[model].value, *(cell.accuracy[model].value for cell in row.cells)]
