@@ -144,7 +144,7 @@ def test_a_tool_that_hangs_is_ended_with_its_children(
 ) -> None:
     pid = tmp_path / "pid"
     put_program(tmp_path, "vela", f"sleep 1000 & echo $! > {pid}; wait", monkeypatch)
-    with pytest.raises(ConversionError, match=r"no end of vela in 0\.5 s"):
+    with pytest.raises(ConversionError, match=r"no result of vela within 0\.5 s"):
         compile_bundle(bundle, compilers_of([TARGET]), on_step=silent, within_s=0.5)
     assert pid.exists()
     while _runs(int(pid.read_text())):

@@ -1,4 +1,4 @@
-"""``linnet bench --compare``: the ratio of two bundles that run by turns."""
+"""``linnet bench --compare``: the ratio of two bundles that run alternately."""
 
 from __future__ import annotations
 

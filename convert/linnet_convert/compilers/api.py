@@ -35,7 +35,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Product:
-    """What a compiler made. What it does not report is None."""
+    """What a compiler made. A field that it does not report is None."""
 
     path: Path
     """The compiled model, in the folder of the job."""
@@ -46,7 +46,7 @@ class Product:
     options: dict[str, str]
     """The options that the tool was called with."""
     mapped: int | None = None
-    """As ``Compiled.mapped``, and the others likewise."""
+    """As in ``Compiled``, and so are the four fields below."""
     on_cpu: dict[str, int] | None = None
     on_chip_bytes: int | None = None
     off_chip_bytes: int | None = None
@@ -76,7 +76,7 @@ class Compiler(Protocol):
 
     @property
     def license(self) -> str | None:
-        """A note, where the tool's license restricts what it makes; else None."""
+        """A note, if the tool's license restricts the use of the compiled model; else None."""
 
     def probe(self) -> Probe:
         """Whether the vendor's tool is available. Never raises."""
@@ -85,5 +85,5 @@ class Compiler(Protocol):
         """Runs the vendor's tool.
 
         Raises:
-            ConversionError: the tool is missing, fails, takes too long or makes nothing.
+            ConversionError: the tool is missing, fails, takes too long or writes no model.
         """

@@ -46,7 +46,7 @@ def compile_bundle(
     path: Path, compilers: dict[str, Compiler], *, on_step: OnStep, within_s: float = WITHIN_S
 ) -> tuple[Artifact, ...]:
     """Compiles the bundle at ``path`` for each target. The bundle is replaced in one step when all are compiled. An
-    older artifact for one of the targets goes; the other files stay as they are.
+    older artifact for one of the targets is removed; the other files do not change.
 
     Args:
         path: the bundle's folder.
@@ -148,7 +148,7 @@ def _artifact(compiler: Compiler, product: Product, source: Artifact, target: st
 
 
 def _with_compiled(canary: Canary, sources: dict[str, str]) -> Canary:
-    """The canaries with those of compiled artifacts, path to the source's path: they have to give the same logits."""
+    """The canaries with those of compiled artifacts (path to source path): both have to give the same logits."""
     logits, tolerance = dict(canary.logits), dict(canary.tolerance)
     for path, source in sources.items():
         name, known = Path(path).name, Path(source).name
@@ -158,7 +158,7 @@ def _with_compiled(canary: Canary, sources: dict[str, str]) -> Canary:
 
 
 def _with_log(error: ConversionError, log: Path, place: Path) -> ConversionError:
-    """The error of a compilation that failed, with the place where its log is kept."""
+    """The error of a failed compilation, with the path of its log."""
     if not log.exists() or log.stat().st_size == 0:
         return error
     place.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A bundle's model as C++ source: the array, a header with what a program must know of it, and an example."""
+"""A bundle's model as C++ source: the array, a header with its constants, and an example."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADER, ARRAY, EXAMPLE = "linnet_model.h", "linnet_model.cc", "classify.cc"
 _BYTES_A_LINE: Final = 20
 
 _HEADER_TEXT = """\
-// The model {name} and what a program must know of it. Made by linnet compile; do not edit.
+// The model {name} and its constants. Written by linnet compile; do not edit.
 #ifndef LINNET_MODEL_H_
 #define LINNET_MODEL_H_
 
@@ -22,7 +22,7 @@ _HEADER_TEXT = """\
 
 namespace linnet {{
 
-// The .tflite, aligned as TensorFlow Lite requires it.
+// The .tflite, with the alignment that TensorFlow Lite requires.
 extern const unsigned char kModel[];
 constexpr std::size_t kModelBytes = {model_bytes};
 
@@ -30,7 +30,7 @@ constexpr std::size_t kModelBytes = {model_bytes};
 // (CMSIS-NN) may need more, and a pointer of 4 bytes needs less.
 constexpr std::size_t kArenaBytes = {arena_bytes};
 
-// Pixels: RGB, row by row, 0..255, as they are. The way from a picture to them ("{crop}"): {crop_words}.
+// Input: RGB pixels, row by row, 0..255, not normalized. Preprocessing ("{crop}"): {crop_words}.
 constexpr int kHeight = {height};
 constexpr int kWidth = {width};
 constexpr int kChannels = 3;
@@ -90,7 +90,7 @@ def write_sources(job: Job, model: bytes, arena_bytes: int, operators: list[str]
     """Writes the header, the array and the example into the folder of a job.
 
     Raises:
-        ConversionError: the model takes or gives something else than uint8 pixels and uint8 logits.
+        ConversionError: the input is not uint8 pixels, or the output is not uint8 logits.
     """
     pixels, logits = job.artifact.input, job.artifact.output
     if (pixels.dtype, pixels.layout, pixels.color, pixels.mean) != ("uint8", "NHWC", "rgb", None):

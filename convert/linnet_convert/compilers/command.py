@@ -30,10 +30,11 @@ from linnet_runtime.files.owned_directory import own_temporary_folder
 @json_option
 @own_temporary_folder()
 def compile_for(bundle: Path, targets: str, as_json: bool) -> None:
-    """Compile a bundle's int8 model for accelerators, with their vendors' tools, into the bundle.
+    """Compile a bundle's int8 model for accelerators with their vendors' tools, and add the results to the bundle.
 
-    A compiled model is not proven yet: linnet verify BUNDLE --device DEVICE --data DATA --write compares it with the
-    model that the bundle was made from, on the hardware or in the vendor's simulator. TensorFlow is not needed.
+    Compilation does not prove that the labels are right: linnet verify BUNDLE --device DEVICE --data DATA --write
+    compares the compiled model with the model that the bundle was made from, on the hardware or in the vendor's
+    simulator. TensorFlow is not needed.
     """
     with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("looking for compilers") as status:
         made = compile_bundle(bundle, compilers_of(split_names(targets)), on_step=status.update)

@@ -1,4 +1,4 @@
-"""Coral's Edge TPU: ``edgetpu_compiler``, where it is on the PATH. Debian has no package of it."""
+"""Coral's Edge TPU: ``edgetpu_compiler``, if it is on the PATH. Debian has no package of it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Compilation(msgspec.Struct, frozen=True, kw_only=True):
     on_chip: str
     """Memory for parameters on the chip, as the log has it: "3.21MiB"."""
     off_chip: str
-    """Parameters that are streamed at each inference, likewise."""
+    """Memory for parameters that are streamed at each inference, in the same form."""
 
 
 class EdgeTpu:
@@ -83,7 +83,7 @@ class EdgeTpu:
 
 
 def _bytes(text: str) -> int | None:
-    """``"3.21MiB"`` in bytes; None where the log does not say."""
+    """``"3.21MiB"`` in bytes; None if the log does not state it."""
     found = _SIZE.fullmatch(text)
     return round(float(found["number"]) * _UNITS[found["unit"]]) if found else None
 

@@ -1,7 +1,7 @@
 """Arm's Ethos-U: ``vela`` turns an int8 .tflite into one whose operators are a command stream for the NPU.
 
-By Arm's own statement what it makes is bit-exact with TensorFlow Lite's reference kernels. Its latency is an estimate
-of cycles. A board is a chip with the memory around it: the system configurations and memory modes are sections of
+Arm states that the NPU is then bit-exact with TensorFlow Lite's reference kernels. Vela's latency is an estimate of
+cycles. A board is a chip with the memory around it: the system configurations and memory modes are sections of
 ``Arm/vela.ini``, which comes with Vela. A board maker's own .ini describes the board's memory more exactly.
 """
 
@@ -102,7 +102,9 @@ def read_result(job: Job, said: str, version: str, options: dict[str, str]) -> P
     if not models or not summaries or mapped is None:
         raise ConversionError(job.what, got="no model or no summary from vela", expected="both")
     if int(mapped["count"]) == 0:
-        raise ConversionError(job.what, got="no operator on the NPU", expected="an int8 model with operators it knows")
+        raise ConversionError(
+            job.what, got="no operator on the NPU", expected="an int8 model with operators that Vela maps"
+        )
     row = _summary(summaries[0])
     return Product(
         path=models[0],

@@ -18,8 +18,8 @@ from linnet_convert.errors import ConversionError
 MOST_MEMORY_BYTES = 16 << 30
 """Address space of each of the tool's processes."""
 _MOST_FILE_BYTES = 2 << 30
-_MOST_SAID = 300  # characters of the tool's own words in an error
-_MOST_LOG_BYTES = 16 << 20  # that are read again
+_MOST_SAID = 300  # characters of the tool's output in an error
+_MOST_LOG_BYTES = 16 << 20  # more of a log is not read
 _FAULTS = ("error", "fail", "exception", "not supported", "unsupported", "cannot")
 
 
@@ -48,7 +48,7 @@ def run_tool(job: Job, command: Sequence[str], *, environment: Mapping[str, str]
             status = child.wait(job.within_s)
         except subprocess.TimeoutExpired as error:
             raise ConversionError(
-                job.what, got=f"no end of {tool} in {job.within_s:g} s", expected="a compiled model"
+                job.what, got=f"no result of {tool} within {job.within_s:g} s", expected="a compiled model"
             ) from error
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -72,7 +72,7 @@ def read_result(job: Job, said: str) -> dict[str, Any]:
 
 
 def read_log(log: Path) -> str:
-    """The text of a log, and no more of it than anybody reads."""
+    """The text of a log, up to ``_MOST_LOG_BYTES``."""
     with log.open("rb") as file:
         return file.read(_MOST_LOG_BYTES).decode(errors="replace")
 
@@ -85,14 +85,16 @@ def last_fault(said: str) -> str:
 
 
 def _limit(pid: int) -> None:
-    """Limits a process that was just started. A compiler loads for longer than this takes."""
+    """Limits a process that was just started. This takes less time than the compiler needs to load."""
     limits = (
         (resource.RLIMIT_AS, MOST_MEMORY_BYTES),
         (resource.RLIMIT_FSIZE, _MOST_FILE_BYTES),
         (resource.RLIMIT_CORE, 0),
     )
     for kind, most in limits:
-        with contextlib.suppress(ProcessLookupError, PermissionError, ValueError):  # it has ended, or has less already
+        with contextlib.suppress(
+            ProcessLookupError, PermissionError, ValueError
+        ):  # it has ended, or has lower limits already
             resource.prlimit(pid, kind, (most, most))
 
 

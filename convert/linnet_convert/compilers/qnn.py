@@ -1,7 +1,7 @@
 """Qualcomm's HTP (Hexagon): ONNX Runtime's QNN provider makes a context binary for one generation of the chip.
 
-The binary is embedded in an .onnx, which ``ort:QNN`` opens. QNN rounds otherwise than ONNX Runtime does on a CPU, so
-that the parity has to be measured. On x86-64 the package's library simulates the HTP.
+The binary is embedded in an .onnx, which ``ort:QNN`` opens. QNN rounds differently from ONNX Runtime on a CPU, so
+the parity has to be measured. On x86-64 the package's library simulates the HTP.
 """
 
 from __future__ import annotations

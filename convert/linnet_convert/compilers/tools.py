@@ -1,7 +1,8 @@
 """Where a vendor's tool is: in this environment, in one that ``LINNET_TOOLS`` names, or on the PATH.
 
-Vendors' packages pin versions that may not fit Linnet's. Each may therefore live in a virtual environment of its own:
-``LINNET_TOOLS=/opt/vela:/opt/rknn`` names such environments, and Linnet runs the programs and the Python in them.
+Vendors' packages pin versions that may conflict with Linnet's. Each may therefore be installed into a separate virtual
+environment. ``LINNET_TOOLS=/opt/vela:/opt/rknn`` names such environments; Linnet runs the programs and the Python in
+them.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ class Wanted:
     """The tool of a compiler."""
 
     package: str
-    """The distribution that brings it: ``"ethos-u-vela"``."""
+    """The distribution that contains it: ``"ethos-u-vela"``."""
     program: str = ""
     """The program to find; empty for a package that Python imports."""
     module: str = ""
     """The module to find, where there is no program."""
     options: str = ""
-    """Options that pip needs for the package, with a space behind them."""
+    """Options that pip needs for the package, each followed by a space."""
     beside: str = ""
-    """Packages that it needs and does not require, with a space behind each."""
+    """Packages that it needs but does not declare, each followed by a space."""
 
     def find(self) -> Tool | None:
-        """The tool; None where it is nowhere."""
+        """The tool; None if it is not found."""
         return self._program() if self.program else self._python()
 
     def probe(self) -> Probe:
@@ -56,7 +57,7 @@ class Wanted:
         return Probe(True, details={"version": f"{self.package} {found.version}", "tool": str(found.path)})
 
     def require(self, what: str) -> Tool:
-        """The tool. Raises ConversionError about ``what`` where it is nowhere."""
+        """The tool. Raises ConversionError about ``what`` if it is not found."""
         found = self.find()
         if found is None:
             raise ConversionError(

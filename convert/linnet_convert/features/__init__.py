@@ -1,3 +1,3 @@
-"""The feature artifacts: an int8 model up to its last feature map, and the rest of it as numbers in the bundle.
+"""The feature artifacts: the int8 model up to its last feature map, and its pooling and dense layer as ``head.npz``.
 Internal.
 """

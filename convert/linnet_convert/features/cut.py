@@ -1,4 +1,4 @@
-"""Cuts a .tflite behind one of its tensors, so that the integers up to there are the same by construction."""
+"""Cuts a .tflite after one of its tensors, so that all integers up to there are the same by construction."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _LEFT_OUT = -1  # in place of an operator's optional input
 
 
 def cut_behind(data: bytes, index: int) -> bytes:
-    """The .tflite whose only output is a tensor of the given one.
+    """A .tflite whose only output is one of the tensors of the given .tflite.
 
     The operators that the tensor does not depend on are left out, with their constants. TFLite metadata describes the
     old output and is left out too.
 
     Args:
         data: the .tflite, with one subgraph.
-        index: of the tensor in the first subgraph.
+        index: the index of the tensor in the first subgraph.
     """
     model = without_metadata(schema.ModelT.InitFromPackedBuf(data, 0))
     graph = model.subgraphs[0]
@@ -39,7 +39,7 @@ def cut_behind(data: bytes, index: int) -> bytes:
 
 
 def _drop_tensors(model: Any, graph: Any, kept: list[int]) -> None:
-    """Leaves out all tensors but those, and the constants of the others."""
+    """Removes all other tensors and their constants."""
     place = {old: new for new, old in enumerate(kept)} | {_LEFT_OUT: _LEFT_OUT}
     graph.tensors = [graph.tensors[old] for old in kept]
     for operator in graph.operators:
@@ -57,7 +57,7 @@ def _drop_tensors(model: Any, graph: Any, kept: list[int]) -> None:
 
 
 def _drop_operator_codes(model: Any, graph: Any) -> None:
-    """Leaves out the kinds of operators that none of the graph's is."""
+    """Removes the operator codes that no operator of the graph has."""
     used = sorted({operator.opcodeIndex for operator in graph.operators})
     place = {old: new for new, old in enumerate(used)}
     model.operatorCodes = [model.operatorCodes[old] for old in used]

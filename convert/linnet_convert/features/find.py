@@ -26,8 +26,8 @@ class Ending:
 
 
 def find_ending(graph: Graph) -> Ending | None:
-    """The ending of a quantized network, or None where it ends in something else than global average pooling and one
-    dense layer whose outputs are the logits.
+    """The ending of a quantized network, or None if it does not end in global average pooling and one dense layer
+    whose outputs are the logits.
     """
     dense = _before(graph, graph.outputs[0], _BEHIND_LOGITS)
     if dense is None or dense.options.get("fusedActivationFunction") != "NONE":
@@ -45,7 +45,7 @@ def find_ending(graph: Graph) -> Ending | None:
 
 
 def _before(graph: Graph, index: int, passed: tuple[str, ...]) -> Operator | None:
-    """The operator that computes a tensor, behind any operators of the kinds ``passed``."""
+    """The operator that computes a tensor; operators of the kinds ``passed`` in between are skipped."""
     makers = {output: operator for operator in graph.operators for output in operator.outputs}
     while (maker := makers.get(index)) is not None:
         if maker.name not in passed:
@@ -55,7 +55,7 @@ def _before(graph: Graph, index: int, passed: tuple[str, ...]) -> Operator | Non
 
 
 def _dense_weights(graph: Graph, operator: Operator) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
-    """Weights [channels, classes] and bias [classes] of a dense layer or a 1x1 convolution; (None, ...) for another."""
+    """Weights [channels, classes] and bias [classes] of a dense layer or a 1x1 convolution; else (None, ...)."""
     none = np.zeros(0, np.float32)
     if operator.name not in ("FULLY_CONNECTED", "CONV_2D"):
         return None, none
@@ -92,7 +92,7 @@ def _real(constant: Tensor) -> NDArray[np.float32]:
 
 
 def _steps(tensor: Tensor) -> Steps | None:
-    """The steps of an activation as those of uint8; None where it is not quantized to 8 bits."""
+    """The uint8 steps of an activation; None if it is not quantized to 8 bits."""
     quantization = tensor.quantization
     if quantization is None or quantization.per_channel or tensor.dtype not in (np.int8, np.uint8):
         return None

@@ -24,19 +24,19 @@ from linnet_runtime.features.head import HEAD, Head, save_head
 
 @dataclass(frozen=True)
 class FeatureModels:
-    """The feature artifacts of a bundle and the rest of the network."""
+    """The feature artifacts of a bundle and the head that completes them."""
 
     artifacts: tuple[Artifact, ...]
     """One for each int8 artifact, by format."""
     head: Head
-    """The pooling and the dense layer behind the feature map."""
+    """The pooling and the dense layer after the feature map."""
 
 
 def write_features(artifacts: Iterable[Artifact], formats: set[Format], root: Path, on_step: OnStep) -> FeatureModels:
     """Writes ``head.npz`` and the feature artifact of each int8 artifact below a bundle's directory.
 
-    The .tflite is cut behind its last feature map; the ONNX model and the IR are made from the cut .tflite, as the
-    others are from the whole one.
+    The .tflite is cut after its last feature map. The ONNX model and the IR are made from the cut .tflite, as the
+    int8 artifacts are made from the complete one.
 
     Args:
         artifacts: those of the bundle, and the int8 .tflite that they were made from.
@@ -45,8 +45,8 @@ def write_features(artifacts: Iterable[Artifact], formats: set[Format], root: Pa
         on_step: called with each step that starts.
 
     Raises:
-        ConversionError: there is no int8 .tflite, or the network ends in something else than global average pooling and
-            one dense layer.
+        ConversionError: there is no int8 .tflite, or the network does not end in global average pooling and one
+            dense layer.
     """
     plain = {artifact.format: artifact for artifact in artifacts if artifact.is_int8 and not artifact.compiled_for}
     whole = plain.get("tflite")
@@ -68,7 +68,7 @@ def write_features(artifacts: Iterable[Artifact], formats: set[Format], root: Pa
     save_head(root / HEAD, ending.head)
     for kind in made.keys() - formats:
         (root / made[kind].path).unlink()
-    # Their inputs are those of the int8 artifacts, also in what no file says, such as the order of colors.
+    # Their inputs are those of the int8 artifacts, also in what the files do not state, such as the order of colors.
     kept = [
         msgspec.structs.replace(made[kind], input=plain[kind].input)
         for kind in FORMATS

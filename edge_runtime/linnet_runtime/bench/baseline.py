@@ -1,4 +1,4 @@
-"""A measurement against an older one on the same machine: is it slower? Internal."""
+"""Compares a measurement with an older one from the same machine. Internal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from linnet_runtime.bench.latency import Interval
 from linnet_runtime.bench.results import Change, Report, Row
 
 _BETWEEN_PROCESSES = 0.005
-"""The standard deviation of the logarithm of p50 from process to process: a model lies elsewhere in memory. Measured
-with two copies of one bundle in rounds of ``--compare``."""
+"""The standard deviation of the logarithm of p50 between processes: a model has another place in memory. Measured with
+two copies of one bundle in rounds of ``--compare``."""
 _Z_95, _Z_80 = 1.959964, 0.841621  # the normal distribution's 97.5 % and 80 % points
 _SAME_MACHINE = ("machine", "processor", "cores")
 
@@ -28,7 +28,7 @@ def check_same_machine(baseline: Report, host: dict[str, object]) -> None:
 
 
 def compare_rows(baseline: list[Row], rows: list[Row], limit: float) -> list[Change]:
-    """The change of each row that the baseline has too: of the same device, scope, precision and number of threads.
+    """The change of each row that the baseline has too, with the same device, scope, precision and number of threads.
 
     Args:
         baseline: the older rows.
@@ -70,13 +70,13 @@ def _change(old: Row, new: Row, limit: float) -> Change | None:
 
 
 def _error(interval: Interval) -> float:
-    """The standard error of the logarithm that an interval stands for."""
+    """The standard error of the logarithm of a value with this 95 % interval."""
     return math.log(interval.high / interval.low) / (2 * _Z_95)
 
 
 def in_words(change: Change) -> str:
-    """The change, and how small a change such measurements find."""
+    """The change, and the smallest one that such measurements detect."""
     return (
         f"{change.device}, {change.scope}: p50 is {change.ratio:.3f} times the baseline's (95 % interval "
-        f"{change.low:.3f} to {change.high:.3f}; four of five such measurements would find {change.detectable:.3f})"
+        f"{change.low:.3f} to {change.high:.3f}; four of five such measurements would detect {change.detectable:.3f})"
     )

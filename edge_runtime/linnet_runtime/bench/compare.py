@@ -1,4 +1,4 @@
-"""Two bundles on one device, by turns: the ratio of their latencies, whatever else the machine does. Internal."""
+"""The ratio of the latencies of two bundles on one device, measured alternately. Internal."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     host: dict[str, Any]
     bundles: tuple[str, str]
     devices: tuple[str, str]
-    """The device that ran each."""
+    """The device that ran each bundle."""
     precisions: tuple[str, str]
     threads: int | None
     ratio: Ratio
     rounds: list[float]
     """The ratio of each round."""
     p50_ms: tuple[float, float]
-    """The median latency of each in milliseconds. The ratio is not computed from these."""
+    """The median latency of each bundle in milliseconds. The ratio is not computed from these."""
     conditions: Conditions
 
 
@@ -56,7 +56,7 @@ def run_rounds(job: RoundJob, *, quick: bool) -> Iterator[Round]:
     ``quick``: 6 of 0.5 s.
 
     Each round is a separate process, because the places of a model in memory change its latency by up to 1 %, and
-    the bundle that is opened first is another in each. The results have the order of ``job``.
+    the rounds open the two bundles in alternating order. The results have the order of ``job``.
 
     Raises:
         LinnetError: a bundle could not be run.
@@ -87,7 +87,7 @@ def ratio_of(ratios: list[float]) -> Ratio:
 
 
 def shift_interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """The middle of values, float64 [N], and its 95 % interval; with fewer than six values it is narrower than that.
+    """The middle of values, float64 [N], and its 95 % interval; with fewer than six values its coverage is below 95 %.
 
     J. L. Hodges and E. L. Lehmann, "Estimates of location based on rank tests", Annals of Mathematical Statistics 34
     (1963): the median of the means of all pairs. The interval has the pairs that Wilcoxon's signed-rank test does not
@@ -98,7 +98,7 @@ def shift_interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
         raise ValueError("no values")
     rows, columns = np.triu_indices(n)
     means = np.sort((values[rows] + values[columns]) / 2)
-    ways = np.ones(1)  # of each sum of ranks, in 2^n
+    ways = np.ones(1)  # the number of sets of ranks with each sum, of 2^n
     for rank in range(1, n + 1):
         longer = np.zeros(len(ways) + rank)
         longer[: len(ways)] += ways

@@ -1,4 +1,4 @@
-"""One round of a comparison: two bundles side by side in a separate process, in short blocks by turns.
+"""One round of a comparison: two bundles in a separate process, in short alternating blocks.
 
 Run as ``python -m linnet_runtime.bench.compare_round LIFE`` with a ``RoundJob`` as JSON on standard input; see
 ``linnet_runtime.bench.measure``.
@@ -23,7 +23,7 @@ from linnet_runtime.sessions import PrecisionChoice, open_session
 _PICTURES = 16
 _WARM_UP_S = 0.2
 _FEWEST_WARM_UPS = 5
-_BLOCK_S = 0.003  # shorter than the time that a system gives to one program: most blocks are not interrupted
+_BLOCK_S = 0.003  # shorter than a scheduler's time slice, so that most blocks are not interrupted
 _BLOCK_RUNS = (3, 15)
 _FEWEST_QUADS = 4
 
@@ -32,7 +32,7 @@ class RoundJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A round of a comparison."""
 
     bundles: tuple[str, str]
-    """The folders, in the order in which they are opened and run at first."""
+    """The folders, in the order in which they are opened and first run."""
     precisions: tuple[PrecisionChoice, PrecisionChoice]
     device: str
     threads: int | None
@@ -45,7 +45,7 @@ class Round(msgspec.Struct, frozen=True):
     ratio: float
     """The latency of the first bundle over that of the second."""
     p50: tuple[float, float]
-    """The median latency of each in milliseconds."""
+    """The median latency of each bundle in milliseconds."""
     devices: tuple[str, str]
     quads: int
 
@@ -90,7 +90,7 @@ def measure_round(job: RoundJob) -> Round:
 
 
 def _block(run: Callable[[Pixels], object], pictures: Pixels, runs: int) -> Seconds:
-    """The latencies of a block. The one before them brings the model back into the processor's caches."""
+    """The latencies of a block, after one untimed inference that brings the model back into the processor's caches."""
     times = []
     for i in range(runs + 1):
         picture = pictures[i % len(pictures)][None]

@@ -14,8 +14,8 @@ import msgspec
 from linnet_runtime.machine import temperatures
 
 _EVERY_S = 0.5
-_NOISY_SHARE = 0.1  # of all cores
-_THROTTLED_SHARE = 0.9  # of the clock at the start
+_NOISY_SHARE = 0.1  # a share of all cores
+_THROTTLED_SHARE = 0.9  # a share of the clock at the start
 
 
 class State(msgspec.Struct, frozen=True):
@@ -24,9 +24,9 @@ class State(msgspec.Struct, frozen=True):
     frequency_mhz: float | None
     """The mean clock of the cores."""
     temperature_c: float | None
-    """That of the hottest zone."""
+    """The temperature of the hottest zone."""
     governor: str | None
-    """How the system chooses the clock of the first core."""
+    """The governor that chooses the clock of the first core."""
 
 
 class Conditions(msgspec.Struct, frozen=True):
@@ -41,12 +41,12 @@ class Conditions(msgspec.Struct, frozen=True):
     other_load: float
     """The mean number of cores that other programs, or other guests of a virtual machine's host, used meanwhile."""
     noisy: bool
-    """Whether they used more than a tenth of the cores."""
+    """Whether other programs used more than a tenth of the cores."""
 
 
 class Watch:
-    """Watches the machine in a thread from its creation to ``stop``. The work of this process and of the processes that
-    it starts and waits for in between does not count as that of others.
+    """Watches the machine in a thread from its creation to ``stop``. The work of this process, and of the
+    processes that it starts and waits for in between, does not count as work of other programs.
     """
 
     def __init__(self, system: Path = Path("/")) -> None:
@@ -82,7 +82,7 @@ class Watch:
 
 
 def read_state(system: Path = Path("/")) -> State:
-    """The machine now; ``system`` is where its ``sys`` and ``proc`` are."""
+    """The state of the machine now; ``system`` is the folder with its ``sys`` and ``proc``."""
     policy = system / "sys/devices/system/cpu"
     clocks = []
     for file in policy.glob("cpu[0-9]*/cpufreq/scaling_cur_freq"):
@@ -100,7 +100,7 @@ def read_state(system: Path = Path("/")) -> State:
 
 
 def _busy_s(system: Path) -> float:
-    """The seconds that all cores together have worked, and that a virtual machine's host gave to others."""
+    """The seconds that all cores have worked, plus those that the host of a virtual machine gave to others (steal)."""
     words = (system / "proc/stat").read_text().split(maxsplit=9)[1:9]
     user, nice, kernel, _idle, _waiting, interrupt, soft_interrupt, stolen = map(int, words)
     return (user + nice + kernel + interrupt + soft_interrupt + stolen) / os.sysconf("SC_CLK_TCK")

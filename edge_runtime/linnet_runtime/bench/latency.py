@@ -72,9 +72,9 @@ def latency_intervals(seconds: Seconds, seed: int = 0) -> dict[str, Interval]:
     cell = np.arange(len(seconds)) * ranks // len(seconds) * blocks + block_of[order]
     # counts[i, b]: how many latencies of block b have at most rank i.
     counts = np.cumsum(np.bincount(cell, minlength=ranks * blocks).reshape(ranks, blocks), axis=0, dtype=np.float32)
-    largest_ms = seconds[order][(np.arange(1, ranks + 1) * len(seconds) - 1) // ranks] * 1e3  # of each rank
+    largest_ms = seconds[order][(np.arange(1, ranks + 1) * len(seconds) - 1) // ranks] * 1e3  # by rank
     drawn = np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), _REPLICATES)
-    below = counts @ drawn.T.astype(np.float32)  # of each rank and replicate
+    below = counts @ drawn.T.astype(np.float32)  # [rank, replicate]
     intervals = {}
     for percent in (50, 90):
         rank = np.argmax(below >= percent / 100 * below[-1], axis=0)

@@ -1,6 +1,6 @@
 """One row of the benchmark, measured in a separate process so that its memory and load time are that row's alone.
 
-Run as ``python -m linnet_runtime.bench.measure LIFE`` with a ``Job`` as a line of JSON on standard input, and behind it
+Run as ``python -m linnet_runtime.bench.measure LIFE`` with a ``Job`` as a line of JSON on standard input, followed by
 the photos' pixels. It prints the row as JSON, or ``{"error": …}`` with exit status 1. LIFE is the descriptor of a pipe
 that closes when the parent ends.
 """
@@ -48,7 +48,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: Profile
     scope: Scope = "invoke"
     tier: Tier = "hardware"
-    """What the device is, from its probe."""
+    """The tier of the device, from its probe."""
     frames: tuple[bytes, ...] = ()
     """Paths of pictures for the scope ``"frame"``, as bytes, because a name need not be UTF-8; without them they are
     rendered."""
@@ -67,7 +67,7 @@ def measure(job: Job, photos: BinaryIO) -> Row:
     """Opens the bundle, measures its latency and then classifies the photos."""
     bundle = open_bundle(Path(job.bundle))
     shape = (bundle.preprocess.height, bundle.preprocess.width, 3)
-    # The other photos come later: a device would not hold them in memory.
+    # The other photos are read later: a small device cannot hold them in memory.
     shown = _read_pixels(photos, min(len(job.labels), _PICTURES), shape)
     pictures = shown if len(shown) else _noise(shape)
     started = time.perf_counter()

@@ -26,7 +26,7 @@ class Placed:
 
     @property
     def name(self) -> str:
-        """What tells the row from the others of its scope."""
+        """A name that distinguishes the row from the others of its scope."""
         return " ".join(part for part in (self.file, self.row.device, self.row.artifact) if part)
 
 
@@ -65,12 +65,12 @@ def machine_of(report: Report) -> str:
 
 
 def failures(reports: Mapping[str, Report]) -> list[tuple[str, FailedRow]]:
-    """What could not be measured, each with its file."""
+    """The rows that could not be measured, each with its file."""
     return [(file, row) for file, report in reports.items() for row in report.results if isinstance(row, FailedRow)]
 
 
 def warnings_of(reports: Mapping[str, Report]) -> list[str]:
-    """What a reader has to know about the figures."""
+    """The notes that limit the figures."""
     found = [f"{file or 'the benchmark'} was interrupted" for file, report in reports.items() if report.interrupted]
     for scope in SCOPES:
         for placed in rows_of(reports, scope):

@@ -13,9 +13,9 @@ from linnet_runtime.bench.results import Report, Scope
 from linnet_runtime.bench.words import FIGURES, cells
 from linnet_runtime.pages import render_page
 
-_WIDTH, _HEIGHT = 260, 110  # of a curve
-_MAP_WIDTH, _MAP_HEIGHT = 560, 260  # of accuracy against latency
-_MARGIN = 8  # of the points to the edges of the map
+_WIDTH, _HEIGHT = 260, 110  # the size of a curve
+_MAP_WIDTH, _MAP_HEIGHT = 560, 260  # the map of accuracy against latency
+_MARGIN = 8  # from the points to the edges of the map
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class _Card:
     distribution: str
     """The points of the curve in SVG: latency to the right, the share of the latencies below it upwards."""
     p50: str
-    """The p50 of each window over time."""
+    """The points of the curve in SVG: the p50 of each window over time."""
     p90: str
     stages: dict[str, float]
-    """The share of each stage of the sum of their p50, in percent."""
+    """The p50 of each stage as a percentage of the sum of all stages."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class _Point:
     x: float
     y: float
     best: bool
-    """Whether it is on the Pareto front."""
+    """Whether the row is on the Pareto front."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class _Section:
     words: str
     rows: list[Placed]
     fastest: Placed | None
-    """That on hardware."""
+    """The fastest row that ran on hardware."""
     cards: list[_Card]
     axis: _Axis
     map_axis: _Axis
@@ -75,7 +75,7 @@ class _Section:
 
 
 def render_bench(reports: Mapping[str, Report]) -> str:
-    """The page as HTML. The reports are by the names of their files; a single one may have an empty name."""
+    """The page as HTML. The reports by the names of their files; a single one may have an empty name."""
     sections = [_section(reports, scope, words) for scope, words in SCOPES.items() if rows_of(reports, scope)]
     return render_page(
         "linnet_runtime.bench",

@@ -26,7 +26,7 @@ age. The scopes are never compared with each other."""
 
 
 SIMULATED: tuple[Tier, ...] = ("simulator", "emulation")
-"""Where the time of the model says nothing about the hardware's."""
+"""The tiers whose latency says nothing about the hardware."""
 
 
 class Accuracy(msgspec.Struct, frozen=True):

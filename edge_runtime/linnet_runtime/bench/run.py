@@ -18,7 +18,7 @@ logger = logging.getLogger("linnet")
 
 
 def run_jobs(jobs: list[Job], pixels: bytes = b"") -> Iterator[Row | FailedRow]:
-    """Measures each job in a separate process. What fails there, or ends the process, is a ``FailedRow``.
+    """Measures each job in a separate process. A job that fails, or ends the process, gives a ``FailedRow``.
 
     Args:
         jobs: the measurements.
@@ -68,7 +68,7 @@ def _run_job(job: Job, pixels: bytes) -> Row | FailedRow:
 
 
 def _quieter(first: Row, second: Row | FailedRow) -> Row:
-    """The row that was measured while other programs worked less; the first where the device has failed since."""
+    """The row that was measured under less load of other programs; the first one if the device has failed since."""
     if isinstance(second, FailedRow):
         logger.warning("%s was measured once only: %s", first.device, second.error)
         return first

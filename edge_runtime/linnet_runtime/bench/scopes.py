@@ -1,4 +1,4 @@
-"""What a latency includes: a tensor's way, a frame's way to its label, or a camera's frame to its result. Internal."""
+"""Measures latencies: a tensor to its logits, a frame to its label, or a camera's frame to its result. Internal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Measurement:
 
     timed: Timed
     peak_rss_mb: float
-    """After the warm-up, in MiB."""
+    """The peak resident memory after the warm-up, in MiB."""
     throughput_fps: float
     stages_ms: dict[str, Latency] | None = None
     pictures: str = ""
@@ -115,7 +115,7 @@ def time_live(classifier: Classifier, profile: Profile) -> Measurement:
 
 
 def _read_frames(photos: tuple[bytes, ...]) -> list[NDArray[np.uint8]]:
-    """Pictures, uint8 BGR [H, W, 3], until they are many or large. The caller has named those that cannot be read."""
+    """Pictures, uint8 BGR [H, W, 3], up to a number and a size. The caller has named those that cannot be read."""
     frames: list[NDArray[np.uint8]] = []
     for path in photos:
         with contextlib.suppress(PictureError):

@@ -13,10 +13,10 @@ import numpy as np
 from linnet_runtime.bench.latency import Seconds, is_steady
 
 Run = Callable[[int], float]
-"""Does the work that is measured for the picture of that number, and returns its latency in seconds."""
+"""Runs the measured work on the picture with that number, and returns its latency in seconds."""
 
-_FEWEST_RUNS = 20  # of the warm-up too
-_WINDOWS = 10  # of the shortest measurement
+_FEWEST_RUNS = 20  # also in the warm-up
+_WINDOWS = 10  # in the shortest measurement
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,7 +24,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def notes(row: Row) -> list[str]:
-    """What a reader has to know about the row's figures."""
+    """The notes that limit the row's figures."""
     found = []
     if row.tier in SIMULATED:
         found.append(f"{row.tier}: its latency says nothing about the hardware, and is not shown")

@@ -76,19 +76,20 @@ def _share(_ctx: click.Context, _option: click.Parameter, text: str | None) -> f
     nargs=2,
     type=click.Path(path_type=Path),
     metavar="BUNDLE BUNDLE",
-    help="Run two bundles by turns on one device, and report the ratio of their latencies. It needs no quiet machine. "
-    "An engine on the CPU uses one thread unless --threads is given.",
+    help="Alternate between two bundles on one device, and report the ratio of their latencies. It works on a busy "
+    "machine too. An engine on the CPU uses one thread unless --threads is given.",
 )
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),
-    help="An older output of --json, from this machine: report the change of each row's p50.",
+    help="Report the change of each row's p50 since this older output of --json, from the same machine.",
 )
 @click.option(
     "--fail-over",
     metavar="PERCENT",
     callback=_share,
-    help="Exit with status 1 where p50 is more than this above the baseline's, and the interval excludes equality.",
+    help="Exit with status 1 if a row's p50 is more than this above the baseline's, and the interval of the ratio is "
+    "above 1.",
 )
 @click.option("--other-machine", is_flag=True, help="Accept a baseline from another machine.")
 @click.option("--page", type=click.Path(path_type=Path), help="Write an HTML page with curves.")
@@ -112,7 +113,7 @@ def bench(
     """Measure a bundle on devices: latency with its percentiles, load time, memory and, with --data, accuracy.
 
     Each row is measured in a separate process, until its p90 is steady or three times the shortest time has passed. A
-    row that other programs have disturbed is measured once more.
+    row is measured once more if other programs have disturbed it.
 
     linnet bench report FILE... merges several outputs of --json into one table or page.
     """

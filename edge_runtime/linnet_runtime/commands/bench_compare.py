@@ -30,8 +30,8 @@ def compare_bundles(
 ) -> None:
     """Measures and prints the ratio. When it is stopped, it prints that of the rounds so far.
 
-    Without a number of threads it is one: threads that wait for each other on a busy machine make the ratio much less
-    certain.
+    The default is one thread: on a busy machine threads wait for each other, which makes the interval of the ratio much
+    wider.
 
     Raises:
         LinnetError: a bundle is damaged or could not be run.

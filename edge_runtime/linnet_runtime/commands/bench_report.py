@@ -16,7 +16,7 @@ from linnet_runtime.files.folders import write_whole
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--page", type=click.Path(path_type=Path), help="Write an HTML page.")
 def report(files: tuple[Path, ...], page: Path | None) -> None:
-    """Merge outputs of linnet bench --json, of one device or of many, into Markdown tables."""
+    """Merge outputs of linnet bench --json, from one or more devices, into Markdown tables."""
     render = page_renderer("linnet_runtime.bench.page", "render_bench") if page is not None else None
     reports = _by_name(files)
     if page is not None and render is not None:

@@ -1,1 +1,1 @@
-"""What classical features get without a network: the figure that a network has to beat. Internal."""
+"""``linnet baseline``: the accuracy of classical features without a network. Internal."""

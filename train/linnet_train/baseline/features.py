@@ -16,13 +16,13 @@ from linnet_devices.api import Pixels
 
 Floats = NDArray[np.float32]
 
-_COLOR_BINS = (12, 4, 4)  # of hue, saturation and value
+_COLOR_BINS = (12, 4, 4)  # for hue, saturation and value
 _COLOR_RANGES = [0, 180, 0, 256, 0, 256]  # OpenCV's
 _CELLS = 2  # the texture is counted in 2x2 parts of the photo
 _NEIGHBORS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))  # once around
 _UNIFORM = 58  # patterns with at most two changes around the circle; all others are counted together
 _HOG_SIDE, _HOG_CELL, _HOG_BLOCK, _HOG_BINS = 64, 8, 2, 9
-_LEAST_CONTRAST = 0.02  # of a keypoint: half of OpenCV's default, because the photos are small
+_LEAST_CONTRAST = 0.02  # for a keypoint: half of OpenCV's default, because the photos are small
 _THREADS = 4  # OpenCV computes without holding the interpreter's lock
 _TINY = 1e-6
 
@@ -79,9 +79,9 @@ def hu_moments(pixels: Pixels) -> Floats:
 
 
 def sift_descriptors(pixels: Pixels, most: int) -> list[Floats]:
-    """The descriptors of at most so many SIFT keypoints of each photo, float32 [K, 128]; K may be 0.
+    """The SIFT descriptors of each photo, float32 [K, 128], where K is 0 to ``most``.
 
-    Lowe, "Distinctive image features from scale-invariant keypoints" (2004); square roots of their shares as by
+    Lowe, "Distinctive image features from scale-invariant keypoints" (2004); square roots of their shares as in
     Arandjelović and Zisserman, "Three things everyone should know to improve object retrieval" (2012).
     """
 

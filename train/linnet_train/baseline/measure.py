@@ -35,10 +35,10 @@ from linnet_train.baseline.features import (
 )
 from linnet_train.data.dataset import Dataset
 
-_STRENGTHS = (0.01, 0.1, 1.0)  # of the classifier's loss against its regularization
+_STRENGTHS = (0.01, 0.1, 1.0)  # the weight of the classifier's loss against its regularization
 _NEIGHBORS = (1, 5, 15)
 _COMPONENTS = 128
-_WORDS, _KEYPOINTS, _DESCRIPTORS, _PASSES = 200, 80, 20_000, 10  # of the bag of words
+_WORDS, _KEYPOINTS, _DESCRIPTORS, _PASSES = 200, 80, 20_000, 10  # for the bag of words
 _TOGETHER = 512  # photos read from the disk at once
 
 Labels = NDArray[np.int64]
@@ -51,7 +51,7 @@ class Row:
     features: str
     classifier: str
     setting: float
-    """The strength or the number of neighbors that did best on the validation part."""
+    """The strength or the number of neighbors that is best on the validation part."""
     val: float
     """Top-1 on the validation part, 0..1."""
     test: Share
@@ -60,7 +60,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What is reached without a network."""
+    """The accuracy of classical features."""
 
     classes: tuple[str, ...]
     splits: dict[str, int]
@@ -79,7 +79,7 @@ def measure_baseline(photos: Dataset, *, seed: int, on_features: Callable[[str],
 
     Args:
         photos: read and divided.
-        seed: of the words and of the classifiers.
+        seed: the seed of the words and of the classifiers.
         on_features: is called with the name of each kind of features that is done.
     """
     train, test = (photos.labels[photos.parts[part]] for part in ("train", "test"))
@@ -164,9 +164,9 @@ def _rows(name: str, values: Floats, photos: Dataset, seed: int) -> list[Row]:
 
 
 def _best(name: str, kind: str, settings: dict[float, Any], inputs: dict[str, tuple[Floats, Labels]]) -> Row:
-    """The setting that does best on the validation part."""
+    """The setting that is best on the validation part."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline need not be the last digit
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline need not be exact to the last digit
         fitted = {setting: model.fit(*inputs["train"]) for setting, model in settings.items()}
     val = {setting: float(model.score(*inputs["val"])) for setting, model in fitted.items()}
     setting = max(val, key=lambda setting: val[setting])

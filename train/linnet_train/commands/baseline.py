@@ -29,11 +29,11 @@ _SIDE = 128  # pixels
 @json_option
 @own_temporary_folder()
 def baseline(data: Path, seed: int, as_json: bool) -> None:
-    """Measure what DATA gives without a network, in a minute or two.
+    """Measure the accuracy of classical features on DATA, without a network, in a minute or two.
 
     A color histogram, local binary patterns, oriented gradients, Hu moments and a bag of SIFT words, each with logistic
     regression, a linear SVM and nearest neighbors, on the same split of the photos as linnet train with that seed. If a
-    color histogram is nearly as good as your network, look at your photos.
+    color histogram is nearly as good as your network, check your photos.
     """
     from linnet_train.baseline.measure import FEATURES, measure_baseline  # imports scikit-learn, which takes a while
     from linnet_train.data.dataset import load_dataset
