@@ -135,7 +135,7 @@ def _check_paths(model: keras.Model | str | Path, out: Path, *, overwrite: bool)
 
 
 def _load_converter() -> None:
-    """Imports what converts, and with it TensorFlow, which takes seconds."""
+    """Imports the conversion and TensorFlow, which takes seconds."""
     _require_tensorflow()
     with no_chatter():
         importlib.import_module("linnet_convert.conversion")
@@ -182,7 +182,7 @@ def _open(
 
 
 def _with_additions(done: Conversion, targets: Targets, on_step: OnStep) -> Conversion:
-    """Adds to the bundle what is made of it: files for clients, and compiled models."""
+    """Adds files for clients and compiled models to the bundle."""
     done = replace(done, exported=tuple(export(done.path, targets.clients)))
     if not targets.compilers:
         return done

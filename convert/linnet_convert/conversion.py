@@ -58,7 +58,7 @@ class Conversion:
     exported: tuple[Exported, ...] = ()
     """What was written for other people's clients."""
     compiled: tuple[Artifact, ...] = ()
-    """What vendors' compilers made."""
+    """The models that vendors' compilers made."""
 
 
 def convert_source(

@@ -18,18 +18,18 @@ from linnet_devices.errors import Setting
 
 @dataclass(frozen=True)
 class Targets:
-    """Names of each kind, all of them known."""
+    """The targets of each kind, all of them known."""
 
     formats: tuple[Format, ...] | None = None
     """The formats to write; None: all that the model can become."""
     accelerators: tuple[str, ...] = ()
-    """Those of ``ACCELERATORS`` whose requirements are checked."""
+    """The names in ``ACCELERATORS`` whose requirements are checked."""
     clients: tuple[str, ...] = ()
-    """Those of ``CLIENTS`` for which files are written."""
+    """The names in ``CLIENTS`` for which files are written."""
     compilers: dict[str, Compiler] = field(default_factory=dict)
     """Vendors' compilers by the target for which each compiles."""
     features: bool = False
-    """Whether the int8 model up to its last feature map is written too."""
+    """Whether the feature artifacts are written."""
 
     def among(self, reachable: tuple[Format, ...]) -> tuple[Format, ...]:
         """The formats to write, where the model can become these."""

@@ -31,9 +31,9 @@ class Classification:
     """The label of a picture, and which device and model gave it."""
 
     label: str
-    """The label with the highest probability, or ``"unknown"`` where the bundle calls the picture so."""
+    """The label with the highest probability, or ``"unknown"``: see ``unknown_score``."""
     probability: float
-    """That of ``label``, or of ``closest`` where it is ``"unknown"``. 0 to 1: the softmax of the logits over the
+    """The probability of ``label``, or of ``closest`` if unknown. 0 to 1: the softmax of the logits over the
     bundle's temperature, or the model's own probability where the labels are ``independent``."""
     top: tuple[tuple[str, float], ...]
     """The best five (label, probability), best first."""
@@ -52,15 +52,15 @@ class Classification:
     """float32 [channels]: the mean of the last feature map over its places. None without ``explain``."""
     saliency_map: NDArray[np.float32] | None = None
     """float32 [classes, h, w]: the class activation map, which is what each place of the picture adds to each logit.
-    The mean over the places, plus the bias of the class, is the logit before it is rounded. None without
+    The mean over the places, plus the bias of the class, is the logit before rounding. None without
     ``explain``."""
     unknown_score: float | None = None
     """Larger for a picture that is less like the classes; None if the bundle has no threshold. See
     ``linnet_runtime.unknown``."""
     closest: str | None = None
-    """The most probable label where ``label`` is ``"unknown"``."""
+    """The most probable label if ``label`` is ``"unknown"``, else None."""
     reason: str = ""
-    """Why it is unknown: ``"energy -3.2 above -5.1"``."""
+    """Why the picture is unknown: ``"energy -3.2 above -5.1"``; else empty."""
     canary_passed_at: float | None = None
     """When the device last passed a canary, in seconds since the epoch; None for a CPU engine, which passed at its
     opening. Where a later one fails, an event recalls the results with that time."""

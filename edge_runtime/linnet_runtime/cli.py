@@ -72,7 +72,7 @@ COMMANDS = {
     "compile": Command(
         "linnet_convert.compilers.command:compile_for",
         "",
-        "Compile a bundle's model for accelerators, with their vendors' tools.",
+        "Compile a bundle's model with vendors' compilers.",
     ),
     "verify": Command("linnet_runtime.commands.verify:verify", "", "Check a bundle's hashes, canaries and parity."),
     "classify": Command("linnet_runtime.commands.classify:classify", "", "Label pictures."),
@@ -89,7 +89,7 @@ COMMANDS = {
     "tune": Command(
         "linnet_runtime.commands.tune:tune",
         "",
-        'Let a bundle answer "unknown" for pictures that show none of its classes.',
+        'Set the threshold above which a bundle answers "unknown".',
     ),
     "explain": Command(
         "linnet_runtime.commands.explain:explain", "", "Show what labels depend on: a page with a map of each picture."

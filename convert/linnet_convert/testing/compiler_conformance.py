@@ -32,7 +32,7 @@ from linnet_runtime.preprocess import Preprocess
 
 
 def write_sample_bundle(path: Path) -> Path:
-    """Writes a bundle of the suite's models: red, green and blue, 24 pixels high and 32 wide. Gives its path."""
+    """Writes a bundle of the suite's models: red, green and blue, 24 pixels high and 32 wide. Returns its path."""
 
     def fill(directory: Path) -> Bundle:
         return Bundle(
@@ -90,7 +90,7 @@ class CompilerConformance:
     # What it reports about itself
 
     def test_probe_reports_availability_or_the_reason(self) -> None:
-        """Probing never raises and says the same twice; a missing tool is a reason and a fix, in a line each."""
+        """Probing never raises and gives the same twice; a missing tool is a reason and a fix, in a line each."""
         found = load_compiler(self.compiler).probe()
         assert found == load_compiler(self.compiler).probe()
         if not found.available:
@@ -99,7 +99,7 @@ class CompilerConformance:
             assert "\n" not in found.reason + found.fix
 
     def test_its_targets_are_its_own(self) -> None:
-        """Each target leads to this compiler, and is there once."""
+        """Each target belongs to this compiler, and is listed once."""
         targets = load_compiler(self.compiler).targets
         assert self.target in targets
         assert len(set(targets)) == len(targets)
@@ -155,7 +155,7 @@ class CompilerConformance:
     # Failing
 
     def test_a_model_that_it_cannot_read_is_one_line(self, loaded: Compiler, bundle: Path) -> None:
-        """The line names the model or the target, and the bundle is as it was."""
+        """The line names the model or the target, and the bundle does not change."""
         for artifact in open_bundle(bundle).artifacts:
             Path(artifact.path).write_bytes(b"not a model\n")
         _renew_hashes(bundle)

@@ -46,7 +46,7 @@ precision_option = click.option(
 
 
 def page_renderer(module: str, function: str) -> Callable[..., str]:
-    """The function that makes a page. It is asked for before the long work: Jinja2 is not installed on most devices.
+    """The function that makes a page. Imported before the long work: most devices have no Jinja2.
 
     Raises:
         LinnetError: it is not installed.

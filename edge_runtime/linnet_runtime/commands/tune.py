@@ -51,7 +51,11 @@ class Tuned:
     help="The share of good photos that may be called unknown. 0 removes the threshold from the bundle.",
 )
 @click.option(
-    "--score", type=click.Choice(SCORES), default="energy", show_default=True, help="The score that has the threshold."
+    "--score",
+    type=click.Choice(SCORES),
+    default="energy",
+    show_default=True,
+    help="The score that the threshold is for.",
 )
 @click.option("--device", default="cpu", show_default=True, help="The device that runs the model on the photos.")
 @threads_option

@@ -16,7 +16,7 @@ _RULE = "add a udev rule that assigns {} to one of your groups"
 
 
 def check_qnn(system: System) -> Iterator[Link]:
-    """From the hardware to the engine. A machine with the package alone has Qualcomm's simulator."""
+    """From the hardware to the engine. A machine that has only the package has Qualcomm's simulator."""
     nodes = [node for pattern in _NODES for node in system.glob(pattern)]
     here = _PROVIDER in system.packages
     if not nodes:
@@ -35,7 +35,7 @@ def _check_provider(system: System) -> Iterator[Link]:
     version = system.packages[_PROVIDER].version
     if _numbers(version)[0] < _FIRST_PLUGIN:
         fix = f"pip uninstall {_PROVIDER} onnxruntime, then pip install onnxruntime {_PROVIDER}"
-        yield broken("provider", f"{_PROVIDER} {version} holds an onnxruntime of its own", fix)
+        yield broken("provider", f"{_PROVIDER} {version} contains its own onnxruntime", fix)
         return
     if "onnxruntime" not in system.packages:
         yield broken("provider", f"{_PROVIDER} {version} without onnxruntime", "pip install 'linnet[onnx]'")

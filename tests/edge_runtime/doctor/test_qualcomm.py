@@ -44,7 +44,7 @@ def test_a_dsp_without_the_package(root: FakeRoot) -> None:
 @pytest.mark.parametrize(
     ("provider", "engine", "found", "fix"),
     [
-        ("1.22.0", "1.32.0", "holds an onnxruntime of its own", "pip uninstall onnxruntime-qnn onnxruntime, then"),
+        ("1.22.0", "1.32.0", "contains its own onnxruntime", "pip uninstall onnxruntime-qnn onnxruntime, then"),
         ("2.7.0", "", "without onnxruntime", "pip install 'linnet[onnx]'"),
         ("2.7.0", "1.24.1", "needs onnxruntime 1.24.2 or newer, and this is 1.24.1", "pip install --upgrade onnxr"),
         ("2.7.0", "1.9.0", "needs onnxruntime 1.24.2", "pip install --upgrade onnxruntime"),
