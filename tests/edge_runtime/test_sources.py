@@ -107,7 +107,7 @@ def test_gstreamer_is_one_line_where_opencv_has_none_and_a_camera_where_it_has()
         ),
         ("", "--source: got '', which does not exist, expected a file"),  # not the working directory's pictures
         ("nowhere/*.jpg", "nowhere/*.jpg: got no pictures, expected files .avif, .bmp, .gif, .jfif"),
-        ("nowhere.mp4", "synthetic:. Fix: check the path; linnet doctor lists the cameras"),
+        ("nowhere.mp4", ". Fix: check the path; linnet doctor lists the cameras"),
         ("ftp://host/clip.mp4", "got 'ftp://host/clip.mp4', expected a file, a folder, a camera's number, rtsp://"),
         ("ftp://host/clip.mp4", "Fix: download the file, and give its path"),
         ("rstp://host/1", "got 'rstp://host/1', expected a file, a folder"),
