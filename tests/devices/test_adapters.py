@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from linnet_devices.api import DeviceError, LinnetError, OpenOptions, Placement, TensorSpec
+from linnet_devices.api import MOST_THREADS, DeviceError, LinnetError, OpenOptions, Placement, TensorSpec
 from linnet_devices.session import InputAdapter, OutputAdapter, thread_count
 
 # Every pixel value in every channel, each channel in another order.
@@ -209,11 +209,11 @@ def test_a_placements_share_is_of_all_operations() -> None:
     assert Placement("coral", 0, 0).share == 0.0
 
 
-@pytest.mark.parametrize("threads", [0, -2])
-def test_fewer_threads_than_one_are_refused(threads: int) -> None:
+@pytest.mark.parametrize("threads", [0, -2, MOST_THREADS + 1])
+def test_a_number_of_threads_that_no_engine_takes_is_refused(threads: int) -> None:
     with pytest.raises(LinnetError) as error:
         OpenOptions(threads=threads)
-    assert str(error.value) == f"threads: got {threads}, expected at least 1. Fix: threads=1"
+    assert str(error.value) == f"threads: got {threads}, expected 1 to {MOST_THREADS}. Fix: threads=1"
 
 
 def test_an_engine_gets_the_threads_that_were_asked_for() -> None:
