@@ -20,7 +20,9 @@ class Right(OnnxRuntimeCpu):
     session: type[OnnxSession] = OnnxSession
 
     def open(self, model, options):
-        return self.session(self.name, model, options)
+        session = super().open(model, options)
+        session.__class__ = self.session
+        return session
 
 
 def device(name: str, **methods: Any) -> type[Right]:
