@@ -12,6 +12,7 @@ import pytest
 from edge_runtime.server_process import RunningServer, serving
 from edge_runtime.small_bundle import write_small_bundle
 from linnet_runtime import Classifier
+from linnet_runtime.pipeline import device_thread
 
 
 @pytest.fixture
@@ -25,6 +26,12 @@ def classifier(small_bundle: Path) -> Iterator[Classifier]:
     """The small bundle on the simulated device."""
     with Classifier.open(small_bundle, "fake") as classifier:
         yield classifier
+
+
+@pytest.fixture
+def in_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device computes a frame when it is asked for, and none ahead: what is done to it takes effect at the next."""
+    monkeypatch.setattr(device_thread, "_AHEAD", 0)
 
 
 @pytest.fixture

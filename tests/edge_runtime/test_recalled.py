@@ -29,6 +29,7 @@ from linnet_runtime.results import Event, Result
 from linnet_runtime.sources import Frame
 from program import PATIENCE_S, linnet, one_line_error
 
+pytestmark = pytest.mark.usefixtures("in_step")
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="the fault kit needs a C compiler")
 PATIENT = Limits(
     deadline_s=PATIENCE_S,

@@ -64,7 +64,9 @@ def test_other_photos_give_an_accuracy_and_no_agreement(bundle_folder: Path, tmp
 def test_the_table_names_every_artifact(bundle_folder: Path) -> None:
     table = linnet("verify", bundle_folder).stdout
     for path, device in ARTIFACTS.items():
-        assert [line.split()[:3] for line in table.splitlines() if line.startswith(path)] == [[path, device, "equal"]]
+        assert [line.split()[:4] for line in table.splitlines() if line.startswith(path)] == [
+            [path, device, "hardware", "equal"]
+        ]
 
 
 def test_photos_of_a_class_that_the_model_does_not_know_are_refused(bundle_folder: Path, tmp_path: Path) -> None:
