@@ -24,3 +24,8 @@ def back() -> Iterator[threading.Event]:
     logging.getLogger("linnet").addHandler(listener)
     yield listener.back
     logging.getLogger("linnet").removeHandler(listener)
+
+
+@pytest.fixture(autouse=True)
+def _in_step(in_step: None) -> None:
+    """Every test here fails a device at a certain frame."""

@@ -29,8 +29,6 @@ from linnet_runtime.failover.rung import DeviceEvent
 from program import PATIENCE_S
 from simulated_accelerator import SLOW_S
 
-pytestmark = pytest.mark.usefixtures("in_step")
-
 # The simulated accelerator's fault, what the supervisor makes of it, and how many frames a second device has to answer.
 FAULTS = {
     "absent": ("absent", 0, PATIENT),
